@@ -1,0 +1,55 @@
+"""One family of errors: everything that pytest-sockets raises on purpose is a `SocketsError`."""
+
+from __future__ import annotations
+
+
+class SocketsError(Exception):
+    """The root of the family."""
+
+
+class SettingError(SocketsError, ValueError):
+    """A setting has a value that cannot be used.
+
+    `origin` says where it was set ("command line", "ini file tox.ini", "mark on tests/test_a.py::test_x").
+    """
+
+    def __init__(self, problem: str, origin: str = "") -> None:
+        super().__init__(f"{origin}: {problem}" if origin else problem)
+        self.problem = problem
+        self.origin = origin
+
+    def at(self, origin: str) -> SettingError:
+        """The same problem, with the place where it was set."""
+        return SettingError(self.problem, origin)
+
+
+class SocketLeakError(SocketsError):
+    """A test or fixture left sockets open and the mode for that is `error`."""
+
+
+class SocketLeakWarning(SocketsError, UserWarning):
+    """A test or fixture left sockets open and the mode for that is `warn`."""
+
+
+class SocketsTroubleWarning(SocketsError, UserWarning):
+    """pytest-sockets itself failed at something; it says what was lost. The run's outcome is not changed."""
+
+
+class SocketAssertionError(SocketsError, AssertionError):
+    """An `assert_*` function found the socket table different from what was asserted."""
+
+
+class PortUnavailable(SocketsError):
+    """No port that meets the request is free."""
+
+
+class WaitTimeout(SocketsError, TimeoutError):
+    """The awaited condition did not come true in time; the text says what is true instead."""
+
+
+class ProcessDied(WaitTimeout):
+    """The process that was to open the port ended first; the text has its exit status and last stderr lines."""
+
+
+class ServerFault(SocketsError):
+    """A throw-away server of ours could not do what it was asked to."""

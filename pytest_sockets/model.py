@@ -1,0 +1,134 @@
+"""What crosses every boundary: an endpoint, a socket table entry, the table. Pure values, no I/O."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Final, NamedTuple, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator
+
+LISTEN: Final = "LISTEN"
+ESTABLISHED: Final = "ESTABLISHED"
+SYN_SENT: Final = "SYN_SENT"
+SYN_RECV: Final = "SYN_RECV"
+FIN_WAIT1: Final = "FIN_WAIT1"
+FIN_WAIT2: Final = "FIN_WAIT2"
+TIME_WAIT: Final = "TIME_WAIT"
+CLOSE: Final = "CLOSE"
+CLOSE_WAIT: Final = "CLOSE_WAIT"
+LAST_ACK: Final = "LAST_ACK"
+CLOSING: Final = "CLOSING"
+NONE: Final = "NONE"
+
+STATUSES: Final = (
+    LISTEN, ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING, NONE,
+)  # fmt: skip
+"""psutil's words. CLOSE is a TCP socket that is bound or new but neither listens nor is connected; NONE is what has
+no state machine: UDP, and unix sockets that do not listen."""
+
+TCP_STATES: Final = {
+    1: ESTABLISHED, 2: SYN_SENT, 3: SYN_RECV, 4: FIN_WAIT1, 5: FIN_WAIT2, 6: TIME_WAIT, 7: CLOSE, 8: CLOSE_WAIT,
+    9: LAST_ACK, 10: LISTEN, 11: CLOSING, 12: SYN_RECV, 13: CLOSE,
+}  # fmt: skip
+"""Linux's include/net/tcp_states.h: 12 is TCP_NEW_SYN_RECV, 13 is TCP_BOUND_INACTIVE (bound, not listening; kernel >= 6.8)."""
+
+
+class Endpoint(NamedTuple):
+    """One side of a socket. `port` is 0 for an unbound side; for a unix socket `host` is the path and `port` None.
+
+    An abstract unix name starts with "@", as `ss` and psutil print it.
+    """
+
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        if self.port is None:
+            return self.host or "(unnamed)"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port or '*'}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SocketEntry:
+    """One line of the socket table at one moment.
+
+    `fd`, `pid`, `uid` and `inode` are None where the system does not tell them: `fd` and `pid` of another user's process
+    without privilege, `inode` off Linux, all but `uid` for TIME_WAIT (no process holds such a socket any more).
+    """
+
+    protocol: str
+    family: str
+    local: Endpoint
+    remote: Endpoint | None = None
+    status: str = NONE
+    fd: int | None = None
+    inode: int | None = None
+    pid: int | None = None
+    uid: int | None = None
+    time_wait_left: float | None = dataclasses.field(default=None, compare=False)
+    """Seconds until a TIME_WAIT entry goes; only sock_diag tells."""
+
+    @property
+    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+        """Protocol, local address, local port, remote address, remote port."""
+        remote = self.remote or (None, None)
+        return self.protocol, self.local.host, self.local.port, remote[0], remote[1]
+
+    @property
+    def identity(self) -> Hashable:
+        """What stays the same while the socket lives. Its inode on Linux: SO_REUSEPORT shares tuples and ports are reused."""
+        return self.inode or (self.socket_tuple, self.family, self.pid, self.fd)
+
+    @property
+    def is_listening(self) -> bool:
+        """A TCP or unix socket in LISTEN; a UDP socket that is bound and unconnected."""
+        if self.protocol == "udp":
+            return bool(self.local.port) and self.remote is None
+        return self.status == LISTEN
+
+    def __str__(self) -> str:
+        remote = f" -> {self.remote}" if self.remote else ""
+        status = "" if self.status == NONE else f" {self.status}"
+        return f"{self.protocol} {self.local}{remote}{status}"
+
+
+class SocketTable:
+    """The socket table at one moment: an immutable sequence of `SocketEntry` with set algebra by socket identity."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Iterable[SocketEntry] = ()) -> None:
+        self._entries = tuple(entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[SocketEntry]:
+        return iter(self._entries)
+
+    @overload
+    def __getitem__(self, index: int) -> SocketEntry: ...
+    @overload
+    def __getitem__(self, index: slice) -> SocketTable: ...
+    def __getitem__(self, index: int | slice) -> SocketEntry | SocketTable:
+        return SocketTable(self._entries[index]) if isinstance(index, slice) else self._entries[index]
+
+    def __add__(self, other: SocketTable) -> SocketTable:
+        """Both, each socket once (this table's entry where both have it)."""
+        return SocketTable((*self._entries, *(other - self)))
+
+    def __sub__(self, other: SocketTable) -> SocketTable:
+        """Those whose socket is not in `other`, whatever status it has there."""
+        known = {entry.identity for entry in other}
+        return self.where(lambda entry: entry.identity not in known)
+
+    def __and__(self, other: SocketTable) -> SocketTable:
+        """Those whose socket is in `other` too."""
+        known = {entry.identity for entry in other}
+        return self.where(lambda entry: entry.identity in known)
+
+    def where(self, holds: Callable[[SocketEntry], bool]) -> SocketTable:
+        """The entries for which `holds(entry)` is true."""
+        return SocketTable(entry for entry in self._entries if holds(entry))

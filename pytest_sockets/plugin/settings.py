@@ -1,0 +1,272 @@
+"""What the user set, where, and whether it can be used. Order: mark > command line > ini > default."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_sockets.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES: Final = ("off", "warn", "error")
+KINDS: Final = ("tcp", "udp", "unix")
+SCOPES: Final = ("process", "tree")
+REPORT_SUFFIXES: Final = (".json", ".html")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, checked. `origins` maps a field's name to the place where it was set ("default" if nowhere)."""
+
+    leaks: str
+    unclosed: str
+    grace: float
+    ignore: tuple[str, ...]
+    kinds: tuple[str, ...]
+    scope: str
+    reports: tuple[Path, ...]
+    baseline: Path | None
+    update_baseline: bool
+    ports: tuple[int, int] | None
+    override_ports: bool
+    origins: dict[str, str]
+
+
+SETTINGS: Final = pytest.StashKey[Settings]()
+"""`config.stash[SETTINGS]`: there from `pytest_configure` on."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare every option and ini key. Options that share an ini key default to None: the ini must be able to speak."""
+    group = parser.getgroup("sockets", "socket leaks, free ports and echo servers (pytest-sockets)")
+    off_warn_error = "off, warn or error"
+    group.addoption(
+        "--sockets-leaks", metavar="MODE", default=None, help=f"sockets left open: {off_warn_error} (default: warn)"
+    )
+    group.addoption(
+        "--sockets-unclosed",
+        metavar="MODE",
+        default=None,
+        help=f"sockets that only the interpreter closed: {off_warn_error} (default: off)",
+    )
+    group.addoption(
+        "--sockets-grace",
+        metavar="SECONDS",
+        default=None,
+        help="how long a socket may take to go after its owner's teardown (default: 0.5)",
+    )
+    group.addoption(
+        "--sockets-ignore",
+        metavar="RULE",
+        action="append",
+        default=None,
+        help='do not report what meets all key=glob pairs of RULE, e.g. "remote=127.0.0.1:5432"; repeatable',
+    )
+    group.addoption(
+        "--sockets-kinds", metavar="LIST", default=None, help="which sockets to watch (default: tcp,udp; also: unix)"
+    )
+    group.addoption(
+        "--sockets-scope",
+        metavar="SCOPE",
+        default=None,
+        help="process, or tree: also what child processes leave listening (default: tree)",
+    )
+    group.addoption(
+        "--sockets-report",
+        metavar="PATH",
+        action="append",
+        default=None,
+        help="write a report when the run ends: .json or .html; repeatable",
+    )
+    group.addoption("--sockets-baseline", metavar="FILE", default=None, help="a file of known leaks, which do not fail")
+    group.addoption(
+        "--sockets-update-baseline",
+        action="store_true",
+        default=False,
+        help="rewrite the baseline file from this run's leaks",
+    )
+    group.addoption(
+        "--sockets-table",
+        metavar="FILTER",
+        nargs="?",
+        const="",
+        default=None,
+        help="print the socket table with its holders and exit; FILTER: a status, :PORT or a process name",
+    )
+    group.addoption(
+        "--sockets-ports",
+        metavar="LOW-HIGH",
+        default=None,
+        help="where free ports come from (default: outside the ephemeral range)",
+    )
+    parser.addini("sockets_leaks", f"sockets left open: {off_warn_error}", type="string", default=None)
+    parser.addini(
+        "sockets_unclosed", f"sockets that only the interpreter closed: {off_warn_error}", type="string", default=None
+    )
+    parser.addini("sockets_grace", "seconds a socket may take to go", type="float", default=None)
+    parser.addini("sockets_ignore", "rules for what not to report", type="linelist", default=[])
+    parser.addini("sockets_kinds", "which sockets to watch: tcp, udp, unix", type="string", default=None)
+    parser.addini("sockets_scope", "process or tree", type="string", default=None)
+    parser.addini("sockets_report", "reports to write, .json or .html", type="linelist", default=[])
+    parser.addini("sockets_baseline", "a file of known leaks", type="string", default=None)
+    parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
+    parser.addini(
+        "sockets_override_ports", "serve other plugins' port fixtures from our pool", type="bool", default=False
+    )
+
+
+class _Reader:
+    """Reads one setting after the other and remembers where each came from."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.origins: dict[str, str] = {}
+
+    def read(self, field: str, check: Callable[[Any], Any], default: object) -> Any:
+        value, origin = self._find(field)
+        self.origins[field] = origin
+        if value is None:
+            return default
+        try:
+            return check(value)
+        except SettingError as error:
+            raise pytest.UsageError(f"pytest-sockets: {error.at(origin)}") from None
+
+    def _find(self, field: str) -> tuple[object, str]:
+        option = self._config.getoption(f"sockets_{field}", None)
+        if option is not None:
+            return option, f"command line, --sockets-{field.replace('_', '-')}"
+        try:
+            value = self._config.getini(f"sockets_{field}")
+        except (TypeError, ValueError) as error:
+            raise pytest.UsageError(f"pytest-sockets: {self._ini(field)}: {error}") from None
+        return (None, "default") if value in (None, []) else (value, self._ini(field))
+
+    def _ini(self, field: str) -> str:
+        path = self._config.inipath
+        return f"{path.name if path else 'ini option'}, sockets_{field}"
+
+
+def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
+    """A check: the value is one of `choices`."""
+
+    def check(value: object) -> str:
+        if value not in choices:
+            raise SettingError(f"{value!r} is no {what}; use one of: {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+mode = one_of(MODES, "mode")
+
+
+def grace_seconds(value: object) -> float:
+    """A check: seconds, finite and not negative."""
+    try:
+        seconds = float(value) if not isinstance(value, bool) else math.nan  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise SettingError(f"{value!r} is no number of seconds; use 0 or more, such as 0.5")
+    return seconds
+
+
+def _kinds(value: object) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in str(value).split(",") if name.strip()))
+    unknown = [name for name in names if name not in KINDS]
+    if unknown or not names:
+        raise SettingError(f"{value!r} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}")
+    return names
+
+
+def rule_lines(value: Any) -> tuple[str, ...]:
+    """A check: each line is a well-formed ignore rule."""
+    from pytest_sockets.leaks.rules import parse_rule
+
+    lines = tuple(line for line in value if line.strip())
+    for line in lines:
+        parse_rule(line)
+    return lines
+
+
+def _port_range(value: object) -> tuple[int, int]:
+    low, dash, high = str(value).partition("-")
+    if not (dash and low.strip().isdecimal() and high.strip().isdecimal()):
+        raise SettingError(f"{value!r} is no port range; use LOW-HIGH, such as 20000-29999")
+    first, last = int(low), int(high)
+    if not 0 < first <= last <= 65535:
+        raise SettingError(f"{value!r} is no port range: LOW and HIGH must be 1-65535 and LOW not above HIGH")
+    return first, last
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """All settings of this run; raises `pytest.UsageError` that says where the bad one was set."""
+    reader = _Reader(config)
+    base = config.invocation_params.dir
+
+    def report_paths(values: Any) -> tuple[Path, ...]:
+        return tuple(dict.fromkeys(_report_path(base / value) for value in values))
+
+    leaks = reader.read("leaks", mode, "warn")
+    unclosed = reader.read("unclosed", mode, "off")
+    grace = reader.read("grace", grace_seconds, 0.5)
+    ignore = reader.read("ignore", rule_lines, ())
+    kinds = reader.read("kinds", _kinds, ("tcp", "udp"))
+    scope = reader.read("scope", one_of(SCOPES, "scope"), "tree")
+    reports = reader.read("report", report_paths, ())
+    update_baseline = bool(config.getoption("sockets_update_baseline"))
+    baseline = reader.read("baseline", lambda value: _baseline_path(config, str(value), update_baseline), None)
+    if update_baseline and baseline is None:
+        raise pytest.UsageError(
+            "pytest-sockets: command line, --sockets-update-baseline: no baseline file is named; add --sockets-baseline=FILE"
+        )
+    return Settings(
+        leaks=leaks,
+        unclosed=unclosed,
+        grace=grace,
+        ignore=ignore,
+        kinds=kinds,
+        scope=scope,
+        reports=reports,
+        baseline=baseline,
+        update_baseline=update_baseline,
+        ports=reader.read("ports", _port_range, None),
+        override_ports=reader.read("override_ports", bool, False),
+        origins=reader.origins,
+    )
+
+
+def _report_path(path: Path) -> Path:
+    if path.suffix not in REPORT_SUFFIXES:
+        raise SettingError(f"{str(path)!r} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}")
+    if path.is_dir():
+        raise SettingError(f"{str(path)!r} is a directory; name a file")
+    if not path.parent.is_dir():
+        raise SettingError(f"{str(path.parent)!r} is no directory, so the report cannot be written; make it first")
+    if not _writable(path):
+        raise SettingError(f"{str(path)!r} cannot be written by this user; choose another place")
+    return path
+
+
+def _writable(path: Path) -> bool:
+    import os
+
+    return os.access(path if path.exists() else path.parent, os.W_OK)
+
+
+def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
+    path = config.rootpath / value
+    if path.is_dir():
+        raise SettingError(f"{value!r} is a directory; name a file")
+    if not update and not path.is_file():
+        raise SettingError(f"{value!r} does not exist; make it with --sockets-update-baseline")
+    if not path.parent.is_dir():
+        raise SettingError(f"{str(path.parent)!r} is no directory, so the baseline cannot be written; make it first")
+    return path

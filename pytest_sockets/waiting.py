@@ -1,0 +1,75 @@
+"""The one back-off loop: short waits first, then longer ones, always with a deadline; for sync code, asyncio and trio.
+
+The clock is taken at import, so that a test that freezes or replaces `time` does not freeze a wait of ours.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    T = TypeVar("T")
+
+FIRST_PAUSE: Final = 0.001
+LONGEST_PAUSE: Final = 0.05
+
+monotonic = time.monotonic
+_sleep = time.sleep
+
+
+def pauses(
+    timeout: float,
+    *,
+    clock: Callable[[], float] = monotonic,
+    first: float = FIRST_PAUSE,
+    longest: float = LONGEST_PAUSE,
+) -> Iterator[float]:
+    """Seconds to pause between looks: `first`, doubling up to `longest`, the last one cut at the deadline."""
+    deadline = clock() + timeout
+    pause = first
+    while (left := deadline - clock()) > 0:
+        yield min(pause, left)
+        pause = min(pause * 2, longest)
+
+
+def wait_until(
+    look: Callable[[], T],
+    timeout: float,
+    *,
+    clock: Callable[[], float] = monotonic,
+    sleep: Callable[[float], None] = _sleep,
+    longest: float = LONGEST_PAUSE,
+) -> T:
+    """Look until the answer is true or `timeout` seconds have passed; returns the last answer. Looks at least once."""
+    answer = look()
+    for pause in () if answer else pauses(timeout, clock=clock, longest=longest):
+        sleep(pause)
+        answer = look()
+        if answer:
+            break
+    return answer
+
+
+async def async_wait_until(look: Callable[[], T], timeout: float, *, longest: float = LONGEST_PAUSE) -> T:  # noqa: ASYNC109
+    """`wait_until` that sleeps in the running event loop, asyncio's or trio's."""
+    answer = look()
+    for pause in () if answer else pauses(timeout, longest=longest):
+        await _async_sleep(pause)
+        answer = look()
+        if answer:
+            break
+    return answer
+
+
+async def _async_sleep(seconds: float) -> None:
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        await trio.sleep(seconds)
+        return
+    import asyncio
+
+    await asyncio.sleep(seconds)
