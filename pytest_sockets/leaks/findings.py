@@ -1,0 +1,138 @@
+"""What the detector says: who owned which socket, where it was opened, why it counts. Plain values, JSON both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final
+
+from pytest_sockets.model import Endpoint, SocketEntry
+
+OPEN: Final = "open"
+UNCLOSED: Final = "unclosed"
+
+
+class Owner:
+    """The test, fixture, class, module, session or import during which a socket was opened.
+
+    Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
+    """
+
+    __slots__ = ("kind", "name", "nodeid", "scope")
+
+    def __init__(self, kind: str, name: str, scope: str, nodeid: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.scope = scope
+        self.nodeid = nodeid
+        """Where a mark for this owner would be: the test, or the node that a fixture is set up for."""
+
+    def __str__(self) -> str:
+        if self.kind == "fixture":
+            return f"fixture {self.name!r} (scope {self.scope})"
+        return self.kind if self.kind == "session" else f"{self.kind} {self.name}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frame:
+    """One line of a stack. `file` is relative to rootdir where it lies below it."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} in {self.function}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One socket that was left open (kind `open`) or that only the interpreter closed (kind `unclosed`)."""
+
+    kind: str
+    nodeid: str
+    """The test after which it was found."""
+    owner_kind: str
+    owner_name: str
+    owner_scope: str
+    phase: str
+    socket: SocketEntry
+    process: str | None = None
+    """The command line, if another process holds the socket."""
+    opened_at: Frame | None = None
+    stack: tuple[Frame, ...] = ()
+    """Innermost first."""
+    held_by: tuple[str, ...] = ()
+    """What still refers to it, nearest first; empty if nothing is known."""
+    note: str | None = None
+    """What else must be known: opened by one test but kept by a fixture, a duplicate of another descriptor, ..."""
+    worker: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """The owner in words."""
+        return str(Owner(self.owner_kind, self.owner_name, self.owner_scope, ""))
+
+    @property
+    def place(self) -> str:
+        """The opening line as FILE:LINE, or what is known instead."""
+        if self.opened_at:
+            return f"{self.opened_at.file}:{self.opened_at.line}"
+        return self.process or "not opened by Python code"
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape of one leak in the JSON report, schema 1; also what travels from an xdist worker."""
+        return {
+            "kind": self.kind,
+            "nodeid": self.nodeid,
+            "owner": {
+                "kind": self.owner_kind,
+                "name": self.owner_name,
+                "scope": self.owner_scope,
+                "phase": self.phase,
+            },
+            "socket": {
+                "protocol": self.socket.protocol,
+                "family": self.socket.family,
+                "local": list(self.socket.local),
+                "remote": list(self.socket.remote) if self.socket.remote else None,
+                "status": self.socket.status,
+                "fd": self.socket.fd,
+                "inode": self.socket.inode,
+                "pid": self.socket.pid,
+                "process": self.process,
+            },
+            "opened_at": dataclasses.asdict(self.opened_at) if self.opened_at else None,
+            "stack": [dataclasses.asdict(frame) for frame in self.stack],
+            "held_by": list(self.held_by),
+            "note": self.note,
+            "worker": self.worker,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Finding:
+        """The inverse of `as_json`. Raises KeyError or TypeError for what is not such a shape."""
+        owner, sock = data["owner"], data["socket"]
+        return cls(
+            kind=data["kind"],
+            nodeid=data["nodeid"],
+            owner_kind=owner["kind"],
+            owner_name=owner["name"],
+            owner_scope=owner["scope"],
+            phase=owner["phase"],
+            socket=SocketEntry(
+                protocol=sock["protocol"],
+                family=sock["family"],
+                local=Endpoint(*sock["local"]),
+                remote=Endpoint(*sock["remote"]) if sock["remote"] else None,
+                status=sock["status"],
+                fd=sock["fd"],
+                inode=sock["inode"],
+                pid=sock["pid"],
+            ),
+            process=sock["process"],
+            opened_at=Frame(**data["opened_at"]) if data["opened_at"] else None,
+            stack=tuple(Frame(**frame) for frame in data["stack"]),
+            held_by=tuple(data.get("held_by", ())),
+            note=data.get("note"),
+            worker=data["worker"],
+        )
