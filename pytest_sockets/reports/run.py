@@ -37,6 +37,8 @@ class SocketLife:
     leak: str | None = None
     """`open` or `unclosed` if it is a finding."""
     worker: str | None = None
+    judged: float | None = None
+    """For a leak: when its owner's teardown had ended; from then on it should not have been there. None if unknown."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -1,0 +1,20 @@
+"""What a status says about a socket that should be gone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATUS_WORDS: Final = {
+    "LISTEN": "still accepts connections",
+    "ESTABLISHED": "both sides are open",
+    "SYN_SENT": "still connecting: nobody has answered",
+    "SYN_RECV": "a connection in its handshake",
+    "FIN_WAIT1": "this side closed, the peer has not confirmed",
+    "FIN_WAIT2": "this side closed, the peer did not",
+    "TIME_WAIT": "closed; the kernel keeps the port for a minute",
+    "CLOSE": "neither connected nor listening",
+    "CLOSE_WAIT": "the peer closed, this side did not",
+    "LAST_ACK": "closed, waits for the peer's last word",
+    "CLOSING": "both sides are closing",
+    "NONE": "open",
+}
