@@ -160,11 +160,15 @@ def _parse_line(line: str) -> Known | None:
     if line.startswith(_TITLE):
         version = line[len(_TITLE) :].strip()
         if version != str(VERSION):
-            raise SettingError(f"this is a baseline of version {version or '?'}, this pytest-sockets reads version {VERSION}")
+            raise SettingError(
+                f"this is a baseline of version {version or '?'}, this pytest-sockets reads version {VERSION}"
+            )
     if not line or line.startswith("#"):
         return None
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
-        raise SettingError("this is a conflict marker of a merge; keep the lines of both sides and delete the markers")
+        raise SettingError(
+            "this is a conflict marker of a merge; keep the lines of both sides and delete the markers"
+        )
     kind, *rest = line.split(_SEPARATOR)
     if len(rest) != 2 or not all(rest):
         raise SettingError(f"{_short(line)} is no entry; each line is KIND | OWNER | OPENED IN")
@@ -200,7 +204,9 @@ def _code(char: str) -> str:
     number = ord(char)
     if char == "\\":
         return "\\\\"
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    return (
+        f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+    )
 
 
 _ESCAPED = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))")

@@ -90,7 +90,13 @@ class _Packer:
     def test(self, test: TestSpan) -> list[int]:
         outcome = _OUTCOMES.index(test.outcome) if test.outcome in _OUTCOMES else 0
         start = self.moment(test.start)
-        return [self.nodeid(test.nodeid), start, max(0, self.moment(test.stop) - start), outcome, self.lane(test.worker)]
+        return [
+            self.nodeid(test.nodeid),
+            start,
+            max(0, self.moment(test.stop) - start),
+            outcome,
+            self.lane(test.worker),
+        ]
 
     def lane(self, worker: str | None) -> int:
         return self.lanes.index(worker or "")
@@ -148,7 +154,11 @@ def page_data(run: Run) -> dict[str, Any]:
         "tests": tests,
         "lives": lives_rows,
         "leaks": leaks,
-        "omitted": [len(run.tests) - len(tests), len(run.lives) - len(lives_rows), len(run.findings) - len(leaks)],
+        "omitted": [
+            len(run.tests) - len(tests),
+            len(run.lives) - len(lives_rows),
+            len(run.findings) - len(leaks),
+        ],
         "words": STATUS_WORDS,
     }
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING, ClassVar
 
-from pytest_sockets.leaks.findings import Finding, Frame
+if TYPE_CHECKING:
+    from pytest_sockets.leaks.findings import Finding, Frame
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TestSpan:
     """One test's time on one worker; seconds since the epoch."""
+
+    __test__: ClassVar = False  # a test module that imports this name must not collect it
 
     nodeid: str
     start: float
@@ -49,6 +53,9 @@ class Run:
     mode: str
     tests_seen: int = 0
     opened_sockets: int = 0
+    """Tests that opened at least one socket."""
+    opened_total: int = 0
+    """Sockets that were opened."""
     findings: list[Finding] = dataclasses.field(default_factory=list)
     tests: list[TestSpan] = dataclasses.field(default_factory=list)
     """Only when a report with a timeline is asked for."""
@@ -62,6 +69,8 @@ class Run:
     """Entries of the baseline that did not occur."""
     ports_given: int = 0
     servers_started: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
+    """What pytest-sockets did beside reporting."""
     troubles: list[str] = dataclasses.field(default_factory=list)
     """What pytest-sockets itself could not do."""
 

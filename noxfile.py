@@ -1,0 +1,91 @@
+"""Every check of the project as a session: `nox` runs them all, `nox -l` lists them, `nox -s tests-3.12` runs one.
+
+Words after `--` go to pytest: `nox -s "tests-3.12(pytest='newest')" -- tests/reports -x`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+DOCS_PYTHON = "3.12"
+REPORTS = os.environ.get("SOCKETS_JUNIT_DIR")
+
+nox.options.sessions = ["lint", "types", "layers", "docs", "tests", "slow", "fresh"]
+nox.options.error_on_missing_interpreters = True  # an absent Python must not look like a passed one
+nox.options.reuse_existing_virtualenvs = True
+
+
+def _group(name: str) -> list[str]:
+    return list(nox.project.dependency_groups(PYPROJECT, name))
+
+
+def _junit(session: nox.Session) -> list[str]:
+    if not REPORTS:
+        return []
+    name = "".join(char if char.isalnum() else "-" for char in session.name)
+    return [f"--junitxml={Path(REPORTS) / name}.xml"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes."""
+    session.install(*_group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Strict types, read as the oldest and the newest Python."""
+    session.install(*_group("lint"), "-e", ".[tls,html]")
+    session.run("mypy", "--python-version", PYTHONS[0])
+    session.run("mypy", "--python-version", PYTHONS[-1])
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Imports point down only."""
+    session.install(*_group("lint"), "-e", ".[tls,html]")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session(python=DOCS_PYTHON)
+def docs(session: nox.Session) -> None:
+    """The documentation without a warning, and every shown output as the code gives it today."""
+    session.install(*_group("docs"), *_group("docs-examples"), "-e", ".[tls,html]")
+    session.run("python", "docs/regenerate.py", "--check")
+    session.run("sphinx-build", "-W", "--keep-going", "-n", "-q", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("pytest", ["newest", "lowest"])
+def tests(session: nox.Session, pytest: str) -> None:
+    """The tests that take no more than a few seconds each."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    wanted = "pytest==8.4.*" if pytest == "lowest" else "pytest"
+    session.install("--upgrade", wanted)
+    session.run("pytest", "-m", "not slow", *_junit(session), *session.posargs)
+
+
+@nox.session(python=DOCS_PYTHON)
+def slow(session: nox.Session) -> None:
+    """Load, soak and stress."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    session.run("pytest", "-m", "slow", *_junit(session), *session.posargs, success_codes=[0])
+
+
+@nox.session(python=DOCS_PYTHON, reuse_venv=False)
+def fresh(session: nox.Session) -> None:
+    """What a new user does: an empty environment, the README's two commands, a named leak."""
+    session.install(".[tls,html]")
+    output = session.run(
+        "pytest", "-p", "no:randomly", "docs/examples/leaky_service", silent=True, success_codes=[0, 1]
+    )
+    session.log(output)
+    if "left open by" not in output:
+        session.error("the leaky example was run, and no leak was named")
