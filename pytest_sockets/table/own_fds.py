@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FD_DIRECTORY: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
-_PROTOCOLS: Final = {
+_PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     (socket.SOCK_STREAM, socket.IPPROTO_TCP): "tcp",
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
 }
+_BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
 _NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linux" else None)
 
@@ -112,7 +113,7 @@ def _protocol(sock: socket.socket, family: int, kind: int) -> str | None:
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
     if _SO_PROTOCOL is None:
-        return {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}.get(kind)
+        return _BY_KIND.get(kind)
     return _PROTOCOLS.get((kind, sock.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL)))
 
 

@@ -1,0 +1,90 @@
+"""Which process holds a socket, whose child it is, and how it was called: /proc on Linux, psutil elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+from pytest_sockets.table import proc, sock_diag
+from pytest_sockets.table.sock_diag import SockDiagMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sockets.model import SocketEntry
+
+
+def listening_of(pids: Iterable[int]) -> list[SocketEntry]:
+    """The listening TCP and UDP sockets that these processes hold, with pid, fd and inode; one entry a process and socket.
+
+    Costs one dump of the listeners and a walk of the descriptors of `pids`. A vanished process or one that this user may
+    not look at has none.
+    """
+    among = list(pids)
+    if not among:
+        return []
+    if not proc.AVAILABLE:
+        return _listening_by_psutil(among)
+    held = {pid: sockets_ for pid in among if (sockets_ := proc.sockets_of(pid))}
+    if not held:
+        return []
+    try:
+        listeners = {entry.inode: entry for entry in sock_diag.listening()}
+    except SockDiagMissing:
+        return _listening_by_psutil(among)
+    return [
+        dataclasses.replace(listeners[inode], pid=pid, fd=fd)
+        for pid, inodes in held.items()
+        for inode, fd in inodes.items()
+        if inode in listeners
+    ]
+
+
+def _listening_by_psutil(pids: list[int]) -> list[SocketEntry]:
+    from pytest_sockets.table import processes
+
+    return [entry for entry in processes.read_processes(pids, "inet") if entry.is_listening]
+
+
+def with_holders(entries: Iterable[SocketEntry], among: Iterable[int] | None = None) -> list[SocketEntry]:
+    """The entries with pid and fd, one for each process that holds the socket; unknown holders leave pid and fd None.
+
+    `among` limits the search to some processes.
+    """
+    known = list(entries)
+    if not proc.AVAILABLE:
+        return known
+    searched = proc.pids() if among is None else among
+    held = proc.holders((entry.inode for entry in known if entry.inode and entry.pid is None), searched)
+    found: list[SocketEntry] = []
+    for entry in known:
+        holders = held.get(entry.inode or 0)
+        if holders:
+            found += [dataclasses.replace(entry, pid=pid, fd=fd) for pid, fd in sorted(holders)]
+        else:
+            found.append(entry)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on, parents first; without those that init has adopted. Empty if there is none."""
+    if _children_told():
+        return proc.descendants(pid)
+    from pytest_sockets.table import processes
+
+    return processes.descendants(pid)
+
+
+@functools.cache
+def _children_told() -> bool:
+    return proc.AVAILABLE and proc.children_told()
+
+
+def command_line(pid: int) -> str | None:
+    """The command line of a process as a shell would take it; None if it went or may not be looked at."""
+    if proc.AVAILABLE:
+        return proc.command_line(pid)
+    from pytest_sockets.table import processes
+
+    return processes.command_line(pid)

@@ -1,0 +1,119 @@
+"""Netlink dumps: ask, take every datagram apart, and know when an answer is incomplete.
+
+`split` is pure (one datagram in, payloads out); `Dumper` does the I/O. The kernel answers a dump while it is sent and on
+each recv(2), so a non-blocking socket never has to wait, and no event loop is blocked.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets.real_socket import RealSocket
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_HEADER: Final = struct.Struct("=IHHII")
+_ERRNO: Final = struct.Struct("=i")
+_NLMSG_NOOP: Final = 1
+_NLMSG_ERROR: Final = 2
+_NLMSG_DONE: Final = 3
+_NLM_F_REQUEST_DUMP: Final = 0x1 | 0x300
+_NLM_F_DUMP_INTR: Final = 0x10
+_NETLINK_SOCK_DIAG: Final = 4
+_DATAGRAM: Final = 256 * 1024
+"""More than the 32 KiB that netlink(7) puts into one datagram of a dump: recv must never cut one."""
+_ATTEMPTS: Final = 3
+
+AVAILABLE: Final = hasattr(socket, "AF_NETLINK")
+
+
+class DumpFailed(Exception):  # noqa: N818
+    """The kernel refused the dump, or its answer came incomplete."""
+
+
+class Part(NamedTuple):
+    """What one datagram says: the payloads of its messages, whether it ends the dump, whether the dump is inconsistent."""
+
+    payloads: list[bytes]
+    done: bool
+    interrupted: bool
+
+
+def split(datagram: bytes) -> Part:
+    """Take a datagram apart; raises `DumpFailed` where it is cut or holds an error."""
+    payloads: list[bytes] = []
+    interrupted = False
+    offset, end = 0, len(datagram)
+    while offset < end:
+        if end - offset < _HEADER.size:
+            raise DumpFailed(f"{end - offset} bytes are left where a netlink header should be")
+        length, kind, flags, _, _ = _HEADER.unpack_from(datagram, offset)
+        if length < _HEADER.size or length > end - offset:
+            raise DumpFailed(f"a netlink message of {length} bytes in {end - offset}")
+        interrupted = interrupted or bool(flags & _NLM_F_DUMP_INTR)
+        if kind == _NLMSG_DONE:
+            return Part(payloads, True, interrupted)
+        body = datagram[offset + _HEADER.size : offset + length]
+        if kind == _NLMSG_ERROR:
+            _refuse(body)
+        elif kind != _NLMSG_NOOP:
+            payloads.append(body)
+        offset += (length + 3) & ~3
+    return Part(payloads, False, interrupted)
+
+
+def _refuse(body: bytes) -> None:
+    code = -_ERRNO.unpack_from(body)[0] if len(body) >= _ERRNO.size else 0
+    raise DumpFailed(f"the kernel refused the dump: {os.strerror(code)}")
+
+
+class Dumper:
+    """A netlink socket for one or several dumps; a context manager. Opening it raises OSError where there is no netlink."""
+
+    __slots__ = ("_sock",)
+
+    def __init__(self) -> None:
+        # SOCK_NONBLOCK at birth: no fcntl(2), and socket.setdefaulttimeout() has no say.
+        self._sock = RealSocket(
+            socket.AF_NETLINK,
+            socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
+            _NETLINK_SOCK_DIAG,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._sock.close()
+
+    def dump(self, kind: int, request: bytes) -> list[bytes]:
+        """The payload of each message that answers `request`, a message of type `kind`. Raises `DumpFailed` or OSError.
+
+        A dump that changed under the kernel's hands (NLM_F_DUMP_INTR) is repeated; after three times it is taken as it is,
+        since a table that changes that fast has no one right answer.
+        """
+        for _ in range(_ATTEMPTS):
+            payloads, interrupted = self._ask(kind, request)
+            if not interrupted:
+                break
+        return payloads
+
+    def _ask(self, kind: int, request: bytes) -> tuple[list[bytes], bool]:
+        header = _HEADER.pack(_HEADER.size + len(request), kind, _NLM_F_REQUEST_DUMP, 1, 0)
+        self._sock.send(header + request)
+        payloads: list[bytes] = []
+        interrupted = False
+        while True:
+            part = split(self._sock.recv(_DATAGRAM))
+            payloads += part.payloads
+            interrupted = interrupted or part.interrupted
+            if part.done:
+                return payloads, interrupted

@@ -1,0 +1,104 @@
+"""What Linux's /proc says of processes: their sockets, children, command line. A vanished or foreign process is no error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+AVAILABLE: Final = sys.platform == "linux" and os.path.isdir("/proc/self/fd")  # noqa: PTH112
+_PREFIX: Final = "socket:["
+_MOST: Final = 100_000
+"""A bound for every walk of a process tree: a cycle of reused pids must not hold us."""
+
+
+def sockets_of(pid: int) -> dict[int, int]:
+    """inode -> lowest fd of each socket that the process holds; empty if it went or may not be looked at."""
+    found: dict[int, int] = {}
+    directory = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return found
+    for name in names:
+        try:
+            target = os.readlink(f"{directory}/{name}")  # noqa: PTH115  (a Path costs more than the call)
+        except OSError:
+            continue
+        if target.startswith(_PREFIX):
+            inode, fd = int(target[len(_PREFIX) : -1]), int(name)
+            found[inode] = min(fd, found.get(inode, fd))
+    return found
+
+
+def pids() -> list[int]:
+    """All processes that this one can see."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def holders(inodes: Iterable[int], among: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
+    """inode -> (pid, lowest fd) of each process of `among` that holds it."""
+    wanted = frozenset(inodes)
+    found: dict[int, list[tuple[int, int]]] = {}
+    if not wanted:
+        return found
+    for pid in among:
+        for inode, fd in sockets_of(pid).items():
+            if inode in wanted:
+                found.setdefault(inode, []).append((pid, fd))
+    return found
+
+
+def children_told() -> bool:
+    """Whether the kernel was built with CONFIG_PROC_CHILDREN."""
+    return os.path.exists("/proc/thread-self/children")  # noqa: PTH110
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, their children and so on, as far as they are not adopted by init; parents first."""
+    found: dict[int, None] = {}
+    waiting = [pid]
+    while waiting and len(found) < _MOST:
+        for child in _children(waiting.pop(0)):
+            if child not in found and child != pid:
+                found[child] = None
+                waiting.append(child)
+    return list(found)
+
+
+def _children(pid: int) -> Iterator[int]:
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return
+    for task in tasks:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
+                yield from map(int, file.read().split())
+        except OSError:
+            continue
+
+
+def command_line(pid: int) -> str | None:
+    """The command line as a shell would take it; the name in brackets for a zombie or kernel thread; None if it went."""
+    import shlex
+
+    raw = _read(f"/proc/{pid}/cmdline")
+    if raw:
+        # A program that rewrites its title (redis, nginx, postgres) leaves one string padded with zero bytes.
+        words = raw.rstrip(b"\0").split(b"\0")
+        text = [os.fsdecode(word) for word in words]
+        return text[0].strip() if len(text) == 1 else shlex.join(text)
+    name = _read(f"/proc/{pid}/comm")
+    return f"[{os.fsdecode(name.strip())}]" if name else None
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:
+        return None
