@@ -31,7 +31,7 @@ TCP_STATES: Final = {
     1: ESTABLISHED, 2: SYN_SENT, 3: SYN_RECV, 4: FIN_WAIT1, 5: FIN_WAIT2, 6: TIME_WAIT, 7: CLOSE, 8: CLOSE_WAIT,
     9: LAST_ACK, 10: LISTEN, 11: CLOSING, 12: SYN_RECV, 13: CLOSE,
 }  # fmt: skip
-"""Linux's include/net/tcp_states.h: 12 is TCP_NEW_SYN_RECV, 13 is TCP_BOUND_INACTIVE (bound, not listening; kernel >= 6.8)."""
+"""Linux's include/net/tcp_states.h: 12 is TCP_NEW_SYN_RECV, 13 TCP_BOUND_INACTIVE (not listening; kernel >= 6.8)."""
 
 
 class Endpoint(NamedTuple):
@@ -78,7 +78,7 @@ class SocketEntry:
 
     @property
     def identity(self) -> Hashable:
-        """What stays the same while the socket lives. Its inode on Linux: SO_REUSEPORT shares tuples and ports are reused."""
+        """What stays the same while the socket lives; its inode on Linux: SO_REUSEPORT shares tuples, ports are reused."""
         return self.inode or (self.socket_tuple, self.family, self.pid, self.fd)
 
     @property

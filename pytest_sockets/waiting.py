@@ -54,7 +54,7 @@ def wait_until(
     return answer
 
 
-async def async_wait_until(look: Callable[[], T], timeout: float, *, longest: float = LONGEST_PAUSE) -> T:  # noqa: ASYNC109
+async def async_wait_until(look: Callable[[], T], timeout: float, *, longest: float = LONGEST_PAUSE) -> T:
     """`wait_until` that sleeps in the running event loop, asyncio's or trio's."""
     answer = look()
     for pause in () if answer else pauses(timeout, longest=longest):

@@ -17,14 +17,16 @@ class Owner:
     Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
     """
 
-    __slots__ = ("kind", "name", "nodeid", "scope")
+    __slots__ = ("context", "kind", "name", "over", "scope")
 
-    def __init__(self, kind: str, name: str, scope: str, nodeid: str) -> None:
+    def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
         self.name = name
         self.scope = scope
-        self.nodeid = nodeid
-        """Where a mark for this owner would be: the test, or the node that a fixture is set up for."""
+        self.context = context
+        """Whatever the caller wants to find again with the owner; the plugin's: the node whose marks count."""
+        self.over = False
+        """Its whole teardown has run."""
 
     def __str__(self) -> str:
         if self.kind == "fixture":
@@ -70,7 +72,7 @@ class Finding:
     @property
     def owner(self) -> str:
         """The owner in words."""
-        return str(Owner(self.owner_kind, self.owner_name, self.owner_scope, ""))
+        return str(Owner(self.owner_kind, self.owner_name, self.owner_scope))
 
     @property
     def place(self) -> str:

@@ -30,6 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[settings.SETTINGS] = settings.read_settings(config)
     for part in _parts():
         config.pluginmanager.register(part, part.__name__)
+    from pytest_sockets.plugin import leak_hooks
+
+    leak_hooks.register(config, config.stash[settings.SETTINGS])
 
 
 def _parts() -> tuple[ModuleType, ...]:

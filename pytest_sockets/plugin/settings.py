@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -13,6 +12,7 @@ from pytest_sockets.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 MODES: Final = ("off", "warn", "error")
 KINDS: Final = ("tcp", "udp", "unix")
@@ -47,7 +47,10 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("sockets", "socket leaks, free ports and echo servers (pytest-sockets)")
     off_warn_error = "off, warn or error"
     group.addoption(
-        "--sockets-leaks", metavar="MODE", default=None, help=f"sockets left open: {off_warn_error} (default: warn)"
+        "--sockets-leaks",
+        metavar="MODE",
+        default=None,
+        help=f"sockets left open: {off_warn_error} (default: warn)",
     )
     group.addoption(
         "--sockets-unclosed",
@@ -69,7 +72,10 @@ def add_options(parser: pytest.Parser) -> None:
         help='do not report what meets all key=glob pairs of RULE, e.g. "remote=127.0.0.1:5432"; repeatable',
     )
     group.addoption(
-        "--sockets-kinds", metavar="LIST", default=None, help="which sockets to watch (default: tcp,udp; also: unix)"
+        "--sockets-kinds",
+        metavar="LIST",
+        default=None,
+        help="which sockets to watch (default: tcp,udp; also: unix)",
     )
     group.addoption(
         "--sockets-scope",
@@ -84,7 +90,9 @@ def add_options(parser: pytest.Parser) -> None:
         default=None,
         help="write a report when the run ends: .json or .html; repeatable",
     )
-    group.addoption("--sockets-baseline", metavar="FILE", default=None, help="a file of known leaks, which do not fail")
+    group.addoption(
+        "--sockets-baseline", metavar="FILE", default=None, help="a file of known leaks, which do not fail"
+    )
     group.addoption(
         "--sockets-update-baseline",
         action="store_true",
@@ -107,7 +115,10 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("sockets_leaks", f"sockets left open: {off_warn_error}", type="string", default=None)
     parser.addini(
-        "sockets_unclosed", f"sockets that only the interpreter closed: {off_warn_error}", type="string", default=None
+        "sockets_unclosed",
+        f"sockets that only the interpreter closed: {off_warn_error}",
+        type="string",
+        default=None,
     )
     parser.addini("sockets_grace", "seconds a socket may take to go", type="float", default=None)
     parser.addini("sockets_ignore", "rules for what not to report", type="linelist", default=[])
@@ -117,7 +128,10 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("sockets_baseline", "a file of known leaks", type="string", default=None)
     parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
     parser.addini(
-        "sockets_override_ports", "serve other plugins' port fixtures from our pool", type="bool", default=False
+        "sockets_override_ports",
+        "serve other plugins' port fixtures from our pool",
+        type="bool",
+        default=False,
     )
 
 
@@ -182,7 +196,9 @@ def _kinds(value: object) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in str(value).split(",") if name.strip()))
     unknown = [name for name in names if name not in KINDS]
     if unknown or not names:
-        raise SettingError(f"{value!r} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}")
+        raise SettingError(
+            f"{value!r} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}"
+        )
     return names
 
 
@@ -222,7 +238,9 @@ def read_settings(config: pytest.Config) -> Settings:
     scope = reader.read("scope", one_of(SCOPES, "scope"), "tree")
     reports = reader.read("report", report_paths, ())
     update_baseline = bool(config.getoption("sockets_update_baseline"))
-    baseline = reader.read("baseline", lambda value: _baseline_path(config, str(value), update_baseline), None)
+    baseline = reader.read(
+        "baseline", lambda value: _baseline_path(config, str(value), update_baseline), None
+    )
     if update_baseline and baseline is None:
         raise pytest.UsageError(
             "pytest-sockets: command line, --sockets-update-baseline: no baseline file is named; add --sockets-baseline=FILE"
@@ -245,11 +263,15 @@ def read_settings(config: pytest.Config) -> Settings:
 
 def _report_path(path: Path) -> Path:
     if path.suffix not in REPORT_SUFFIXES:
-        raise SettingError(f"{str(path)!r} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}")
+        raise SettingError(
+            f"{str(path)!r} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}"
+        )
     if path.is_dir():
         raise SettingError(f"{str(path)!r} is a directory; name a file")
     if not path.parent.is_dir():
-        raise SettingError(f"{str(path.parent)!r} is no directory, so the report cannot be written; make it first")
+        raise SettingError(
+            f"{str(path.parent)!r} is no directory, so the report cannot be written; make it first"
+        )
     if not _writable(path):
         raise SettingError(f"{str(path)!r} cannot be written by this user; choose another place")
     return path
@@ -268,5 +290,7 @@ def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
     if not update and not path.is_file():
         raise SettingError(f"{value!r} does not exist; make it with --sockets-update-baseline")
     if not path.parent.is_dir():
-        raise SettingError(f"{str(path.parent)!r} is no directory, so the baseline cannot be written; make it first")
+        raise SettingError(
+            f"{str(path.parent)!r} is no directory, so the baseline cannot be written; make it first"
+        )
     return path

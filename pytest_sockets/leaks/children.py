@@ -1,0 +1,139 @@
+"""Whose is a child process, and what do the children of ended owners still listen on?
+
+Starting a child is an audited event in most ways of doing it, but no event carries a pid and multiprocessing's "spawn"
+fires none on some versions. So children are told by comparing the list of children at the ends of scopes; waitid(2) with
+WNOWAIT says in one system call, without reaping anything, whether there is a child at all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.records import Scope
+    from pytest_sockets.model import SocketEntry
+
+
+class Child(NamedTuple):
+    """A child process and the scope and line that started it."""
+
+    pid: int
+    scope: Scope
+    origin: Origin | None
+
+
+class ChildListener(NamedTuple):
+    """A listening socket of a child, or of a descendant of it."""
+
+    child: Child
+    entry: SocketEntry
+    command: str | None
+
+
+def _has_children_by_waitid() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _has_children_by_multiprocessing() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return bool(process is not None and getattr(process, "_children", None))
+
+
+_has_children: Callable[[], bool] = (
+    _has_children_by_waitid if hasattr(os, "waitid") else _has_children_by_multiprocessing
+)
+
+
+class Children:
+    """The child processes of this run, each with who started it."""
+
+    def __init__(self) -> None:
+        self._starts: list[tuple[Scope, Origin]] = []
+        self._known: dict[int, Child] = {}
+        self._told: set[tuple[int, int | None]] = set()
+
+    def begin(self, scope: Scope) -> None:
+        """Children that exist now are not the suite's."""
+        self._starts.clear()
+        self._known = {pid: Child(pid, scope, None) for pid in _child_pids()} if _has_children() else {}
+
+    def starting(self, scope: Scope, origin: Origin) -> None:
+        """A child is about to be started there; its pid shows at the next checkpoint."""
+        self._starts.append((scope, origin))
+
+    def checkpoint(self, scope: Scope) -> None:
+        """Give the children that are new to the current scope; about a microsecond when there are none."""
+        if not self._starts and not _has_children():
+            if self._known:
+                self._known.clear()
+            return
+        starts, self._starts = self._starts, []
+        pids = _child_pids()
+        new = [pid for pid in pids if pid not in self._known]
+        for pid in self._known.keys() - set(pids):
+            del self._known[pid]
+        for position, pid in enumerate(new):
+            # As many starts as new children: in order. Otherwise some have ended: the last start is the best guess.
+            if starts:
+                where, origin = starts[position] if len(starts) == len(new) else starts[-1]
+                self._known[pid] = Child(pid, where, origin)
+            else:
+                self._known[pid] = Child(pid, scope, None)
+
+    @property
+    def any_left(self) -> bool:
+        """Whether a child of an owner that is over still runs, as of the last checkpoint."""
+        return any(child.scope.owner.over for child in self._known.values())
+
+    def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
+        """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
+        from pytest_sockets.table import processes
+
+        found = []
+        for child in tuple(self._known.values()):
+            if not child.scope.owner.over:
+                continue
+            for entry in processes.listening_of([child.pid, *processes.descendants(child.pid)]):
+                if entry.inode in ours or (child.pid, entry.inode) in self._told:
+                    continue
+                found.append(ChildListener(child, entry, processes.command_line(entry.pid or child.pid)))
+        return found
+
+    def tell(self, listener: ChildListener) -> None:
+        """It is reported: never again."""
+        self._told.add((listener.child.pid, listener.entry.inode))
+
+
+def _child_pids() -> list[int]:
+    """The direct children, oldest first. Linux lists them for each thread that started some."""
+    if sys.platform != "linux":
+        from pytest_sockets.table import processes
+
+        return list(processes.children(os.getpid()))
+    pids: set[int] = set()
+    try:
+        for task in os.listdir("/proc/self/task"):
+            fd = os.open(f"/proc/self/task/{task}/children", os.O_RDONLY)
+            try:
+                pids.update(map(int, os.read(fd, 65536).split()))
+            finally:
+                os.close(fd)
+    except (
+        OSError
+    ):  # a thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN
+        if not pids:
+            from pytest_sockets.table import processes
+
+            return list(processes.children(os.getpid()))
+    return sorted(pids)

@@ -1,0 +1,92 @@
+"""Which sockets did nobody close? Seen at the moment when the interpreter finalizes what still has its descriptor.
+
+Off by default. While on, three classes of the standard library get another `__del__`: `socket.socket`, whose own finalizer
+is in C, and asyncio's selector transport and stream writer, whose finalizers warn and close. It is a property on purpose:
+the interpreter looks `__del__` up through the descriptor protocol, so our part runs before the real finalizer, which is
+then called without a frame of ours: its ResourceWarning keeps its place, and the user's filters see the same module.
+"""
+
+from __future__ import annotations
+
+import _socket
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class _Patch(NamedTuple):
+    owner: Any
+    finalizer: Any
+    """What was there, to be put back; None if the class had none of its own."""
+
+
+def _of_transport(transport: Any) -> Any:
+    return getattr(transport, "_sock", None)
+
+
+def _of_stream_writer(writer: Any) -> Any:
+    transport = writer.transport
+    return None if transport.is_closing() else transport.get_extra_info("socket")
+
+
+_LATER: Final = (
+    ("asyncio.selector_events", "_SelectorTransport", _of_transport),
+    ("asyncio.streams", "StreamWriter", _of_stream_writer),
+)
+"""Imported by the suite, often after the run began. StreamWriter has a finalizer since 3.11.4."""
+
+
+class FinalizerWatch:
+    """Tells `unclosed(sock)` of each socket that is finalized while open."""
+
+    def __init__(self, unclosed: Callable[[Any], None]) -> None:
+        self._unclosed = unclosed
+        self._patches: list[_Patch] = []
+        self._waiting: list[tuple[str, str, Callable[[Any], Any]]] = []
+
+    def start(self) -> None:
+        """Patch what is imported already. In nested runs the outer watch stays in place."""
+        if "__del__" in vars(socket.socket):
+            return
+        self._waiting = list(_LATER)
+        self._patch(socket.socket, None, _socket.socket.__del__, lambda sock: sock)  # type: ignore[attr-defined]
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Patch what was imported meanwhile; next to nothing when all is done."""
+        for entry in tuple(self._waiting):
+            module, name, socket_of = entry
+            if module in sys.modules:
+                self._waiting.remove(entry)
+                owner = getattr(sys.modules[module], name, None)
+                finalizer = vars(owner).get("__del__") if owner is not None else None
+                if finalizer is not None:
+                    self._patch(owner, finalizer, finalizer, socket_of)
+
+    def stop(self) -> None:
+        """Put every class back as it was."""
+        while self._patches:
+            owner, finalizer = self._patches.pop()
+            if finalizer is None:
+                del owner.__del__
+            else:
+                owner.__del__ = finalizer
+
+    def _patch(self, owner: Any, before: Any, finalizer: Any, socket_of: Callable[[Any], Any]) -> None:
+        def finalize(dying: Any) -> Any:
+            self._note(dying, socket_of)
+            return finalizer.__get__(dying)
+
+        owner.__del__ = property(finalize)
+        self._patches.append(_Patch(owner, before))
+
+    def _note(self, dying: Any, socket_of: Callable[[Any], Any]) -> None:
+        try:
+            sock = socket_of(dying)
+            if sock is not None and sock.fileno() >= 0:
+                self._unclosed(sock)
+        except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
+            pass

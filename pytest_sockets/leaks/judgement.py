@@ -1,0 +1,213 @@
+"""When is a socket that is open after its owner's teardown a leak?
+
+Only what is suspicious comes here, so a clean test pays nothing. In this order, each step cheaper than a false alarm:
+1. reachable from a live wider fixture (a lazily filled pool): it is that fixture's;
+2. a short wait: of 487 late closers 468 were gone within 12 ms;
+3. drop what pytest itself drops right after (the fixture values of the finished test), and one gc.collect();
+4. wait out the grace time, if anything in this process could still close it;
+5. what an event loop that is alive but not running will close by itself waits for the end of the session;
+6. the two ends of one connection count once.
+"""
+
+from __future__ import annotations
+
+import _thread
+import dataclasses
+import gc
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets import model
+from pytest_sockets.leaks import reach
+from pytest_sockets.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_sockets.leaks.children import ChildListener, Children
+    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.ledger import Ledger
+    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.model import SocketEntry
+
+SHORT_WAIT: Final = 0.02
+STUBBORN_WAIT: Final = 0.05
+"""For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
+_REFERRERS_SEARCHED: Final = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """A socket that is a leak, as it was at that moment."""
+
+    record: Record
+    entry: SocketEntry
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the judge may ask and do; the plugin knows how."""
+
+    live: Callable[[], Sequence[tuple[Owner, list[Any]]]]
+    """The owners that are alive, narrowest first, with the objects that each keeps."""
+    drop: Callable[[Sequence[Record]], None]
+    """Let go of the finished test's fixture values that lead to these sockets."""
+    kinds: tuple[str, ...]
+    final: bool = False
+    """The session is over: nothing can wait any longer."""
+
+
+class Judge:
+    """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._stubborn: set[Origin] = set()
+        self._named: set[tuple[object, object]] = set()
+
+    def judge(self, suspects: list[Record], around: Surroundings, grace: float) -> list[Verdict]:
+        """Those of `suspects` that are leaks. May wait `grace` seconds and collect garbage, only if something is left."""
+        left = [record for record in suspects if _watched(record, around.kinds)]
+        left = self._without_kept(left, around)
+        left = self._after_waiting(left, min(grace, SHORT_WAIT))
+        if left:
+            around.drop(left)
+            left = _still_open(left)
+        if left:
+            gc.collect()
+            left = _still_open(left)
+        left = self._after_waiting(left, self._patience(left, grace))
+        if left and not around.final:
+            left = self._without_deferred(left)
+        return self._each_connection_once(left)
+
+    def judge_children(self, children: Children, kinds: tuple[str, ...], grace: float) -> list[ChildListener]:
+        """What children of ended owners still listen on after `grace` seconds; each is returned once."""
+
+        def listening() -> list[ChildListener]:
+            shared = {record.key[1] for record in self._ledger.open_records() if record.key is not None}
+            found = children.listeners(shared)
+            return [listener for listener in found if listener.entry.protocol in kinds]
+
+        left = listening()
+        if left:
+            wait_until(lambda: not listening(), grace)
+            left = listening()
+        for listener in left:
+            children.tell(listener)
+        return left
+
+    def _without_kept(self, records: list[Record], around: Surroundings) -> list[Record]:
+        if not records:
+            return records
+        kept = reach.keepers(records, around.live())
+        for record, owner in kept.items():
+            self._ledger.keep(record, owner)
+        return [record for record in records if record not in kept]
+
+    def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
+        """Those that are open still. Without another thread nobody in this process can close them: then no wait."""
+        if not records or seconds <= 0 or not _somebody_can_close(records):
+            return records
+        wait_until(lambda: not _still_open(records), seconds)
+        return _still_open(records)
+
+    def _patience(self, records: list[Record], grace: float) -> float:
+        origins = {record.origin for record in records if record.origin is not None}
+        if records and len(origins) == len(records) and origins <= self._stubborn:
+            return min(grace, STUBBORN_WAIT)
+        return max(0.0, grace - SHORT_WAIT)
+
+    def _without_deferred(self, records: list[Record]) -> list[Record]:
+        waiting = _waiting_for_their_loop(records)
+        for record in waiting:
+            self._ledger.keep(record, self._ledger.session)
+        return [record for record in records if record not in waiting]
+
+    def _each_connection_once(self, records: list[Record]) -> list[Verdict]:
+        # The end that the user's code connected comes first; what a server accepted is its consequence.
+        verdicts = []
+        for record in sorted(records, key=lambda record: record.accepted):
+            entry = record.entry
+            if entry is None or self.is_other_end(record, entry):
+                continue
+            if record.origin is not None:
+                self._stubborn.add(record.origin)
+            verdicts.append(Verdict(record, entry, _note(record)))
+        return verdicts
+
+    def is_other_end(self, record: Record, entry: SocketEntry) -> bool:
+        """Whether the opposite end of this connection has been named; else remember this end."""
+        if entry.remote is None or entry.protocol != "tcp":
+            return entry.protocol == "unix" and self._is_pair_of_named(record)
+        if (entry.remote, entry.local) in self._named:
+            return True
+        self._named.add((entry.local, entry.remote))
+        return False
+
+    def _is_pair_of_named(self, record: Record) -> bool:
+        """socketpair() makes two unnamed ends by one call."""
+        stack = record.origin.stack(self._ledger.places) if record.origin is not None else ()
+        if not any(frame.function == "socketpair" for frame in stack[:2]):
+            return False
+        pair = (record.opener, record.origin)
+        if pair in self._named:
+            self._named.discard(pair)
+            return True
+        self._named.add(pair)
+        return False
+
+
+def _watched(record: Record, kinds: tuple[str, ...]) -> bool:
+    entry = record.entry
+    # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
+    return entry is not None and entry.protocol in kinds
+
+
+def _still_open(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.is_open]
+
+
+def _somebody_can_close(records: list[Record]) -> bool:
+    return _thread._count() > 0 or any(record.origin is None for record in records)
+
+
+def _waiting_for_their_loop(records: list[Record]) -> list[Record]:
+    """What a live event loop of a wider scope closes when it runs again.
+
+    A transport that is closing calls close() on the loop's next turn; an accepted connection whose peer has gone is noticed
+    then, too. Neither goes by waiting, and both would be false alarms.
+    """
+    if "asyncio" not in sys.modules:
+        return []
+    return [record for record in records if _is_waiting(record)]
+
+
+def _is_waiting(record: Record) -> bool:
+    sock = record.ref()
+    if sock is None:
+        return False
+    for referrer in gc.get_referrers(sock)[:_REFERRERS_SEARCHED]:
+        holder = referrer if hasattr(referrer, "_loop") else None
+        if holder is None and isinstance(referrer, dict) and "_loop" in referrer and "_sock" in referrer:
+            loop, closing = referrer["_loop"], referrer.get("_closing")
+        elif holder is not None and hasattr(holder, "_sock"):
+            loop, closing = holder._loop, getattr(holder, "_closing", None)
+        else:
+            continue
+        if loop.is_closed() or loop.is_running():
+            return False
+        entry = record.entry
+        peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)
+        return bool(closing) or (record.accepted and peer_has_gone)
+    return False
+
+
+def _note(record: Record) -> str | None:
+    if record.duplicate_of is not None:
+        return f"a duplicate of descriptor {record.duplicate_of[0]} (os.dup or an inherited copy)"
+    if record.owner is not record.opener:
+        return f"opened by {record.opener}, kept by {record.owner}"
+    return None

@@ -1,0 +1,386 @@
+"""Who owns which socket: filled by audit events and by looks at the descriptors, asked at the end of each owner.
+
+A socket is identified by (fd, inode): descriptors and ports are reused at once, inodes are not. Python code's sockets are
+noted when they are created, before they have a descriptor, through a weak reference; what Python code did not open (C
+extensions, os.dup, inherited descriptors) is found by listing the descriptors whenever their number changed. A number that
+stayed the same proves nothing once a socket that Python code did not open was seen; then every checkpoint lists them.
+"""
+
+from __future__ import annotations
+
+import collections
+import socket
+import threading
+import weakref
+from time import time as wall_clock
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.leaks.origins import Places, capture
+from pytest_sockets.leaks.records import Key, Record, Scope
+from pytest_sockets.real_socket import RealSocket, own_fds
+from pytest_sockets.table import own_fds as table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from pytest_sockets.leaks.children import Children
+    from pytest_sockets.leaks.findings import Owner
+
+_ACCEPT: Final = socket.socket.accept.__code__
+_PURGE_EVERY: Final = 1000
+"""After so many sockets, long-lived owners' lists are cleared of closed ones: memory stays flat over 100,000 tests."""
+_LISTENERS_SEARCHED: Final = 200
+
+
+class Ledger:
+    """The books of one run in one process. An audit `Listener`; all else is called by the plugin in its own thread."""
+
+    def __init__(self, places: Places, session: Owner, children: Children | None = None) -> None:
+        self.places = places
+        self.session = session
+        self.scope = Scope(session, "setup")
+        self.opened = 0
+        """Sockets that Python code opened since the run began."""
+        self.on_gone: Callable[[Record], None] | None = None
+        """Told of each record whose socket was found closed; with it, records carry the time of their creation."""
+        self._children = children
+        self._count = table.choose_fd_count()
+        self._last_count = -1
+        self._list_always = False
+        self._fresh: collections.deque[Record] = collections.deque()
+        self._unsettled: list[Record] = []
+        self._open: dict[Key, Record] = {}
+        self._foreign: set[Key] = set()
+        """Not the suite's: open before the run began, or opened by other plugins between tests."""
+        self._of_owner: dict[Owner, list[Record]] = {}
+        self._ended: list[Owner] = []
+        self._torn_down: list[Record] = []
+        self._purge_at = _PURGE_EVERY
+        self._home = threading.get_ident()
+        self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
+        self._active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+
+    # -- audit events, in any thread -------------------------------------------------------------------------
+
+    def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
+        """Note a socket that Python code makes; it has no descriptor yet."""
+        if isinstance(sock, RealSocket):
+            return
+        record = Record(self._scope_of_thread(), capture(frame, self.places), family, kind)
+        try:
+            record.ref = weakref.ref(sock)
+        except TypeError:  # a bare _socket.socket: it is matched with its descriptor when that is listed
+            self._last_count = -1
+        if frame.f_code.co_name == "__init__":
+            self._note_given_descriptor(record, frame)
+        if self.on_gone is not None:
+            record.since = wall_clock()
+        self.opened += 1
+        self._fresh.append(record)
+
+    def socket_used(self, sock: Any) -> None:
+        """A fresh socket is bound or connected: learn its identity now, it may be detached later."""
+        if self._fresh and not isinstance(sock, RealSocket):
+            self._settle_fresh(final=False)
+
+    def child_started(self, frame: FrameType) -> None:
+        """A child process is about to be started."""
+        if self._children is not None:
+            self._children.starting(self._scope_of_thread(), capture(frame, self.places))
+
+    def _scope_of_thread(self) -> Scope:
+        """A thread that was started by an owner still alive works for that owner; any other for the current scope."""
+        me = threading.get_ident()
+        if me == self._home:
+            return self.scope
+        thread = self._active.get(me)
+        owner = self._threads.get(thread) if thread is not None else None
+        if owner is None or owner is self.session or owner is self.scope.owner:
+            return self.scope
+        if owner.over and _is_pool_worker(thread):  # it works for whoever handed it the task
+            return self.scope
+        return Scope(owner, "call")
+
+    def _note_given_descriptor(self, record: Record, frame: FrameType) -> None:
+        """accept(), dup(), fromfd() and TLS wrapping pass the descriptor: it is in the constructor's locals."""
+        fd = frame.f_locals.get("fileno")
+        if not isinstance(fd, int) or fd < 0:
+            return
+        inode = table.socket_inode(fd)
+        if inode is None:
+            return
+        record.key = (fd, inode)
+        caller = frame.f_back
+        if caller is not None and caller.f_code is _ACCEPT:
+            record.accepted = True
+            if record.origin is None or not record.origin.in_users_code:
+                self._give_to_listener(record, caller.f_locals["self"].fileno())
+
+    def _give_to_listener(self, record: Record, fd: int) -> None:
+        """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
+        inode = table.socket_inode(fd)
+        listener = self._open.get((fd, inode)) if inode is not None else None
+        if listener is None:
+            return
+        record.origin = listener.origin
+        if not listener.owner.over:
+            record.owner = record.opener = listener.owner
+
+    # -- the course of the run -------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """What is open now existed before the run: nobody's."""
+        self._fresh.clear()
+        self._open.clear()
+        self._of_owner.clear()
+        self._foreign = {(fd, inode) for fd, inode in self._listed().items()}
+        self._last_count = self._count() if self._count is not None else -1
+        self._note_threads()
+        if self._children is not None:
+            self._children.begin(self.scope)
+
+    def enter(self, scope: Scope) -> Scope:
+        """From now on `scope` runs; returns the one that ran before, for `leave`."""
+        before = self.scope
+        if before.phase != "setup" or before.owner.kind == "fixture":
+            self.checkpoint()  # the code that is interrupted here may have opened something
+        self.scope = scope
+        return before
+
+    def leave(self, before: Scope) -> None:
+        """The scope that `enter` interrupted goes on; what appeared meanwhile was opened by the ending one."""
+        self.checkpoint()
+        self.scope = before
+
+    def checkpoint(self) -> None:
+        """Give new threads and new sockets to the current scope; some microseconds when nothing was opened."""
+        if len(self._active) > 1:
+            self._note_threads()
+        if self._fresh:
+            self._settle_fresh(final=True)
+        if self._children is not None:
+            self._children.checkpoint(self.scope)
+        if self._count is None:
+            return
+        count = self._count()
+        if count != self._last_count or self._list_always:
+            self._last_count = count
+            self._list()
+        self._unsettled.clear()
+
+    def give_teardown_to(self, owner: Owner) -> None:
+        """What finalizers opened since the last call was opened by the teardown of `owner`."""
+        if self._fresh:
+            self._settle_fresh(final=True)
+        torn_down, self._torn_down = self._torn_down, []
+        for record in torn_down:
+            if record.opener is self.scope.owner:
+                record.opener = owner
+                self.keep(record, owner)
+
+    def end(self, owner: Owner) -> None:
+        """The whole teardown of `owner` is over: its sockets are suspects."""
+        owner.over = True
+        self._ended.append(owner)
+
+    @property
+    def eventful(self) -> bool:
+        """Whether an owner that has ended has anything in the books."""
+        return any(owner in self._of_owner for owner in self._ended)
+
+    @property
+    def has_fresh(self) -> bool:
+        """Whether Python code has created sockets since the last checkpoint."""
+        return bool(self._fresh)
+
+    def acquit(self) -> None:
+        """The owners that have ended have nothing in the books."""
+        self._ended.clear()
+
+    def owns(self, owner: Owner) -> bool:
+        """Whether `owner` has anything in the books."""
+        return owner in self._of_owner
+
+    def suspects(self) -> list[Record]:
+        """Every open socket of the owners that ended since the last call."""
+        ended, self._ended = self._ended, []
+        self._torn_down.clear()
+        if not self._of_owner:
+            return []
+        if self.opened > self._purge_at:
+            self._purge()
+        return [
+            record for owner in ended for record in self._of_owner.pop(owner, ()) if self._still_open(record)
+        ]
+
+    def keep(self, record: Record, owner: Owner) -> None:
+        """`owner` keeps this socket: it is judged with that owner."""
+        records = self._of_owner.get(record.owner)
+        if records is not None and record in records:
+            records.remove(record)
+        record.owner = owner
+        self._of_owner.setdefault(owner, []).append(record)
+
+    def at(self, key: Key) -> Record | None:
+        """The record of the socket with this (fd, inode)."""
+        return self._open.get(key)
+
+    def dying(self, sock: Any) -> Record | None:
+        """The record of a socket object that is being finalized with its descriptor still open."""
+        self._settle_fresh(final=False)
+        fd = sock.fileno()
+        inode = table.socket_inode(fd)
+        record = self._open.get((fd, inode)) if inode is not None else None
+        if record is None and (entry := table.describe(fd)) is not None:
+            # The collector clears weak references before finalizers run: a fresh record has lost its object by now.
+            lost = (fresh for fresh in tuple(self._fresh) if fresh.ref() is None and fresh.describes(entry))
+            record = next(lost, None)
+        return record
+
+    def by_inode(self, inode: int) -> Record | None:
+        """A record of the socket with this inode, whatever the descriptor."""
+        return next((record for key, record in tuple(self._open.items()) if key[1] == inode), None)
+
+    def open_records(self) -> list[Record]:
+        """All sockets in the books, as of the last look."""
+        return list(self._open.values())
+
+    # -- settling --------------------------------------------------------------------------------------------
+
+    def _settle_fresh(self, *, final: bool) -> None:
+        for _ in range(len(self._fresh)):
+            try:
+                record = self._fresh.popleft()
+            except IndexError:  # another thread settles too
+                return
+            if record.settle():
+                self._adopt(record)
+            elif final or record.looked_at:
+                self._unsettled.append(record)
+            else:
+                record.looked_at = True
+                self._fresh.append(record)
+
+    def _adopt(self, record: Record) -> None:
+        assert record.key is not None
+        known = self._open.get(record.key)
+        if (
+            known is not None
+        ):  # TLS wrapping and makefile(): a new object for the same descriptor keeps the first origin
+            known.ref = record.ref
+            return
+        if record.key in self._foreign:
+            return
+        if record.owner is self.session and (record.origin is None or not record.origin.in_users_code):
+            self._foreign.add(record.key)
+            return
+        self._open[record.key] = record
+        self._of_owner.setdefault(record.owner, []).append(record)
+        if record.phase == "teardown":
+            self._torn_down.append(record)
+        if (
+            record.owner.over
+        ):  # a thread that outlived its test opened it: judged at the next occasion, as that test's
+            self._ended.append(record.owner)
+
+    def _listed(self) -> dict[int, int]:
+        try:
+            return table.socket_inodes()
+        except OSError:
+            return {record.key[0]: record.key[1] for record in self.open_records() if record.key}
+
+    def _list(self) -> None:
+        """Compare the books with the descriptors: strike out what is closed, take in what no Python code opened."""
+        listed = self._listed()
+        ours = own_fds()
+        for key in tuple(self._open):
+            if listed.get(key[0]) != key[1]:
+                self._forget(key)
+        present = set(listed.items())
+        self._foreign &= present
+        for fd, inode in present - self._open.keys() - self._foreign:
+            if fd not in ours:
+                self._adopt(self._foreign_record(fd, inode))
+
+    def _foreign_record(self, fd: int, inode: int) -> Record:
+        """A socket that no audit event was bound to: a duplicate, a detached descriptor, or a C extension's own."""
+        original = self.by_inode(inode)
+        if original is not None:
+            record = Record(self.scope, original.origin, original.family, original.kind)
+            record.duplicate_of = original.key
+        else:
+            record = Record(self.scope, None, 0, 0)
+            self._guess_origin(record, fd)
+        record.key = (fd, inode)
+        return record
+
+    def _guess_origin(self, record: Record, fd: int) -> None:
+        entry = table.describe(fd)
+        if entry is None:
+            return
+        for candidate in self._unsettled:
+            if candidate.describes(entry):
+                self._unsettled.remove(candidate)
+                record.origin, record.ref = candidate.origin, candidate.ref
+                record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
+                return
+        self._list_always = True
+        self.opened += 1
+        if entry.remote is not None:
+            self._give_to_listening(record, entry.local.port)
+
+    def _give_to_listening(self, record: Record, port: int | None) -> None:
+        """What a C loop (uvloop, libzmq) accepted belongs with the listener on the same local port."""
+        for other in self.open_records()[:_LISTENERS_SEARCHED]:
+            if other.owner.over or other.owner is self.scope.owner or other.key is None:
+                continue
+            entry = table.describe(other.key[0])
+            if entry is not None and entry.is_listening and entry.local.port == port:
+                record.owner = record.opener = other.owner
+                record.origin, record.accepted = other.origin, True
+                return
+
+    def _note_threads(self) -> None:
+        """Threads have no creation event before Python 3.12: whoever's scope a thread first shows up in has started it."""
+        for thread in tuple(self._active.values()):
+            if thread not in self._threads:
+                self._threads[thread] = self.scope.owner
+
+    def _still_open(self, record: Record) -> bool:
+        if record.is_open:
+            return True
+        if record.key is not None:
+            self._forget(record.key)
+        return False
+
+    def _forget(self, key: Key) -> None:
+        record = self._open.pop(key, None)
+        if record is not None and self.on_gone is not None:
+            self.on_gone(record)
+
+    def _purge(self) -> None:
+        self._purge_at = self.opened + _PURGE_EVERY
+        for owner in tuple(self._of_owner):
+            records = self._of_owner.pop(owner)
+            self._of_owner.setdefault(owner, []).extend(
+                record for record in records if self._still_open(record)
+            )
+
+
+_POOLS: Final = (
+    "concurrent.futures",
+    "anyio",
+    "trio",
+    "asyncio",
+    "tornado",
+    "gevent",
+    "multiprocessing.pool",
+)
+
+
+def _is_pool_worker(thread: threading.Thread | None) -> bool:
+    target = getattr(thread, "_target", None)
+    return type(thread).__module__.startswith(_POOLS) or (
+        getattr(target, "__module__", None) or ""
+    ).startswith(_POOLS)

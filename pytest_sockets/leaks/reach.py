@@ -1,0 +1,107 @@
+"""Is a socket reachable from a live fixture's value? Then it is that fixture's, whoever opened it (a lazily filled pool).
+
+The search follows what the collector follows (`gc.get_referents`), through instances, containers, closures, suspended
+generators and coroutines. It stops at what knows everything: modules, classes, code, event loops, contexts, loggers, and
+pytest's own objects; beyond them each socket of the process would be found.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import logging
+import selectors
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.records import Record
+
+_MOST_OBJECTS: Final = 200_000
+_LEAVES: Final = (str, bytes, bytearray, int, float, complex, bool, type(None))
+_WALLS: Final = (
+    types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger, logging.Manager,
+    selectors.BaseSelector,
+)  # fmt: skip
+_FOREIGN_ROOMS: Final = ("_pytest", "pluggy", "pytest_sockets")
+
+
+def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
+    """For each of `records` that a live owner's objects lead to, that owner; the narrowest first in `live` wins."""
+    missing = list(records)
+    kept: dict[Record, Owner] = {}
+    for owner, roots in live:
+        if not missing:
+            break
+        for record in _found(missing, roots):
+            kept[record] = owner
+        missing = [record for record in missing if record not in kept]
+    return kept
+
+
+def reaches(root: Any, records: Iterable[Record]) -> bool:
+    """Whether `root` leads to one of the sockets."""
+    return next(iter(_found(list(records), [root])), None) is not None
+
+
+def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
+    by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
+    by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}
+    for node in _walk(roots):
+        record = by_object.get(id(node)) or (by_fd.get(_fileno(node)) if by_fd else None)
+        if record is not None:
+            yield record
+
+
+def _walk(roots: list[Any]) -> Iterator[Any]:
+    seen: set[int] = set()
+    layer = roots
+    is_wall = _wall_test()
+    while layer and len(seen) < _MOST_OBJECTS:
+        following: list[Any] = []
+        for node in layer:
+            if isinstance(node, _LEAVES) or id(node) in seen:
+                continue
+            seen.add(id(node))
+            if is_wall(node):
+                continue
+            yield node
+            following.extend(_next(node))
+        layer = following
+
+
+def _next(node: Any) -> list[Any]:
+    if isinstance(node, types.FunctionType):  # not its globals: they lead to everything
+        return [node.__closure__, node.__defaults__, node.__kwdefaults__, node.__dict__]
+    if isinstance(node, types.FrameType):
+        return list(node.f_locals.values())
+    if isinstance(node, types.GeneratorType) and node.gi_frame is not None:
+        return list(node.gi_frame.f_locals.values())
+    return gc.get_referents(node)
+
+
+def _wall_test() -> Callable[[Any], bool]:
+    events = sys.modules.get("asyncio.events")
+    walls = (*_WALLS, events.AbstractEventLoop) if events is not None else _WALLS
+
+    def is_wall(node: Any) -> bool:
+        kind = type(node)
+        return issubclass(kind, walls) or (kind.__module__ or "").split(".", 1)[0] in _FOREIGN_ROOMS
+
+    return is_wall
+
+
+def _fileno(node: Any) -> int:
+    """The descriptor of a C extension's connection object (psycopg, pycurl multi ...); -1 for what has none."""
+    method = getattr(type(node), "fileno", None)
+    if method is None or isinstance(node, type):
+        return -1
+    try:
+        fd = node.fileno()
+    except Exception:  # noqa: BLE001  (closed files, detached objects: any library's own error)
+        return -1
+    return fd if isinstance(fd, int) else -1

@@ -1,0 +1,93 @@
+"""One socket in the books: identity, owner, origin."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pytest_sockets.table import own_fds as table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.model import SocketEntry
+
+Key = tuple[int, int]
+"""(fd, inode): what stays the same while a socket is open, and comes never again."""
+
+_TYPE_BITS: Final = 0xF
+"""SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
+_WINDOWS: Final = sys.platform == "win32"
+
+
+class Scope(NamedTuple):
+    """Whose code runs, in which phase of it: setup, call, teardown or import."""
+
+    owner: Owner
+    phase: str
+
+
+class Record:
+    """One socket. The Python object, if there is one, is referred to weakly: the books keep nothing alive."""
+
+    __slots__ = (
+        "accepted", "duplicate_of", "family", "key", "kind", "looked_at", "opener", "origin", "owner", "phase", "ref",
+        "seen", "since",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
+        self.owner, self.phase = scope
+        self.opener = scope.owner
+        """Whose code opened it; `owner` is another one when a wider fixture keeps it."""
+        self.origin = origin
+        self.family = family
+        self.kind = kind
+        self.key: Key | None = None
+        self.ref: Callable[[], Any] = _nothing
+        self.accepted = False
+        self.duplicate_of: Key | None = None
+        self.looked_at = False
+        self.since = 0.0
+        self.seen = ""
+        """The socket as last seen, for a timeline."""
+
+    def settle(self) -> bool:
+        """Learn (fd, inode) from the live object; False while it has no descriptor."""
+        if self.key is None:
+            sock = self.ref()
+            fd = -1 if sock is None else sock.fileno()
+            if fd >= 0:
+                inode = id(sock) if _WINDOWS else table.socket_inode(fd)
+                self.key = (fd, inode) if inode is not None else None
+        return self.key is not None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the descriptor still is this socket."""
+        if self.key is None:
+            return False
+        if _WINDOWS:  # no inodes there, and no detached sockets that could outlive their object
+            sock = self.ref()
+            return sock is not None and sock.fileno() == self.key[0]
+        return table.socket_inode(self.key[0]) == self.key[1]
+
+    @property
+    def entry(self) -> SocketEntry | None:
+        """The socket as the kernel sees it now; None once it is closed."""
+        return table.describe(self.key[0]) if self.key is not None and self.is_open else None
+
+    def describes(self, entry: SocketEntry) -> bool:
+        """Whether a creation with this family and type can have made `entry`; Python's -1 means AF_INET, SOCK_STREAM."""
+        family = socket.AF_INET if self.family == -1 else self.family
+        kind = socket.SOCK_STREAM if self.kind == -1 else self.kind & _TYPE_BITS
+        same_family = getattr(socket, entry.family, None) == family
+        return same_family and (
+            entry.protocol == "unix" or (entry.protocol == "udp") == (kind == socket.SOCK_DGRAM)
+        )
+
+
+def _nothing() -> None:
+    return None

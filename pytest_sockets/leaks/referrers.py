@@ -1,0 +1,161 @@
+"""What still refers to a leaked socket object: the chain from it to a name that the user can find in the code.
+
+`gc.get_referrers` looks at every tracked object of the process (10-50 ms in a large suite), so this runs only for findings,
+once for each opening line.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import types
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_sockets.leaks.origins import Places
+
+_HOPS: Final = 5
+_SELF: Final = __name__
+
+
+class Link(NamedTuple):
+    """One step from the socket outwards. A link without `holder` is the end: a name in the user's code."""
+
+    text: str
+    rank: int
+    holder: Any = None
+
+
+def holders(sock: Any, places: Places) -> tuple[str, ...]:
+    """The chain as sentences, nearest first; empty if nothing tracked refers to the object."""
+    chain: list[str] = []
+    seen = {id(sock)}
+    node = sock
+    for _ in range(_HOPS):
+        link = _best_link(node, seen, places)
+        if link is None:
+            break
+        chain.append(link.text)
+        if link.holder is None:
+            break
+        node = link.holder
+        seen.add(id(node))
+    return tuple(chain)
+
+
+def _best_link(node: Any, seen: set[int], places: Places) -> Link | None:
+    running = _in_running_frame(node, places)
+    if running is not None:
+        return running
+    best: Link | None = None
+    for referrer in gc.get_referrers(node):
+        if id(referrer) in seen or _is_our_own(referrer):
+            continue
+        link = _link(referrer, node, places)
+        if link is not None and (best is None or link.rank < best.rank):
+            best = link
+    return best
+
+
+def _is_our_own(referrer: Any) -> bool:
+    if isinstance(referrer, types.FrameType):
+        return str(referrer.f_globals.get("__name__", "")).startswith("pytest_sockets.")
+    return type(referrer).__module__.startswith("pytest_sockets.")
+
+
+def _is_pytests(referrer: Any) -> bool:
+    return type(referrer).__module__.split(".", 1)[0] in ("_pytest", "pluggy")
+
+
+def _in_running_frame(node: Any, places: Places) -> Link | None:
+    """A local variable of a running thread: no object that the collector tracks refers to it there."""
+    names = {thread.ident: thread for thread in threading.enumerate()}
+    for ident, top in sys._current_frames().items():
+        if ident == threading.get_ident():
+            continue
+        for frame in _outwards(top):
+            for name, value in tuple(frame.f_locals.items()):
+                if value is node:
+                    thread = names.get(ident)
+                    kind = "daemon thread" if thread is not None and thread.daemon else "thread"
+                    title = f"{kind} {thread.name!r}" if thread is not None else "thread"
+                    return Link(f"local `{name}` of running {title}, {_place(frame, places)}", 0)
+    return None
+
+
+def _outwards(frame: types.FrameType | None) -> Iterator[types.FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _place(frame: types.FrameType, places: Places) -> str:
+    return f"{places.relative(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def _link(referrer: Any, node: Any, places: Places) -> Link | None:
+    if isinstance(referrer, dict):
+        return _link_of_dict(referrer, node, places)
+    if isinstance(referrer, types.FrameType):
+        name = next((key for key, value in tuple(referrer.f_locals.items()) if value is node), "?")
+        return Link(
+            f"local `{name}` of {_place(referrer, places)} (a frame kept alive, by a traceback perhaps)", 4
+        )
+    if isinstance(referrer, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
+        return Link(f"suspended {_kind(referrer)} {referrer.__qualname__}", 3)
+    if isinstance(referrer, types.CellType):
+        return Link("a closure variable", 5, referrer)
+    if isinstance(referrer, types.FunctionType):
+        return Link(f"function {referrer.__qualname__}", 3)
+    if isinstance(referrer, types.MethodType):
+        return Link(f"bound method {referrer.__func__.__qualname__}", 7, referrer)
+    if isinstance(referrer, (list, tuple, set, frozenset)):
+        return Link(f"an item of a {type(referrer).__name__}", 6, referrer)
+    return _link_of_instance(referrer, node)
+
+
+def _kind(referrer: Any) -> str:
+    return type(referrer).__name__.replace("_", " ")
+
+
+def _link_of_dict(referrer: dict[Any, Any], node: Any, places: Places) -> Link | None:
+    key = next((key for key, value in tuple(referrer.items()) if value is node), None)
+    if key is None:
+        return None
+    if "__name__" in referrer and "__spec__" in referrer:
+        file = referrer.get("__file__")
+        where = places.relative(file) if file else referrer["__name__"]
+        return Link(f"module global `{key}` of {where}", 1)
+    for owner in gc.get_referrers(referrer):
+        if _is_pytests(owner):
+            continue
+        if getattr(owner, "__dict__", None) is referrer and not _is_our_own(owner):
+            return Link(f"attribute `{key}` of {_name(owner)}", 2, owner)
+    return Link(f"a dict, under the key {str(key)[:40]!r}", 6, referrer)
+
+
+def _link_of_instance(referrer: Any, node: Any) -> Link | None:
+    if _is_pytests(referrer):
+        return Link("pytest keeps that until the session ends", 8)
+    if isinstance(referrer, type):
+        key = next((key for key, value in tuple(vars(referrer).items()) if value is node), None)
+        return (
+            Link(f"class attribute `{key}` of {referrer.__module__}.{referrer.__qualname__}", 1)
+            if key
+            else None
+        )
+    try:
+        key = next((key for key, value in tuple(vars(referrer).items()) if value is node), None)
+    except TypeError:
+        key = None
+    if key is not None:
+        return Link(f"attribute `{key}` of {_name(referrer)}", 2, referrer)
+    return Link(_name(referrer), 5, referrer)
+
+
+def _name(value: Any) -> str:
+    kind = type(value)
+    return f"a {kind.__module__}.{kind.__qualname__} object"

@@ -1,0 +1,140 @@
+"""Which findings are not reported: the user's rules, and the named default ignores, each with its cause."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_sockets.leaks.findings import Finding
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """`key=glob` pairs that must all hold."""
+
+    text: str
+    pairs: tuple[tuple[str, str], ...]
+
+    def matches(self, finding: Finding) -> bool:
+        """Whether every pair holds for `finding`."""
+        return all(
+            any(fnmatchcase(value, glob) for value in _VALUES[key](finding)) for key, glob in self.pairs
+        )
+
+
+def _opened_in(finding: Finding) -> Iterable[str]:
+    # A library opens the socket, the user's line calls the library: both may be meant, so every line of the stack counts.
+    files = [frame.file for frame in finding.stack]
+    if finding.opened_at:
+        files.append(finding.opened_at.file)
+    return files
+
+
+def _owner(finding: Finding) -> Iterable[str]:
+    return finding.owner_name, f"{finding.owner_kind}:{finding.owner_name}"
+
+
+_VALUES: Final[dict[str, Callable[[Finding], Iterable[str]]]] = {
+    "protocol": lambda finding: (finding.socket.protocol,),
+    "local": lambda finding: (str(finding.socket.local),),
+    "remote": lambda finding: (str(finding.socket.remote),) if finding.socket.remote else (),
+    "status": lambda finding: (finding.socket.status,),
+    "opened_in": _opened_in,
+    "owner": _owner,
+    "process": lambda finding: (
+        (finding.process, finding.process.rpartition("/")[2]) if finding.process else ()
+    ),
+}
+KEYS: Final = tuple(_VALUES)
+
+
+def parse_rule(text: str) -> Rule:
+    """The rule that `text` says; raises `SettingError` that names the part that is wrong.
+
+    Globs are matched case-sensitively against the whole value; a value with spaces is put in quotes.
+    """
+    pairs = []
+    for part in _split(text):
+        key, equals, glob = part.partition("=")
+        if not equals or not glob:
+            raise SettingError(f"rule {text!r}: {part!r} is no key=glob pair, such as remote=127.0.0.1:5432")
+        if key not in _VALUES:
+            raise SettingError(f"rule {text!r}: unknown key {key!r}; use one of: {', '.join(KEYS)}")
+        pairs.append((key, glob))
+    if not pairs:
+        raise SettingError(
+            "an empty rule would ignore everything; use key=glob pairs, such as remote=127.0.0.1:5432"
+        )
+    return Rule(text, tuple(pairs))
+
+
+def _split(text: str) -> list[str]:
+    words = shlex.shlex(text, posix=True)
+    words.whitespace_split = True
+    words.commenters = ""
+    words.escape = ""  # backslashes are path separators on Windows
+    try:
+        return list(words)
+    except ValueError:
+        raise SettingError(f"rule {text!r}: a quotation mark is not closed") from None
+
+
+def _event_loop_self_pipe(finding: Finding) -> bool:
+    """Every event loop owns a socket pair to wake itself: a loop that nobody closed leaks no connection."""
+    return any(
+        frame.file.endswith(file) and frame.function == function
+        for frame in finding.stack[:5]
+        for file, function in _SELF_PIPE_MAKERS
+    )
+
+
+_SELF_PIPE_MAKERS: Final = (
+    ("asyncio/selector_events.py", "_make_self_pipe"),
+    ("asyncio/proactor_events.py", "_make_self_pipe"),
+    ("trio/_core/_wakeup_socketpair.py", "__init__"),
+    ("tornado/platform/asyncio.py", "__init__"),
+)
+
+
+def _multiprocessing_plumbing(finding: Finding) -> bool:
+    """multiprocessing's own pipes and listeners (forkserver, managers) are local plumbing of the interpreter."""
+    return finding.socket.protocol == "unix" and any(
+        frame.file.endswith(("multiprocessing/connection.py", "multiprocessing/forkserver.py"))
+        for frame in finding.stack
+    )
+
+
+DEFAULT_IGNORES: Final[tuple[Callable[[Finding], bool], ...]] = (
+    _event_loop_self_pipe,
+    _multiprocessing_plumbing,
+)
+"""Each names its cause in its docstring; there is no other list of exceptions."""
+
+
+class Ignores:
+    """The rules of a run and how often each matched: a rule that matched nothing is reported as such."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._hits = {parse_rule(line): 0 for line in lines}
+
+    def cover(self, finding: Finding, more: Iterable[Rule] = ()) -> bool:
+        """Whether `finding` is ignored by default, by a rule of the run, or by one of `more` (a mark's)."""
+        if any(ignored(finding) for ignored in DEFAULT_IGNORES):
+            return True
+        for rule in self._hits:
+            if rule.matches(finding):
+                self._hits[rule] += 1
+                return True
+        return any(rule.matches(finding) for rule in more)
+
+    @property
+    def hits(self) -> dict[str, int]:
+        """How often each rule matched, by its text."""
+        return {rule.text: count for rule, count in self._hits.items()}

@@ -1,0 +1,95 @@
+"""Which parts this process needs: the leak detection where tests run, the reporting where results arrive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_sockets.plugin.policies import check_marks
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.plugin.leak_detection import LeakDetection
+    from pytest_sockets.plugin.reporting import Reporting
+    from pytest_sockets.plugin.settings import Settings
+
+
+def register(config: pytest.Config, settings: Settings) -> None:
+    """Called once in `pytest_configure`. A run that only collects gets nothing but the check of the marks."""
+    if config.getoption("collectonly", False):
+        config.pluginmanager.register(MarkCheck(None), "sockets-marks")
+        return
+    parts = _Parts(config, settings)
+    if not hasattr(config, "workerinput"):
+        from pytest_sockets.plugin.reporting import Reporting
+
+        # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
+        parts.reporting = Reporting(config, settings)
+        config.pluginmanager.register(parts.reporting, "sockets-reporting")
+        config.pluginmanager.register(Receiver(parts.reporting), "sockets-receiver")
+    if _is_xdist_controller(config):
+        return
+    if settings.leaks != "off" or settings.unclosed != "off":
+        parts.add_detection()
+    config.pluginmanager.register(MarkCheck(parts), "sockets-marks")
+
+
+def _is_xdist_controller(config: pytest.Config) -> bool:
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+
+
+class _Parts:
+    """The parts of this process, made when they are needed."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self.reporting: Any = None
+        self.detection: LeakDetection | None = None
+
+    def add_detection(self) -> LeakDetection:
+        from pytest_sockets.plugin.leak_detection import LeakDetection
+        from pytest_sockets.plugin.reporting import wants_timeline
+
+        take = None
+        if self.reporting is not None:
+            take = self.reporting.take
+            # One hook call for each report instead of two: it is counted in the budget of an empty test.
+            self._config.pluginmanager.unregister(name="sockets-receiver")
+        self.detection = LeakDetection(self._config, self._settings, self._deliver, take)
+        if wants_timeline(self._settings):
+            self.detection.verdicts.watch_lives()
+        self._config.pluginmanager.register(self.detection, "sockets-detection")
+        return self.detection
+
+    def _deliver(self, batch: Batch) -> None:
+        """The last batch of this process; with xdist it rides on the worker's output."""
+        if self.reporting is not None:
+            self.reporting.gather(batch.as_json())
+        else:
+            self._config.workeroutput["sockets"] = batch.as_json()  # type: ignore[attr-defined]
+
+
+class Receiver:
+    """Hands the reports to the reporting where no detection runs: on an xdist controller, or with detection off."""
+
+    def __init__(self, reporting: Reporting) -> None:
+        self._reporting = reporting
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called for the reports of every worker."""
+        self._reporting.take(report)
+
+
+class MarkCheck:
+    """A mark that cannot be used ends the run before the first test; one that turns detection on starts it."""
+
+    def __init__(self, parts: _Parts | None) -> None:
+        self._parts = parts
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Check each mark once."""
+        turned_on = check_marks(items)
+        if turned_on and self._parts is not None and self._parts.detection is None:
+            self._parts.add_detection().start()

@@ -1,0 +1,100 @@
+"""How the leaks of one owner are judged: the marks on its node, over the settings of the run."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_sockets.errors import SettingError
+from pytest_sockets.leaks.findings import UNCLOSED
+from pytest_sockets.leaks.rules import Rule, parse_rule
+from pytest_sockets.plugin.settings import grace_seconds, mode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sockets.plugin.settings import Settings
+
+MARK: Final = "sockets"
+_ARGUMENTS: Final = ("leaks", "grace", "ignore", "reason")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Policy:
+    """What counts for one owner."""
+
+    leaks: str
+    unclosed: str
+    grace: float
+    ignore: tuple[Rule, ...] = ()
+
+    def mode_of(self, kind: str) -> str:
+        """`off`, `warn` or `error` for a finding of this kind."""
+        return self.unclosed if kind == UNCLOSED else self.leaks
+
+
+def policy_for(node: object, settings: Settings) -> Policy:
+    """The policy for an owner whose marks are on `node`; the closest mark wins, ignore rules add up."""
+    given: dict[str, Any] = {}
+    ignore: list[Rule] = []
+    if isinstance(node, pytest.Collector | pytest.Item):
+        for mark in node.iter_markers(MARK):
+            for key, value in mark.kwargs.items():
+                if key == "ignore":
+                    ignore.extend(parse_rule(rule) for rule in value)
+                else:
+                    given.setdefault(key, value)
+    leaks = given.get("leaks")
+    return Policy(
+        leaks=leaks or settings.leaks,
+        # A test that is excepted from leak detection is excepted from both kinds.
+        unclosed="off" if leaks == "off" else settings.unclosed,
+        grace=float(given["grace"]) if "grace" in given else settings.grace,
+        ignore=tuple(ignore),
+    )
+
+
+def check_marks(items: Iterable[pytest.Item]) -> bool:
+    """Raise `pytest.UsageError` for the first mark that cannot be used; returns whether a mark turns detection on."""
+    checked: set[int] = set()
+    turned_on = False
+    for item in items:
+        if MARK not in item.keywords:
+            continue
+        for node, mark in item.iter_markers_with_node(MARK):
+            if id(mark) not in checked:
+                checked.add(id(mark))
+                _check(mark, node)
+            turned_on = turned_on or mark.kwargs.get("leaks", "off") != "off"
+    return turned_on
+
+
+def _check(mark: pytest.Mark, node: Any) -> None:
+    try:
+        if mark.args:
+            raise SettingError(f"it takes keyword arguments only: {', '.join(_ARGUMENTS)}")
+        unknown = [name for name in mark.kwargs if name not in _ARGUMENTS]
+        if unknown:
+            raise SettingError(f"unknown argument {unknown[0]!r}; use: {', '.join(_ARGUMENTS)}")
+        if "leaks" in mark.kwargs:
+            mode(mark.kwargs["leaks"])
+        if "grace" in mark.kwargs:
+            grace_seconds(mark.kwargs["grace"])
+        _check_ignore(mark.kwargs.get("ignore", ()))
+    except SettingError as error:
+        raise pytest.UsageError(
+            f"pytest-sockets: {error.at(f'@pytest.mark.sockets on {node.nodeid}')}"
+        ) from None
+
+
+def _check_ignore(rules: object) -> None:
+    if isinstance(rules, str) or not isinstance(rules, list | tuple):
+        raise SettingError(f'ignore={rules!r} is no list of rules, such as ["remote=127.0.0.1:5432"]')
+    for rule in rules:
+        if not isinstance(rule, str):
+            raise SettingError(
+                f"ignore: {rule!r} is no rule; a rule is text, such as 'remote=127.0.0.1:5432'"
+            )
+        parse_rule(rule)

@@ -1,0 +1,179 @@
+"""Gathers what the tests' processes tell, and shows it: exit status, summary section, report files."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_sockets.plugin.batches import Batch
+from pytest_sockets.reports.run import Run, TestSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from pytest_sockets.plugin.batches import Leak
+    from pytest_sockets.plugin.settings import Settings
+
+
+def _version() -> str:
+    try:
+        return version("pytest-sockets")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0"
+
+
+class Reporting:
+    """One run's evidence and what becomes of it."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self._config = config
+        self._settings = settings
+        self.run = Run(_version(), settings.leaks)
+        self._timeline = wants_timeline(settings)
+        self._ran: set[str] | None = set() if settings.baseline is not None else None
+        self._outcomes: dict[tuple[str, str | None], str] = {}
+        self._starts: dict[tuple[str, str | None], float] = {}
+        self._part_only = config.args_source is pytest.Config.ArgsSource.ARGS
+        self._rule_hits: dict[str, int] = {}
+        self._imports_seen: set[tuple[str, object]] = set()
+        self._must_fail = False
+        self._incomplete = False
+        self._leaks: list[Leak] = []
+
+    # -- gathering -------------------------------------------------------------------------------------------
+
+    def take(self, report: pytest.TestReport) -> None:
+        """Take the plain data from the teardown report, on whatever process the test ran."""
+        if self._timeline:
+            self._note_span(report)
+        if report.when != "teardown":
+            return
+        self.run.tests_seen += 1
+        if self._ran is not None:
+            self._ran.add(report.nodeid)
+        data = getattr(report, "sockets", None)
+        if data is not None:
+            self.gather(data)
+
+    def gather(self, data: dict[str, Any]) -> None:
+        """One process's batch."""
+        batch = Batch.from_json(data)
+        run = self.run
+        run.opened_total += batch.opened
+        run.opened_sockets += batch.opened > 0
+        run.lives.extend(batch.lives)
+        run.ports_given += batch.ports_given
+        run.servers_started += batch.servers_started
+        run.listening.extend(batch.listening)
+        run.troubles.extend(trouble for trouble in batch.troubles if trouble not in run.troubles)
+        for rule, hits in batch.rule_hits.items():
+            self._rule_hits[rule] = self._rule_hits.get(rule, 0) + hits
+        for leak in batch.leaks:
+            self._take(leak)
+
+    def _take(self, leak: Leak) -> None:
+        finding = leak.finding
+        if finding.owner_kind == "import":
+            # Every xdist worker imports every module: the same line counts once.
+            place = (finding.owner_name, finding.opened_at)
+            if place in self._imports_seen and finding.worker:
+                return
+            self._imports_seen.add(place)
+        self._leaks.append(leak)
+        if not leak.known:
+            self.run.findings.append(finding)
+            self._must_fail = self._must_fail or (leak.mode == "error" and not leak.raised)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """An xdist worker has ended; one that crashed has no output, and its last batch is lost."""
+        data = getattr(node, "workeroutput", {}).get("sockets")
+        if data is None:
+            self._incomplete = True
+        else:
+            self.gather(data)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """A part of the suite says nothing of the rest."""
+        self._part_only = self._part_only or bool(items)
+
+    def _note_span(self, report: pytest.TestReport) -> None:
+        node = getattr(report, "node", None)
+        worker = node.gateway.id if node is not None else None
+        key = (report.nodeid, worker)
+        self._starts.setdefault(key, report.start)
+        if report.when == "call" or report.outcome != "passed":
+            self._outcomes.setdefault(key, report.outcome)
+            if report.failed:
+                self._outcomes[key] = "failed" if report.when == "call" else "error"
+        if report.when == "teardown":
+            outcome = self._outcomes.pop(key, "passed")
+            self.run.tests.append(
+                TestSpan(report.nodeid, self._starts.pop(key), report.stop, outcome, worker)
+            )
+
+    # -- at the end ------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Compare with the baseline, write the reports, and let the exit status show what no teardown could."""
+        result = yield
+        stopped = bool(session.shouldstop or session.shouldfail)
+        try:
+            self._finish(complete=not stopped)
+        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+            self.run.troubles.append(f"finishing the reports: {type(error).__name__}: {error}")
+        if self._must_fail and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        return result
+
+    def _finish(self, *, complete: bool) -> None:
+        run = self.run
+        if complete and not self._incomplete and not self._part_only:
+            run.unmatched_rules = [rule for rule, hits in self._rule_hits.items() if hits == 0]
+        if self._settings.baseline is not None:
+            self._finish_baseline(complete)
+        if self._settings.reports:
+            from pytest_sockets.reports.writing import write_reports
+
+            run.troubles.extend(write_reports(run, self._settings.reports))
+
+    def _finish_baseline(self, complete: bool) -> None:
+        from pytest_sockets.reports import baseline, writing
+
+        path = self._settings.baseline
+        assert path is not None
+        ran = None if complete and not self._part_only and not self._incomplete else self._ran
+        findings = [leak.finding for leak in self._leaks]
+        listed = baseline.read_baseline(path) if path.exists() else ()
+        if self._settings.update_baseline:
+            entries = baseline.update(listed, findings, ran=ran)
+            writing.write_text(path, baseline.format_baseline(entries), writing.SHARED)
+            self.run.notes.append(f"the baseline {path.name} was written: {len(entries)} known leaks")
+            self._must_fail = False
+            return
+        comparison = baseline.compare(findings, listed, ran=ran)
+        self.run.known_leaks = len(comparison.known)
+        self.run.vanished = [str(entry) for entry in comparison.vanished]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """The section, if there is something to say, and one line of totals."""
+        from pytest_sockets.reports import text
+
+        lines = text.summary(self.run)
+        if lines:
+            title = text.title(self.run)
+            terminalreporter.section(title, yellow=not self._must_fail, red=self._must_fail)
+            for line in lines:
+                terminalreporter.write_line(line)
+            if self._must_fail:
+                terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
+        if self.run.opened_total or self.run.ports_given or self.run.servers_started:
+            terminalreporter.write_line(text.totals(self.run))
+
+
+def wants_timeline(settings: Settings) -> bool:
+    """Whether a report needs each test's time and each socket's life."""
+    return any(path.suffix == ".html" for path in settings.reports)

@@ -1,0 +1,202 @@
+"""What is printed about findings: the message of one owner's leaks, and the summary section at the end of a run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.leaks.findings import UNCLOSED
+from pytest_sockets.reports.words import STATUS_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.reports.run import Run
+
+MOST_SOCKETS: Final = 8
+"""How many sockets one message describes in full."""
+MOST_GROUPS: Final = 20
+"""How many groups the summary section lists."""
+_MOST_FRAMES: Final = 6
+
+
+def headline(findings: Sequence[Finding]) -> str:
+    """How many sockets, whose; one line."""
+    count = len(findings)
+    what = "1 socket" if count == 1 else f"{count} sockets"
+    owners = list(dict.fromkeys(finding.owner for finding in findings))
+    whose = owners[0] if len(owners) == 1 else f"{len(owners)} owners, first {owners[0]}"
+    if all(finding.kind == UNCLOSED for finding in findings):
+        return f"{what} never closed by {whose}: only the interpreter did"
+    return f"{what} left open by {whose}"
+
+
+def message(findings: Sequence[Finding]) -> str:
+    """The whole message: the headline, then each socket with its line, its holder and the fix."""
+    lines = [headline(findings)]
+    several = len({finding.owner for finding in findings}) > 1
+    for group in _grouped(findings)[:MOST_SOCKETS]:
+        lines.append("")
+        lines.extend(_explained(group, several))
+    more = len(_grouped(findings)) - MOST_SOCKETS
+    if more > 0:
+        lines.extend(
+            ["", f"... and {more} more opening lines; --sockets-report=leaks.json lists every socket"]
+        )
+    return "\n".join(lines)
+
+
+def short_message(findings: Sequence[Finding]) -> str:
+    """The headline and a line for each opening line, for a warning; the summary section has the rest."""
+    groups = _grouped(findings)
+    lines = [headline(findings)]
+    lines.extend(f"  {_counted(group)}, opened at {group[0].place}" for group in groups[:MOST_SOCKETS])
+    if len(groups) > MOST_SOCKETS:
+        lines.append(f"  ... and {len(groups) - MOST_SOCKETS} more opening lines")
+    return "\n".join(lines)
+
+
+def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of one owner, kind and opening line together, in the order of their first."""
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        key = (
+            finding.kind,
+            finding.owner,
+            finding.opened_at,
+            finding.process,
+            finding.opened_at or finding.socket.local,
+        )
+        groups.setdefault(key, []).append(finding)
+    return list(groups.values())
+
+
+def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
+    first = group[0]
+    times = f"  ({len(group)} sockets of this line; the first is shown)" if len(group) > 1 else ""
+    yield f"{first.socket}{_holder(first)}{times}"
+    if several_owners:
+        yield f"  owner      {first.owner}, during {first.phase}"
+    yield f"  why        {_why(first)}"
+    yield f"  opened at  {_opened_at(first)}"
+    for frame in first.stack[:_MOST_FRAMES]:
+        if frame != first.opened_at:
+            yield f"             {_short_file(frame.file)}:{frame.line} in {frame.function}"
+    for position, text in enumerate(first.held_by):
+        yield f"  {'held by  ' if position == 0 else '         '}  {text}"
+    if first.note:
+        yield f"  note       {first.note}"
+    yield f"  fix        {_fix(first)}"
+
+
+def _short_file(file: str) -> str:
+    """A library's file without the place of its installation: urllib3/connection.py, asyncio/streams.py."""
+    return re.split(r"(?:site|dist)-packages/|/python3\.\d+t?/", file)[-1]
+
+
+def _holder(finding: Finding) -> str:
+    if finding.process is not None:
+        return f" (pid {finding.socket.pid}: {finding.process[:80]})"
+    return f" (fd {finding.socket.fd})"
+
+
+def _opened_at(finding: Finding) -> str:
+    if finding.opened_at is not None:
+        prefix = "the child process was started at " if finding.process else ""
+        return f"{prefix}{finding.opened_at}"
+    return "no Python code opened it: a C extension, os.dup() or an inherited descriptor"
+
+
+def _why(finding: Finding) -> str:
+    status = finding.socket.status
+    words = STATUS_WORDS.get(status, "open")
+    state = f"{status}: {words}" if status != "NONE" else words
+    if finding.kind == UNCLOSED:
+        return f"{state}; nobody closed it, only the interpreter did when the object died"
+    return state
+
+
+def _fix(finding: Finding) -> str:
+    if finding.process is not None:
+        return "end the process and wait for it: proc.terminate(); proc.wait(), in a fixture's teardown"
+    if finding.owner_kind == "fixture":
+        return f"close it after the `yield` of fixture {finding.owner_name!r}, or in request.addfinalizer()"
+    if finding.owner_kind in ("class", "module"):
+        return f"close it in the teardown of the {finding.owner_kind}, or open it in a fixture with `yield`"
+    if finding.owner_kind == "import":
+        return "open it in a fixture instead of at import time"
+    if finding.socket.status == "LISTEN":
+        return "close the server also when the test fails: `with` or a fixture with `yield`"
+    if finding.opened_at is None:
+        return "close the library's object that made it; or ignore it: --sockets-ignore='local=HOST:PORT'"
+    return "close it also when the test fails: `with contextlib.closing(...)` or a fixture with `yield`"
+
+
+def summary(run: Run) -> list[str]:
+    """The section at the end of the run: each owner with its opening lines; bounded."""
+    groups = _grouped(sorted(run.findings, key=lambda finding: (finding.owner, finding.place)))
+    lines = []
+    owner = None
+    for group in groups[:MOST_GROUPS]:
+        first = group[0]
+        if first.owner != owner:
+            owner = first.owner
+            lines.append(owner)
+        lines.append(f"  {_counted(group)}  opened at {first.place}{_workers(group)}")
+    if len(groups) > MOST_GROUPS:
+        lines.append(
+            f"... and {len(groups) - MOST_GROUPS} more opening lines; --sockets-report=leaks.json lists every socket"
+        )
+    for rule in run.unmatched_rules:
+        lines.append(f"the ignore rule {rule!r} matched nothing: remove it")
+    if run.known_leaks:
+        lines.append(f"{run.known_leaks} known leaks of the baseline are not shown")
+    lines.extend(f"the baseline lists a leak that is gone: {entry}" for entry in run.vanished)
+    lines.extend(run.notes)
+    lines.extend(f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles)
+    return lines
+
+
+FAILED_WITHOUT_TEARDOWN: Final = (
+    "The run fails: a leak above has no test whose teardown could err (import, session, or a fixture that ended "
+    "in the set-up of another test)."
+)
+
+
+def title(run: Run) -> str:
+    """The title of the section."""
+    count = len(run.findings)
+    if not count:
+        return "sockets"
+    owners = len({finding.owner for finding in run.findings})
+    return f"{count} leaked socket{'s' * (count > 1)} of {owners} owner{'s' * (owners > 1)}"
+
+
+def _counted(group: list[Finding]) -> str:
+    first = group[0]
+    kind = "never closed" if first.kind == UNCLOSED else first.socket.status.replace("NONE", "open")
+    if len(group) == 1:
+        remote = f" -> {first.socket.remote}" if first.socket.remote else ""
+        return f"{first.socket.protocol} {first.socket.local}{remote} {kind}{_process(first)}"
+    return f"{len(group)} x {first.socket.protocol} {kind}{_process(first)}"
+
+
+def _process(finding: Finding) -> str:
+    return f" in pid {finding.socket.pid} ({finding.process[:60]})" if finding.process else ""
+
+
+def _workers(group: list[Finding]) -> str:
+    workers = sorted({finding.worker for finding in group if finding.worker})
+    return f"  [{', '.join(workers)}]" if workers else ""
+
+
+def totals(run: Run) -> str:
+    """One short line: what was opened, given, started and leaked."""
+    leaked = len(run.findings)
+    parts = [f"{run.opened_total} sockets opened", f"{leaked} leaked"]
+    if run.ports_given:
+        parts.append(f"{run.ports_given} ports given")
+    if run.servers_started:
+        parts.append(f"{run.servers_started} servers started")
+    return "sockets: " + ", ".join(parts)
