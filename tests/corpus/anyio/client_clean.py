@@ -1,0 +1,29 @@
+"""anyio streams are closed, on asyncio and on trio."""
+# plugins: anyio
+# needs: trio
+
+import os
+
+import anyio
+import pytest
+
+PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
+
+STREAMS = []
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
+
+
+@pytest.mark.anyio
+async def test_connects():
+    async with await anyio.connect_tcp(*PEER) as stream:
+        STREAMS.append(stream)
+        await stream.send(b"x")
+        assert await stream.receive(1) == b"x"
+
+
+def test_next_is_innocent():
+    pass

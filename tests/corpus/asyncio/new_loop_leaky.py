@@ -1,0 +1,24 @@
+"""A test makes a loop of its own and leaves its server: the server is named, the loop's self-pipe is not."""
+# run: --sockets-kinds=tcp,udp,unix
+
+import asyncio
+
+LOOPS = []
+
+
+async def serve(reader, writer):
+    writer.close()
+
+
+def test_makes_a_loop():
+    loop = asyncio.new_event_loop()
+    LOOPS.append(loop)
+    loop.run_until_complete(
+        asyncio.start_server(
+            serve, "127.0.0.1", 0
+        )  # LEAK owner=test:test_makes_a_loop line=optional protocol=tcp
+    )
+
+
+def test_next_is_innocent():
+    pass

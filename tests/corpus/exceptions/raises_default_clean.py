@@ -1,0 +1,23 @@
+"""By default only what stays open is a leak: what a caught exception held is garbage and goes."""
+
+import os
+import socket
+
+import pytest
+
+PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
+
+
+def fetch():
+    client = socket.create_connection(PEER)
+    raise ValueError(client.fileno())
+
+
+def test_expects_an_error():
+    with pytest.raises(ValueError) as caught:
+        fetch()
+    assert caught.value.args[0] > 0
+
+
+def test_next_is_innocent():
+    pass

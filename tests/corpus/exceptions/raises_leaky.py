@@ -1,0 +1,24 @@
+"""pytest.raises keeps the traceback, the traceback the frame, the frame the exception: garbage in a cycle."""
+# run: --sockets-unclosed=warn
+
+import os
+import socket
+
+import pytest
+
+PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
+
+
+def fetch():
+    client = socket.create_connection(PEER)  # LEAK kind=unclosed owner=test:test_expects_an_error
+    raise ValueError(client.fileno())
+
+
+def test_expects_an_error():
+    with pytest.raises(ValueError) as caught:
+        fetch()
+    assert caught.value.args[0] > 0
+
+
+def test_next_is_innocent():
+    pass

@@ -1,0 +1,19 @@
+"""socket.fromfd() duplicates: the copy is left, its line is named."""
+
+import os
+import socket
+
+PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
+KEPT = []
+
+
+def test_copies():
+    with socket.create_connection(PEER) as client:
+        copy = socket.fromfd(
+            client.fileno(), socket.AF_INET, socket.SOCK_STREAM
+        )  # LEAK owner=test:test_copies
+        KEPT.append(copy)
+
+
+def test_next_is_innocent():
+    pass

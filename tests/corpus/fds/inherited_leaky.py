@@ -1,0 +1,17 @@
+"""A copy of an inherited listener is the test's; the inherited one is not."""
+
+import os
+import socket
+
+FD = int(os.environ["CORPUS_INHERITED"])
+KEPT = []
+
+
+def test_copies_the_inherited():
+    KEPT.append(
+        socket.fromfd(FD, socket.AF_INET, socket.SOCK_STREAM)
+    )  # LEAK owner=test:test_copies_the_inherited
+
+
+def test_next_is_innocent():
+    pass

@@ -1,0 +1,17 @@
+"""With a grace of zero a closer that is 300 ms late is too late."""
+# run: --sockets-grace=0
+
+import os
+import socket
+import threading
+
+PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
+
+
+def test_closes_late():
+    client = socket.create_connection(PEER)  # LEAK owner=test:test_closes_late
+    threading.Timer(0.3, client.close).start()
+
+
+def test_next_is_innocent():
+    pass

@@ -1,0 +1,15 @@
+"""An unbound UDP socket is in no table until it sends."""
+
+import socket
+
+KEPT = []
+
+
+def test_makes_a_socket():
+    KEPT.append(
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    )  # LEAK owner=test:test_makes_a_socket protocol=udp
+
+
+def test_next_is_innocent():
+    pass

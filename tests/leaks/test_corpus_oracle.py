@@ -1,0 +1,73 @@
+"""The corpus is honest: an oracle that knows no owners agrees that leaky suites leak and clean ones do not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+CORPUS = Path(__file__).resolve().parents[1] / "corpus"
+sys.path.insert(0, str(CORPUS))
+
+from examiner.peers import peers  # noqa: E402
+from examiner.running import Run, Way, run  # noqa: E402
+from examiner.scenario import Scenario, all_scenarios  # noqa: E402
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/fd")]
+SCENARIOS = all_scenarios()
+
+
+@pytest.fixture(scope="module")
+def environment():
+    with peers() as variables:
+        yield variables | {"PYTHONPATH": os.pathsep.join([str(CORPUS), os.environ.get("PYTHONPATH", "")])}
+
+
+def watched(scenario: Scenario, folder: Path, environment: dict[str, str]) -> tuple[Run, dict[str, int]]:
+    unix = ["--oracle-unix"] if any("unix" in word for word in scenario.run) else []
+    way = Way(arguments=("-p", "examiner.oracle", *unix, "-W", "always::ResourceWarning"), sockets=False)
+    done = run(scenario, folder, way, environment)
+    assert (folder / "oracle.json").exists(), done.output
+    return done, json.loads((folder / "oracle.json").read_text())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
+def test_the_oracle_agrees(scenario, tmp_path, environment):
+    if missing := scenario.missing():
+        pytest.skip(f"needs {', '.join(missing)}")
+    done, seen = watched(scenario, tmp_path, environment)
+    assert done.as_promised(scenario), done.output
+    problems = [*_leaky_problems(scenario, seen)] if scenario.leaky else [*_clean_problems(scenario, seen)]
+    assert not problems, f"{problems}\n{seen}\n{done.output}"
+
+
+def _leaky_problems(scenario, seen):
+    promised = {"open": 0, "unclosed": 0, "child": 0}
+    for expectation in scenario.required:
+        promised["child" if expectation.child else expectation.kind] += expectation.count
+    if not any(promised.values()):
+        yield "a leaky scenario must promise a leak"
+    if seen["crossing"] < promised["open"]:
+        yield f"{promised['open']} sockets should outlive their test, {seen['crossing']} did"
+    if promised["open"] and not seen["end"]:
+        yield "nothing was open at the end"
+    if promised["unclosed"] > seen["warnings"] + seen["garbage"]:
+        yield f"{promised['unclosed']} should be closed by the interpreter"
+    if promised["child"] > seen["children"]:
+        yield f"{promised['child']} children should listen"
+
+
+def _clean_problems(scenario, seen):
+    if scenario.required:
+        yield "a clean scenario must not promise a leak"
+    if scenario.fragile:
+        return
+    if seen["crossing"] and not scenario.crosses:
+        yield f"{seen['crossing']} sockets outlived a test"
+    if seen["end"] or seen["children"]:
+        yield "something was open at the end"
+    if "--sockets-unclosed=warn" in scenario.run and seen["warnings"] + seen["garbage"]:
+        yield "something was closed by the interpreter only"
