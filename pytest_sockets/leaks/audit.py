@@ -31,6 +31,7 @@ _installed = False
 _CREATED: Final = 1
 _USED: Final = 2
 _CHILD: Final = 3
+_OPEN: Final = 4
 _EVENTS: Final = {
     "socket.__new__": _CREATED,
     "socket.bind": _USED,
@@ -39,6 +40,7 @@ _EVENTS: Final = {
     "os.fork": _CHILD,
     "os.forkpty": _CHILD,
     "os.posix_spawn": _CHILD,
+    "open": _OPEN,
 }
 
 
@@ -54,11 +56,16 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         elif what == _USED:
             for listener in _listeners:
                 listener.socket_used(args[0])
-        else:
+        elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
                 listener.child_started(sys._getframe(1))
     except BaseException:  # noqa: BLE001, S110  (also a KeyboardInterrupt that lands here must not abort the socket's creation)
         pass
+
+
+def _is_spawning(frame: FrameType) -> bool:
+    """multiprocessing's "spawn" and "forkserver" fire no event of their own; they open the pipe to the new child by number."""
+    return frame.f_code.co_name == "_launch" and "multiprocessing" in frame.f_code.co_filename
 
 
 def listen(listener: Listener) -> None:

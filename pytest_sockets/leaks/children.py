@@ -79,7 +79,7 @@ class Children:
                 self._known.clear()
             return
         starts, self._starts = self._starts, []
-        pids = _child_pids()
+        pids = sorted({*_child_pids(), *_multiprocessing_pids()})
         new = [pid for pid in pids if pid not in self._known]
         for pid in self._known.keys() - set(pids):
             del self._known[pid]
@@ -98,16 +98,18 @@ class Children:
 
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
-        from pytest_sockets.table import processes
+        from pytest_sockets.table import holders
 
         found = []
         for child in tuple(self._known.values()):
             if not child.scope.owner.over:
                 continue
-            for entry in processes.listening_of([child.pid, *processes.descendants(child.pid)]):
+            # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
+            tree = [pid for pid in holders.descendants(child.pid) if pid not in self._known]
+            for entry in holders.listening_of([child.pid, *tree]):
                 if entry.inode in ours or (child.pid, entry.inode) in self._told:
                     continue
-                found.append(ChildListener(child, entry, processes.command_line(entry.pid or child.pid)))
+                found.append(ChildListener(child, entry, holders.command_line(entry.pid or child.pid)))
         return found
 
     def tell(self, listener: ChildListener) -> None:
@@ -115,12 +117,17 @@ class Children:
         self._told.add((listener.child.pid, listener.entry.inode))
 
 
+def _multiprocessing_pids() -> list[int]:
+    """The children of a forkserver are not ours by descent, but multiprocessing knows them."""
+    process = sys.modules.get("multiprocessing.process")
+    children = tuple(getattr(process, "_children", ()))
+    return [child.pid for child in children if child.pid is not None]
+
+
 def _child_pids() -> list[int]:
     """The direct children, oldest first. Linux lists them for each thread that started some."""
     if sys.platform != "linux":
-        from pytest_sockets.table import processes
-
-        return list(processes.children(os.getpid()))
+        return _descendants()
     pids: set[int] = set()
     try:
         for task in os.listdir("/proc/self/task"):
@@ -133,7 +140,11 @@ def _child_pids() -> list[int]:
         OSError
     ):  # a thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN
         if not pids:
-            from pytest_sockets.table import processes
-
-            return list(processes.children(os.getpid()))
+            return _descendants()
     return sorted(pids)
+
+
+def _descendants() -> list[int]:
+    from pytest_sockets.table import holders
+
+    return holders.descendants(os.getpid())

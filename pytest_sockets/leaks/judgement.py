@@ -11,7 +11,6 @@ Only what is suspicious comes here, so a clean test pays nothing. In this order,
 
 from __future__ import annotations
 
-import _thread
 import dataclasses
 import gc
 import sys
@@ -87,8 +86,7 @@ class Judge:
         """What children of ended owners still listen on after `grace` seconds; each is returned once."""
 
         def listening() -> list[ChildListener]:
-            shared = {record.key[1] for record in self._ledger.open_records() if record.key is not None}
-            found = children.listeners(shared)
+            found = children.listeners(self._ledger.listed_inodes())
             return [listener for listener in found if listener.entry.protocol in kinds]
 
         left = listening()
@@ -109,7 +107,8 @@ class Judge:
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
         """Those that are open still. Without another thread nobody in this process can close them: then no wait."""
-        if not records or seconds <= 0 or not _somebody_can_close(records):
+        foreign = any(record.origin is None for record in records)
+        if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
         wait_until(lambda: not _still_open(records), seconds)
         return _still_open(records)
@@ -168,10 +167,6 @@ def _watched(record: Record, kinds: tuple[str, ...]) -> bool:
 
 def _still_open(records: list[Record]) -> list[Record]:
     return [record for record in records if record.is_open]
-
-
-def _somebody_can_close(records: list[Record]) -> bool:
-    return _thread._count() > 0 or any(record.origin is None for record in records)
 
 
 def _waiting_for_their_loop(records: list[Record]) -> list[Record]:

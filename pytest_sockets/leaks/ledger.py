@@ -8,6 +8,7 @@ stayed the same proves nothing once a socket that Python code did not open was s
 
 from __future__ import annotations
 
+import _thread
 import collections
 import socket
 import threading
@@ -237,6 +238,17 @@ class Ledger:
             lost = (fresh for fresh in tuple(self._fresh) if fresh.ref() is None and fresh.describes(entry))
             record = next(lost, None)
         return record
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether a thread of the suite runs beside us; only such a one, or a C library's, can still close a socket."""
+        self._note_threads()
+        owners = [self._threads.get(thread) for thread in tuple(self._active.values())]
+        return any(owner is not self.session for owner in owners) or _thread._count() >= len(owners)
+
+    def listed_inodes(self) -> set[int]:
+        """The inodes of all sockets that are open in this process now, whoever's."""
+        return set(self._listed().values())
 
     def by_inode(self, inode: int) -> Record | None:
         """A record of the socket with this inode, whatever the descriptor."""

@@ -105,6 +105,8 @@ def _opened_at(finding: Finding) -> str:
     if finding.opened_at is not None:
         prefix = "the child process was started at " if finding.process else ""
         return f"{prefix}{finding.opened_at}"
+    if finding.process:
+        return "not known: the child process was started without an audit event"
     return "no Python code opened it: a C extension, os.dup() or an inherited descriptor"
 
 
