@@ -145,7 +145,7 @@ def format_baseline(entries: Iterable[Known]) -> str:
 
 def parse_baseline(text: str, origin: str = "") -> tuple[Known, ...]:
     """The entries of a baseline file; comments and empty lines are skipped. Raises SettingError naming the line."""
-    entries = {}
+    entries: dict[Known, None] = {}
     for number, line in enumerate(text.split("\n"), 1):
         try:
             entry = _parse_line(line.strip(" \t\r\ufeff"))

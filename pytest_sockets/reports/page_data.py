@@ -55,7 +55,8 @@ class _Packer:
         self.frames = _Texts()
         self.stacks = _Texts()
         self.lanes = _Texts()
-        for worker in sorted({one.worker or "" for one in (*run.tests, *run.lives)}, key=_worker_order):
+        workers = {test.worker or "" for test in run.tests} | {life.worker or "" for life in run.lives}
+        for worker in sorted(workers, key=_worker_order):
             self.lanes.index(worker)
         moments = [one.start for one in run.tests] + [one.opened for one in run.lives]
         ends = [one.stop for one in run.tests] + [one.closed for one in run.lives if one.closed is not None]

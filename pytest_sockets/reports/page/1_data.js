@@ -22,8 +22,9 @@ const groupKey = (kind, owner, frame) => `${kind}/${owner}/${frame}`;
 
 const tests = raw.tests.map(([id, start, length, outcome, lane]) => ({ id, start, stop: start + length, outcome, lane }));
 
+const withoutStatus = (tuple, status) => (status && tuple.endsWith(` ${status}`) ? tuple.slice(0, -status.length - 1) : tuple);
 const lives = raw.lives.map(([tuple, protocol, status, opened, closed, owner, frame, kind, lane, judged]) => ({
-  tuple, protocol: text(protocol), status: text(status), opened, closed: closed < 0 ? null : closed,
+  tuple: withoutStatus(tuple, text(status)), protocol: text(protocol), status: text(status), opened, closed: closed < 0 ? null : closed,
   stop: closed < 0 ? raw.stop : closed, owner, frame, kind, lane, judged: judged < 0 ? null : judged,
   key: groupKey(kind, owner, frame),
 }));
@@ -42,6 +43,17 @@ for (const leak of leaks) {
   if (!groups.has(leak.key)) groups.set(leak.key, { key: leak.key, kind: leak.kind, owner: leak.owner, frame: leak.frame, leaks: [] });
   groups.get(leak.key).leaks.push(leak);
 }
+
+// A leak that no life tells of (another process opened it) is drawn from the start of the test after which it was found.
+const lived = new Set(lives.map((life) => `${life.key}/${life.lane}`));
+const spans = new Map(tests.map((test) => [`${test.id}/${test.lane}`, test]));
+for (const leak of leaks) {
+  const test = spans.get(`${leak.id}/${leak.lane}`);
+  if (!test || lived.has(`${leak.key}/${leak.lane}`)) continue;
+  lives.push({ tuple: leak.tuple, protocol: leak.protocol, status: leak.status, opened: test.start, closed: null, stop: raw.stop,
+    owner: leak.owner, frame: leak.frame, kind: leak.kind, lane: leak.lane, judged: test.stop, key: leak.key, guessed: true });
+}
+lives.sort((a, b) => a.opened - b.opened);
 
 // The moment from which a socket should have been gone: told by the ledger, else the end of the test that it is blamed on.
 const testEnds = new Map();

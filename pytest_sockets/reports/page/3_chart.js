@@ -26,7 +26,7 @@ const overviewTime = (x) => ((x - gutter) / (width - gutter - 14)) * fullStop;
 function draw() {
   const ratio = Math.min(window.devicePixelRatio || 1, 16_000 / chartHeight);
   width = canvas.parentElement.clientWidth;
-  gutter = width > 760 ? 250 : width > 480 ? 120 : 10;
+  gutter = width > 760 ? Math.min(wantedGutter(), width * 0.3) : width > 480 ? 120 : 10;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(chartHeight * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(chartHeight * ratio);
@@ -38,6 +38,17 @@ function draw() {
   drawGrid();
   for (const lane of lanes) drawLane(lane);
   drawOverview();
+}
+
+// As wide as the longest name of a leak needs.
+let wanted = 0;
+function wantedGutter() {
+  if (!wanted) {
+    font(12.5, 500);
+    const names = lanes.flatMap((lane) => lane.rows.map((row) => context.measureText(`${row.items.length} × ${row.label}`).width));
+    wanted = Math.max(170, ...names) + 32;
+  }
+  return wanted;
 }
 
 function font(size, weight = 400) {
@@ -235,7 +246,7 @@ function drawOverview() {
   context.fillRect(0, 0, width, OVERVIEW);
   const most = Math.max(1, ...peaks(1)), floor = OVERVIEW - 6, scale = (OVERVIEW - 22) / most;
   area(1, colours.tcp, 0.35, floor, scale);
-  area(2, colours.open, 0.95, floor, scale);
+  area(2, colours.open, 1, floor, scale);
   context.fillStyle = colours.line;
   context.fillRect(0, OVERVIEW - 1, width, 1);
   context.fillRect(gutter, floor, width - gutter - 14, 1);

@@ -37,17 +37,18 @@ function leakFacts(leak, life = null) {
 function lifeSpan(life) {
   const end = life.closed === null ? "still open when the run ended" : `gone at ${seconds(life.closed)}`;
   const overstay = life.kind ? `, its owner ended at ${seconds(life.judged)}` : "";
-  return `opened at ${seconds(life.opened)}${overstay}, ${end}`;
+  const opened = life.guessed ? `opened after ${seconds(life.opened)}` : `opened at ${seconds(life.opened)}`;
+  return `${opened}${overstay}, ${end}`;
 }
 
 const kindWord = (kind) => (kind === OPEN ? "left open" : kind === UNCLOSED ? "closed only by the interpreter" : "closed in time");
 
 function lifeElement(life) {
   const leak = life.kind ? leakOf(life) : null;
-  const title = make("div", "", make("b", "mono", life.tuple), ` ${kindWord(life.kind)}`);
+  const title = make("div", "", make("b", "mono", life.tuple || "a socket"), ` ${kindWord(life.kind)}`);
   if (leak) return [title, leakFacts(leak, life)];
   return [title, facts([
-    ["last status", statusText(life.status)],
+    ["last status", life.status ? statusText(life.status) : "gone before anybody looked"],
     ["owner", ownerText(life.owner)],
     ["opened at", life.frame < 0 ? null : frameText(life.frame)],
     ["worker", raw.lanes[life.lane]],

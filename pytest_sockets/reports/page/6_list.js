@@ -25,12 +25,14 @@ function summaryOf(group) {
   const workers = [...new Set(group.leaks.map((leak) => raw.lanes[leak.lane]))].filter(Boolean);
   const where = group.frame < 0 ? first.process ?? "not opened by Python code" : place(group.frame);
   const fixture = ownerText(group.owner).match(/\(scope (.*)\)$/);
-  const owner = ownerText(group.owner).replace(/ \(scope .*\)$/, "");
+  const test = raw.owners[group.owner];
+  const owner = typeof test === "number" ? raw.ids[test][1] ?? nodeid(test) : ownerText(group.owner).replace(/ \(scope .*\)$/, "");
+  const about = [typeof test === "number" ? text(raw.ids[test][0]) : null, fixture ? `scope ${fixture[1]}` : null];
   const show = make("button", "show", "show");
   show.addEventListener("click", (event) => { event.preventDefault(); focusOn(group); });
   return make("summary", "",
     make("span", "count", group.leaks.length.toLocaleString("en")),
-    make("span", "what", make("b", "", owner), make("small", "", [fixture ? `scope ${fixture[1]}` : null, `opened in its ${first.phase}`].filter(Boolean).join(", "))),
+    make("span", "what", make("b", "", owner), make("small", "", [...about, `opened in its ${first.phase}`].filter(Boolean).join(", "))),
     make("span", "where", make("code", "", where), group.frame < 0 ? null : make("small", "", `in ${text(raw.frames[group.frame][2])}`)),
     make("span", "kind", [group.kind === OPEN ? "open" : "unclosed", first.protocol, ...statuses.filter((status) => status !== "NONE"), ...workers.slice(0, 4)].join(" · ")),
     lives.some((life) => life.key === group.key) ? show : null,

@@ -15,6 +15,7 @@ function legend() {
   const others = lives.filter((life) => !life.kind);
   if (shown.colour === "protocol") {
     for (const protocol of ["tcp", "udp", "unix"]) if (others.some((life) => life.protocol === protocol)) entries.push([protocol, protocol]);
+    if (others.some((life) => !life.protocol)) entries.push(["other", "gone before anybody looked"]);
   } else {
     const names = { LISTEN: "tcp", ESTABLISHED: "udp", CLOSE_WAIT: "unclosed", NONE: "unix" };
     const present = new Set(others.map((life) => life.status));

@@ -1,0 +1,140 @@
+"""A job queue in one file: a TCP server, a client, a subscriber and metrics by UDP. The tutorial has made it careful."""
+
+import collections
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+
+class JobServer(socketserver.ThreadingTCPServer):
+    """`HELLO token`, `PUT job`, `GET`, `SUBSCRIBE`: one command a line, one line back."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, address=("127.0.0.1", 0), token="s3cret"):
+        super().__init__(address, _Handler)
+        self.token, self.jobs, self.subscribers = token, collections.deque(), []
+
+    def start(self):
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self):
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            command, _, rest = line.decode().strip().partition(" ")
+            self.wfile.write(f"{self.answer(command, rest)}\n".encode())
+
+    def answer(self, command, rest):
+        if command == "HELLO":
+            return "OK" if rest == self.server.token else "ERR wrong token"
+        if command == "PUT":
+            self.server.jobs.append(rest)
+            for subscriber in self.server.subscribers:
+                subscriber.write(f"JOB {rest}\n".encode())
+        if command == "GET":
+            return self.server.jobs.popleft() if self.server.jobs else "EMPTY"
+        if command == "SUBSCRIBE":
+            self.server.subscribers.append(self.wfile)
+        return "OK"
+
+
+# [client]
+class Client:
+    """A connection to the queue."""
+
+    def __init__(self, address, token="s3cret"):
+        self.sock = socket.create_connection(address)
+        self.lines = self.sock.makefile("r")
+        try:
+            if self.ask(f"HELLO {token}") != "OK":
+                raise PermissionError("the server refused the token")
+        except BaseException:
+            self.close()
+            raise
+
+    # [/client]
+
+    def ask(self, line):
+        self.sock.sendall(f"{line}\n".encode())
+        return self.lines.readline().strip()
+
+    def close(self):
+        self.lines.close()
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+class Subscriber(Client):
+    """Hears of each new job, in a thread of its own."""
+
+    def __init__(self, address):
+        super().__init__(address)
+        self.heard = collections.deque()
+        self.ask("SUBSCRIBE")
+        self.new = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self):
+        for line in self.lines:
+            self.heard.append(line.strip())
+            self.new.set()
+
+    def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)
+        super().close()
+
+
+class Metrics:
+    """Fire and forget, to a statsd on this host."""
+
+    sock = None
+
+    def open(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def count(self, name):
+        if self.sock is None:
+            self.open()
+        self.sock.sendto(f"{name}:1|c".encode(), ("127.0.0.1", 8125))
+
+    def close(self):
+        if self.sock is not None:
+            self.sock.close()
+            self.sock = None
+
+
+metrics = Metrics()
+
+
+class Worker:
+    """A worker is a process of its own with a status port."""
+
+    def __init__(self):
+        script = Path(__file__).with_name("worker.py")
+        self.process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+        self.port = int(self.process.stdout.readline())
+
+    def stop(self):
+        self.process.stdout.close()
+        self.process.terminate()
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()

@@ -1,0 +1,16 @@
+"""A worker process: answers on its status port until it is told to end, or its parent is gone."""
+
+import os
+import socket
+
+parent = os.getppid()
+status = socket.create_server(("127.0.0.1", 0))
+status.settimeout(0.2)
+print(status.getsockname()[1], flush=True)
+while os.getppid() == parent:
+    try:
+        connection, _ = status.accept()
+    except TimeoutError:
+        continue
+    connection.sendall(b"idle\n")
+    connection.close()
