@@ -19,7 +19,7 @@ from pytest_sockets.leaks.findings import Owner
 from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.records import Scope
-from pytest_sockets.plugin.batches import Batch
+from pytest_sockets.plugin.batches import OUTPUT, Batch
 from pytest_sockets.plugin.verdicts import Teardown, Verdicts
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ class LeakDetection:
         if report.when == "teardown" and self._outbox:
             batch = self._outbox.pop(report.nodeid, None)
             if batch is not None:
-                report.sockets = batch.as_json()  # type: ignore[attr-defined]
+                setattr(report, OUTPUT, batch.as_json())
         if self._take is not None:
             self._take(report)
 

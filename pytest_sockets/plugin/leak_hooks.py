@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR
 from pytest_sockets.plugin.policies import check_marks
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_sockets.plugin.batches import Batch
     from pytest_sockets.plugin.leak_detection import LeakDetection
     from pytest_sockets.plugin.reporting import Reporting
@@ -63,12 +64,21 @@ class _Parts:
         self._config.pluginmanager.register(self.detection, "sockets-detection")
         return self.detection
 
+    @property
+    def is_worker(self) -> bool:
+        """Whether this process is an xdist worker."""
+        return hasattr(self._config, "workerinput")
+
+    def tell_usage_error(self, text: str) -> None:
+        """Rides on the worker's output, as the last batch does."""
+        self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
+
     def _deliver(self, batch: Batch) -> None:
         """The last batch of this process; with xdist it rides on the worker's output."""
         if self.reporting is not None:
             self.reporting.gather(batch.as_json())
         else:
-            self._config.workeroutput["sockets"] = batch.as_json()  # type: ignore[attr-defined]
+            self._config.workeroutput[OUTPUT] = batch.as_json()  # type: ignore[attr-defined]
 
 
 class Receiver:
@@ -90,6 +100,14 @@ class MarkCheck:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Check each mark once."""
-        turned_on = check_marks(items)
+        try:
+            turned_on = check_marks(items)
+        except pytest.UsageError as error:
+            if self._parts is None or not self._parts.is_worker:
+                raise
+            # In an xdist worker it would be an internal error: run nothing and let the controller say it.
+            items.clear()
+            self._parts.tell_usage_error(str(error))
+            return
         if turned_on and self._parts is not None and self._parts.detection is None:
             self._parts.add_detection().start()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.batches import Batch
+from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR, Batch
 from pytest_sockets.reports.run import Run, TestSpan
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Reporting:
         self._imports_seen: set[tuple[str, object]] = set()
         self._must_fail = False
         self._incomplete = False
+        self._usage_error: str | None = None
         self._leaks: list[Leak] = []
 
     # -- gathering -------------------------------------------------------------------------------------------
@@ -53,7 +54,7 @@ class Reporting:
         self.run.tests_seen += 1
         if self._ran is not None:
             self._ran.add(report.nodeid)
-        data = getattr(report, "sockets", None)
+        data = getattr(report, OUTPUT, None)
         if data is not None:
             self.gather(data)
 
@@ -89,7 +90,9 @@ class Reporting:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """An xdist worker has ended; one that crashed has no output, and its last batch is lost."""
-        data = getattr(node, "workeroutput", {}).get("sockets")
+        output = getattr(node, "workeroutput", {})
+        self._usage_error = self._usage_error or output.get(USAGE_ERROR)
+        data = output.get(OUTPUT)
         if data is None:
             self._incomplete = True
         else:
@@ -127,6 +130,8 @@ class Reporting:
             self.run.troubles.append(f"finishing the reports: {type(error).__name__}: {error}")
         if self._must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if self._usage_error is not None:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
         return result
 
     def _finish(self, *, complete: bool) -> None:
@@ -162,6 +167,8 @@ class Reporting:
         """The section, if there is something to say, and one line of totals."""
         from pytest_sockets.reports import text
 
+        if self._usage_error is not None:
+            terminalreporter.write_line(f"ERROR: {self._usage_error}", red=True)
         lines = text.summary(self.run)
         if lines:
             title = text.title(self.run)

@@ -158,7 +158,7 @@ class _Reader:
             return option, f"command line, --sockets-{field.replace('_', '-')}"
         try:
             value = self._config.getini(f"sockets_{field}")
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, pytest.UsageError) as error:
             raise pytest.UsageError(f"pytest-sockets: {self._ini(field)}: {error}") from None
         return (None, "default") if value in (None, []) else (value, self._ini(field))
 
