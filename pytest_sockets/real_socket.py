@@ -7,6 +7,7 @@ what is ours: the ledger never owns a `RealSocket`.
 
 from __future__ import annotations
 
+import _socket
 import socket
 import weakref
 
@@ -29,7 +30,21 @@ class RealSocket(socket.socket):
         return RealSocket(self.family, self.type, self.proto, fd), address
 
 
+class BareSocket(RealSocket):
+    """A `RealSocket` without the standard library's Python half: 6 us less for each that is opened and closed.
+
+    For what only binds: probes and locks of ports. It has no `accept`, no `makefile` and no `with`. One that stays open
+    is to be given to `keep()`.
+    """
+
+    __init__ = _socket.socket.__init__
+    close = _socket.socket.close
+
+
 _alive: weakref.WeakSet[RealSocket] = weakref.WeakSet()
+
+keep = _alive.add
+"""Count an open `BareSocket` among `own_fds()`."""
 
 
 def own_fds() -> frozenset[int]:
