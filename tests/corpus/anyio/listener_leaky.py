@@ -15,9 +15,8 @@ def anyio_backend(request):
 
 @pytest.fixture
 async def listener(anyio_backend):
-    listener = await anyio.create_tcp_listener(
-        local_host="127.0.0.1"
-    )  # LEAK owner=fixture:listener scope=function count=2 status=LISTEN
+    # LEAK owner=fixture:listener scope=function count=2 status=LISTEN
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     LISTENERS.append(listener)
     return listener
 

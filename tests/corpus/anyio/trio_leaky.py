@@ -11,9 +11,8 @@ KEPT = []
 
 
 async def main():
-    KEPT.extend(
-        await trio.open_tcp_listeners(0, host="127.0.0.1")
-    )  # LEAK owner=test:test_runs_trio status=LISTEN
+    # LEAK owner=test:test_runs_trio status=LISTEN
+    KEPT.extend(await trio.open_tcp_listeners(0, host="127.0.0.1"))
     sock = trio.socket.socket()  # LEAK owner=test:test_runs_trio
     await sock.connect(PEER)
     KEPT.append(sock)

@@ -9,9 +9,8 @@ PEER = ("127.0.0.1", int(os.environ["CORPUS_TCP"]))
 
 
 async def test_forgets_the_writer():
-    reader, writer = await asyncio.open_connection(
-        *PEER
-    )  # LEAK kind=unclosed owner=test:test_forgets_the_writer
+    # LEAK kind=unclosed owner=test:test_forgets_the_writer
+    reader, writer = await asyncio.open_connection(*PEER)
     writer.write(b"x")
     assert await reader.read(1) == b"x"
 

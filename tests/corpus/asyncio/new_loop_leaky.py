@@ -13,11 +13,8 @@ async def serve(reader, writer):
 def test_makes_a_loop():
     loop = asyncio.new_event_loop()
     LOOPS.append(loop)
-    loop.run_until_complete(
-        asyncio.start_server(
-            serve, "127.0.0.1", 0
-        )  # LEAK owner=test:test_makes_a_loop line=optional protocol=tcp
-    )
+    # LEAK owner=test:test_makes_a_loop protocol=tcp
+    loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
 
 
 def test_next_is_innocent():

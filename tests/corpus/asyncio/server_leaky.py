@@ -12,9 +12,8 @@ async def serve(reader, writer):
 
 
 async def test_serves():
-    SERVERS.append(
-        await asyncio.start_server(serve, "127.0.0.1", 0)
-    )  # LEAK owner=test:test_serves status=LISTEN
+    # LEAK owner=test:test_serves status=LISTEN
+    SERVERS.append(await asyncio.start_server(serve, "127.0.0.1", 0))
 
 
 async def test_next_async_is_innocent():

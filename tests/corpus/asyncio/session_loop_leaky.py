@@ -2,6 +2,7 @@
 # plugins: asyncio
 # run: -o asyncio_mode=auto -o asyncio_default_test_loop_scope=session -o asyncio_default_fixture_loop_scope=session
 # crosses: the leak itself
+# fragile: the listener is closed when the session's loop is freed
 
 import asyncio
 

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 SERVER = """
+import socket
 print('started', flush=True)
 input()
 s = socket.create_server(('127.0.0.1', 0))

@@ -15,9 +15,8 @@ CHILDREN = []
 @pytest.fixture(scope="module")
 def server():
     command = [sys.executable, "-S", "-c", SERVER]
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE
-    )  # LEAK process=child owner=fixture:server scope=module line=optional
+    # LEAK process=child owner=fixture:server scope=module line=optional
+    child = subprocess.Popen(command, stdout=subprocess.PIPE)
     CHILDREN.append(child)
     assert child.stdout.readline() == b"up\n"
     return child

@@ -12,9 +12,8 @@ CHILDREN = []
 
 def test_runs_a_script():
     command = f'{sys.executable} -S -c "{SERVER}"; true'
-    child = subprocess.Popen(
-        command, shell=True, stdout=subprocess.PIPE
-    )  # LEAK process=child owner=test:test_runs_a_script line=optional
+    # LEAK process=child owner=test:test_runs_a_script line=optional
+    child = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
     CHILDREN.append(child)
     assert child.stdout.readline() == b"up\n"
 

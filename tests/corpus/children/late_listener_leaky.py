@@ -12,9 +12,8 @@ CHILDREN = []
 
 def test_starts_the_process():
     command = [sys.executable, "-S", "-c", SERVER]
-    child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )  # LEAK process=child owner=test:test_starts_the_process line=optional
+    # LEAK process=child owner=test:test_starts_the_process line=optional
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     CHILDREN.append(child)
 
 

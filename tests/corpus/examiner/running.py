@@ -12,14 +12,14 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from .scenario import Scenario
 
 TIMEOUT = 90.0
+PROJECT = Path(__file__).resolve().parents[3]
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|rerun)\b")
 
 
@@ -106,7 +106,9 @@ def _environment(way: Way) -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     if not way.autoload:
         environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    return environment | {"PYTHONDONTWRITEBYTECODE": "1"}
+    # An installed project wins; without one the checkout is used.
+    path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(PROJECT)]))
+    return environment | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": path}
 
 
 def _finish(process: subprocess.Popen[str]) -> str:

@@ -9,7 +9,7 @@ A scenario is a file `<case>_leaky.py` / `<case>_clean.py`, or a folder of that 
     # crosses: WHY                     sockets may be open between two tests (a wider fixture's)
     # fragile: WHY                     outcomes depend on timing, or the oracle cannot see this one
 
-and on the line that opens a socket:
+and on the line that opens a socket, or alone above it:
 
     # LEAK owner=test:test_x [kind=open] [scope=function] [count=1] [line=exact|optional|none] [process=child] ...
     # MAY  owner=test:test_x ...       a report that is right but not demanded
@@ -154,9 +154,15 @@ def load(path: Path) -> Scenario:
 
 def _expectations(file: Path, scenario: Path) -> Iterator[Expectation]:
     shown = str(file.relative_to(scenario)) if scenario.is_dir() else test_file_name(file)
+    waiting: list[tuple[str, dict[str, str]]] = []
     for number, text in enumerate(file.read_text().splitlines(), 1):
-        for word, fields in _EXPECTATION.findall(text):
-            yield _expectation(shown, number, dict(_pairs(fields)), required=word == "LEAK")
+        said = [(word, dict(_pairs(fields))) for word, fields in _EXPECTATION.findall(text)]
+        if text.lstrip().startswith("#"):
+            waiting += said
+            continue
+        for word, fields in waiting + said:
+            yield _expectation(shown, number, fields, required=word == "LEAK")
+        waiting = []
 
 
 def _pairs(fields: str) -> Iterator[tuple[str, str]]:

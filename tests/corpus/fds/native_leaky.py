@@ -8,9 +8,8 @@ KEPT = []
 
 
 def test_calls_c():
-    fd = LIBC.socket(
-        int(socket.AF_INET), int(socket.SOCK_STREAM), 0
-    )  # LEAK owner=test:test_calls_c line=optional
+    # LEAK owner=test:test_calls_c line=optional
+    fd = LIBC.socket(int(socket.AF_INET), int(socket.SOCK_STREAM), 0)
     assert fd > 0
     KEPT.append(fd)
 

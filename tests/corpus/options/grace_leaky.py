@@ -1,5 +1,6 @@
 """With a grace of zero a closer that is 300 ms late is too late."""
 # run: --sockets-grace=0
+# fragile: the oracle waits longer
 
 import os
 import socket

@@ -11,9 +11,8 @@ class Repository:
 
     @classmethod
     def connect(cls):
-        cls.connection = cls.connection or socket.create_connection(
-            PEER
-        )  # LEAK owner=test:TestFirst::test_saves
+        # LEAK owner=test:TestFirst::test_saves
+        cls.connection = cls.connection or socket.create_connection(PEER)
         return cls.connection
 
 

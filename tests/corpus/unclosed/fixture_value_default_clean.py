@@ -1,4 +1,5 @@
 """By default a returned socket that dies with its fixture is no finding."""
+# crosses: the module's connection
 
 import os
 import socket
