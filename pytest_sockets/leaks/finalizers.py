@@ -1,7 +1,7 @@
 """Which sockets did nobody close? Seen at the moment when the interpreter finalizes what still has its descriptor.
 
-Off by default. While on, three classes of the standard library get another `__del__`: `socket.socket`, whose own finalizer
-is in C, and asyncio's selector transport and stream writer, whose finalizers warn and close. It is a property on purpose:
+Off by default. While on, `socket.socket`, whose own finalizer is in C, and the few classes whose finalizer warns of an open
+connection and closes it (asyncio's, aiohttp's, redis's) get another `__del__`. It is a property on purpose:
 the interpreter looks `__del__` up through the descriptor protocol, so our part runs before the real finalizer, which is
 then called without a frame of ours: its ResourceWarning keeps its place, and the user's filters see the same module.
 """
@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 class _Patch(NamedTuple):
@@ -23,20 +23,42 @@ class _Patch(NamedTuple):
     """What was there, to be put back; None if the class had none of its own."""
 
 
-def _of_transport(transport: Any) -> Any:
-    return getattr(transport, "_sock", None)
+def _itself(sock: Any) -> Iterable[Any]:
+    return (sock,)
 
 
-def _of_stream_writer(writer: Any) -> Any:
-    transport = writer.transport
-    return None if transport.is_closing() else transport.get_extra_info("socket")
+def _of_transport(transport: Any) -> Iterable[Any]:
+    return (getattr(transport, "_sock", None),)
+
+
+def _of_stream_writer(writer: Any) -> Iterable[Any]:
+    return _unless_closing(writer.transport)
+
+
+def _of_redis_connection(connection: Any) -> Iterable[Any]:
+    writer = getattr(connection, "_writer", None)
+    return _of_stream_writer(writer) if writer is not None else ()
+
+
+def _of_aiohttp_connector(connector: Any) -> Iterable[Any]:
+    if connector.closed:
+        return
+    for idle in connector._conns.values():
+        for protocol, *_ in idle:
+            yield from _unless_closing(protocol.transport)
+
+
+def _unless_closing(transport: Any) -> Iterable[Any]:
+    return () if transport is None or transport.is_closing() else (transport.get_extra_info("socket"),)
 
 
 _LATER: Final = (
     ("asyncio.selector_events", "_SelectorTransport", _of_transport),
-    ("asyncio.streams", "StreamWriter", _of_stream_writer),
+    ("asyncio.streams", "StreamWriter", _of_stream_writer),  # has a finalizer since 3.11.4
+    ("aiohttp.connector", "BaseConnector", _of_aiohttp_connector),
+    ("redis.asyncio.connection", "AbstractConnection", _of_redis_connection),
 )
-"""Imported by the suite, often after the run began. StreamWriter has a finalizer since 3.11.4."""
+"""Imported by the suite, often after the run began. Others close silently when freed (requests, urllib3, redis.Redis): no leak."""
 
 
 class FinalizerWatch:
@@ -45,26 +67,26 @@ class FinalizerWatch:
     def __init__(self, unclosed: Callable[[Any], None]) -> None:
         self._unclosed = unclosed
         self._patches: list[_Patch] = []
-        self._waiting: list[tuple[str, str, Callable[[Any], Any]]] = []
+        self._waiting: list[tuple[str, str, Callable[[Any], Iterable[Any]]]] = []
 
     def start(self) -> None:
         """Patch what is imported already. In nested runs the outer watch stays in place."""
         if "__del__" in vars(socket.socket):
             return
         self._waiting = list(_LATER)
-        self._patch(socket.socket, None, _socket.socket.__del__, lambda sock: sock)  # type: ignore[attr-defined]
+        self._patch(socket.socket, None, _socket.socket.__del__, _itself)  # type: ignore[attr-defined]
         self.look_again()
 
     def look_again(self) -> None:
         """Patch what was imported meanwhile; next to nothing when all is done."""
         for entry in tuple(self._waiting):
-            module, name, socket_of = entry
+            module, name, sockets_of = entry
             if module in sys.modules:
                 self._waiting.remove(entry)
                 owner = getattr(sys.modules[module], name, None)
                 finalizer = vars(owner).get("__del__") if owner is not None else None
                 if finalizer is not None:
-                    self._patch(owner, finalizer, finalizer, socket_of)
+                    self._patch(owner, finalizer, finalizer, sockets_of)
 
     def stop(self) -> None:
         """Put every class back as it was."""
@@ -75,18 +97,18 @@ class FinalizerWatch:
             else:
                 owner.__del__ = finalizer
 
-    def _patch(self, owner: Any, before: Any, finalizer: Any, socket_of: Callable[[Any], Any]) -> None:
+    def _patch(self, owner: Any, before: Any, finalizer: Any, sockets_of: Callable[[Any], Iterable[Any]]) -> None:
         def finalize(dying: Any) -> Any:
-            self._note(dying, socket_of)
+            self._note(dying, sockets_of)
             return finalizer.__get__(dying)
 
         owner.__del__ = property(finalize)
         self._patches.append(_Patch(owner, before))
 
-    def _note(self, dying: Any, socket_of: Callable[[Any], Any]) -> None:
+    def _note(self, dying: Any, sockets_of: Callable[[Any], Iterable[Any]]) -> None:
         try:
-            sock = socket_of(dying)
-            if sock is not None and sock.fileno() >= 0:
-                self._unclosed(sock)
+            for sock in sockets_of(dying):
+                if sock is not None and sock.fileno() >= 0:
+                    self._unclosed(sock)
         except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
             pass

@@ -146,6 +146,8 @@ class LeakDetection:
         ledger = self.ledger
         if ledger.has_fresh:
             ledger.checkpoint()  # opened between two tests, by other plugins
+        if self.verdicts.watch is not None:
+            self.verdicts.watch.look_again()  # what was imported at collection or by the test before
         self._opened_before = ledger.opened
         self._previous_nodeid, self._nodeid = self._nodeid, item.nodeid
         self._failed = None

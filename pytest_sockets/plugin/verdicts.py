@@ -64,7 +64,7 @@ class Verdicts:
         self._ignores = Ignores(settings.ignore)
         self._judge_made: Judge | None = None
         self._unclosed: collections.deque[_Unclosed] = collections.deque()
-        self._watch: Any = None
+        self.watch: Any = None
         self._explained: dict[Origin | None, tuple[str, ...]] = {}
         self._known: Any = None
         self._rest = Batch()
@@ -75,9 +75,9 @@ class Verdicts:
         if self._settings.unclosed != "off":
             from pytest_sockets.leaks.finalizers import FinalizerWatch
 
-            self._watch = FinalizerWatch(self._note_unclosed)
-            self._watch.start()
-            self._config.add_cleanup(self._watch.stop)
+            self.watch = FinalizerWatch(self._note_unclosed)
+            self.watch.start()
+            self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
             from pytest_sockets.reports.baseline import read_baseline
 
@@ -97,8 +97,6 @@ class Verdicts:
 
     def judge_test(self, teardown: Teardown, batch: Batch) -> str:
         """Fill `batch`; returns the text with which this teardown must fail, or nothing."""
-        if self._watch is not None:
-            self._watch.look_again()
         item = teardown.item
         found = self._findings(teardown.live, lambda records: _drop_values(item, records), final=False)
         leaks = []
@@ -127,8 +125,8 @@ class Verdicts:
 
     def finish(self) -> Batch:
         """What is left to tell when the process ends."""
-        if self._watch is not None:
-            self._watch.stop()
+        if self.watch is not None:
+            self.watch.stop()
         self._rest.rule_hits = self._ignores.hits
         return self._rest
 
