@@ -23,6 +23,14 @@ class SettingError(SocketsError, ValueError):
         return SettingError(self.problem, origin)
 
 
+class QueryError(SocketsError, ValueError):
+    """A port, address, protocol or status word that nothing can match; the text says what can be asked."""
+
+
+class QueryTypeError(QueryError, TypeError):
+    """A port, address or status word of the wrong type: a bool or str port, for example."""
+
+
 class SocketLeakError(SocketsError):
     """A test or fixture left sockets open and the mode for that is `error`."""
 
@@ -53,3 +61,7 @@ class ProcessDied(WaitTimeout):
 
 class ServerFault(SocketsError):
     """A throw-away server of ours could not do what it was asked to."""
+
+
+class FamilyUnavailable(ServerFault):
+    """This host has no such address family (IPv6, unix); fixtures turn it into a skip."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class SocketEntry:
     uid: int | None = None
     time_wait_left: float | None = dataclasses.field(default=None, compare=False)
     """Seconds until a TIME_WAIT entry goes; only sock_diag tells."""
+    dual_stack: bool | None = dataclasses.field(default=None, compare=False)
+    """Whether an IPv6 socket takes IPv4 too (IPV6_V6ONLY is off); None where that is not known or does not matter."""
 
     @property
     def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
@@ -94,30 +98,57 @@ class SocketEntry:
         return f"{self.protocol} {self.local}{remote}{status}"
 
 
-class SocketTable:
-    """The socket table at one moment: an immutable sequence of `SocketEntry` with set algebra by socket identity."""
+class SocketTable(Sequence[SocketEntry]):
+    """The socket table at one moment: an immutable sequence of `SocketEntry` with set algebra by socket identity.
+
+    One entry for each process that holds a socket. `port in table`, `(host, port) in table` and `(a, b) in table` (a
+    connection, either order) match addresses by reachability; `table == []` compares with any list, in any order.
+    """
 
     __slots__ = ("_entries",)
 
     def __init__(self, entries: Iterable[SocketEntry] = ()) -> None:
         self._entries = tuple(entries)
 
+    def _all(self) -> tuple[SocketEntry, ...]:
+        return self._entries
+
+    def _without_holders(self) -> Sequence[SocketEntry]:
+        """Enough to answer what does not ask for pid or fd: a table that is read late overrides this."""
+        return self._all()
+
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._all())
+
+    def __bool__(self) -> bool:
+        return bool(self._without_holders())
 
     def __iter__(self) -> Iterator[SocketEntry]:
-        return iter(self._entries)
+        return iter(self._all())
 
     @overload
     def __getitem__(self, index: int) -> SocketEntry: ...
     @overload
     def __getitem__(self, index: slice) -> SocketTable: ...
     def __getitem__(self, index: int | slice) -> SocketEntry | SocketTable:
-        return SocketTable(self._entries[index]) if isinstance(index, slice) else self._entries[index]
+        return SocketTable(self._all()[index]) if isinstance(index, slice) else self._all()[index]
+
+    def __contains__(self, wanted: object) -> bool:
+        from pytest_sockets.questions import matcher
+
+        return any(map(matcher(wanted), self._without_holders()))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (SocketTable, list, tuple)):
+            return NotImplemented
+        return len(self) == len(other) and Counter(self) == Counter(other)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._all()))
 
     def __add__(self, other: SocketTable) -> SocketTable:
         """Both, each socket once (this table's entry where both have it)."""
-        return SocketTable((*self._entries, *(other - self)))
+        return SocketTable((*self._all(), *(other - self)))
 
     def __sub__(self, other: SocketTable) -> SocketTable:
         """Those whose socket is not in `other`, whatever status it has there."""
@@ -131,4 +162,52 @@ class SocketTable:
 
     def where(self, holds: Callable[[SocketEntry], bool]) -> SocketTable:
         """The entries for which `holds(entry)` is true."""
-        return SocketTable(entry for entry in self._entries if holds(entry))
+        return SocketTable(entry for entry in self._all() if holds(entry))
+
+    @property
+    def listening(self) -> SocketTable:
+        """TCP and unix sockets in LISTEN, and UDP sockets that are bound and unconnected."""
+        return self.where(lambda entry: entry.is_listening)
+
+    @property
+    def established(self) -> SocketTable:
+        """TCP connections in ESTABLISHED."""
+        return self.with_status(ESTABLISHED)
+
+    @property
+    def tcp(self) -> SocketTable:
+        """Only TCP: ports of TCP and UDP are separate name spaces."""
+        return self.where(lambda entry: entry.protocol == "tcp")
+
+    @property
+    def udp(self) -> SocketTable:
+        """Only UDP."""
+        return self.where(lambda entry: entry.protocol == "udp")
+
+    def with_status(self, *names: str) -> SocketTable:
+        """Those in one of these statuses, psutil's words. Raises `QueryError` for a word that is none."""
+        from pytest_sockets.addresses import checked_statuses
+
+        wanted = checked_statuses(names, STATUSES)
+        return self.where(lambda entry: entry.status in wanted)
+
+    def on_port(self, port: int) -> SocketTable:
+        """Those with this port on either side, TCP and UDP. Raises `QueryError` for what is no port."""
+        from pytest_sockets.addresses import checked_port
+
+        number = checked_port(port)
+        return self.where(lambda entry: number in (entry.local.port, entry.remote and entry.remote.port))
+
+    def of_process(self, pid: int) -> SocketTable:
+        """Those that the process holds."""
+        return self.where(lambda entry: entry.pid == pid)
+
+    def __str__(self) -> str:
+        from pytest_sockets.listing import table_text
+
+        return table_text(self)
+
+    def __repr__(self) -> str:
+        from pytest_sockets.listing import short_text
+
+        return short_text(self)

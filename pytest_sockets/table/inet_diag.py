@@ -16,7 +16,9 @@ TCPDIAG_GETSOCK: Final = 18
 
 _MESSAGE: Final = struct.Struct("=BBBB2s2s16s16sI8sIIIII")
 _PORT: Final = struct.Struct("!4xH")
+_ATTRIBUTE: Final = struct.Struct("=HH")
 _TIMER_TIME_WAIT: Final = 3
+_SKV6ONLY: Final = 11
 _FAMILIES: Final = {int(socket.AF_INET): "AF_INET", int(socket.AF_INET6): "AF_INET6"}
 
 _NUMBERS: Final = {
@@ -69,7 +71,21 @@ def entry(payload: bytes, protocol: str) -> SocketEntry | None:
         inode=inode or None,
         uid=uid,
         time_wait_left=expires / 1000 if status == model.TIME_WAIT and timer == _TIMER_TIME_WAIT else None,
+        dual_stack=_dual_stack(payload) if number == socket.AF_INET6 else None,
     )
+
+
+def _dual_stack(payload: bytes) -> bool | None:
+    """From INET_DIAG_SKV6ONLY, which the kernel tells of what listens or is unconnected."""
+    offset = _MESSAGE.size
+    while offset + _ATTRIBUTE.size <= len(payload):
+        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
+        if kind == _SKV6ONLY and offset + _ATTRIBUTE.size < len(payload):
+            return not payload[offset + _ATTRIBUTE.size]
+        if length < _ATTRIBUTE.size:
+            return None
+        offset += (length + 3) & ~3
+    return None
 
 
 def _endpoint(family: int, address: bytes, port: bytes, index: int) -> Endpoint:

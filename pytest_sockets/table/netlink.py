@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 _HEADER: Final = struct.Struct("=IHHII")
 _ERRNO: Final = struct.Struct("=i")
-_NLMSG_NOOP: Final = 1
 _NLMSG_ERROR: Final = 2
 _NLMSG_DONE: Final = 3
 _NLM_F_REQUEST_DUMP: Final = 0x1 | 0x300
 _NLM_F_DUMP_INTR: Final = 0x10
 _NETLINK_SOCK_DIAG: Final = 4
-_DATAGRAM: Final = 256 * 1024
-"""More than the 32 KiB that netlink(7) puts into one datagram of a dump: recv must never cut one."""
+_DATAGRAM: Final = 64 * 1024
+"""More than the 32 KiB that netlink(7) puts into one datagram of a dump: recv must never cut one. Not more than needed:
+from 128 KiB on, malloc(3) maps fresh pages each time, which doubles the cost of a small dump."""
 _ATTEMPTS: Final = 3
 
 AVAILABLE: Final = hasattr(socket, "AF_NETLINK")
 
 
-class DumpFailed(Exception):  # noqa: N818
+class DumpFailed(Exception):
     """The kernel refused the dump, or its answer came incomplete."""
 
 
@@ -48,24 +48,25 @@ class Part(NamedTuple):
 def split(datagram: bytes) -> Part:
     """Take a datagram apart; raises `DumpFailed` where it is cut or holds an error."""
     payloads: list[bytes] = []
-    interrupted = False
+    add, unpack, size = payloads.append, _HEADER.unpack_from, _HEADER.size
+    interrupted = 0
     offset, end = 0, len(datagram)
     while offset < end:
-        if end - offset < _HEADER.size:
+        if end - offset < size:
             raise DumpFailed(f"{end - offset} bytes are left where a netlink header should be")
-        length, kind, flags, _, _ = _HEADER.unpack_from(datagram, offset)
-        if length < _HEADER.size or length > end - offset:
+        length, kind, flags, _, _ = unpack(datagram, offset)
+        following = offset + length
+        if length < size or following > end:
             raise DumpFailed(f"a netlink message of {length} bytes in {end - offset}")
-        interrupted = interrupted or bool(flags & _NLM_F_DUMP_INTR)
-        if kind == _NLMSG_DONE:
-            return Part(payloads, True, interrupted)
-        body = datagram[offset + _HEADER.size : offset + length]
-        if kind == _NLMSG_ERROR:
-            _refuse(body)
-        elif kind != _NLMSG_NOOP:
-            payloads.append(body)
-        offset += (length + 3) & ~3
-    return Part(payloads, False, interrupted)
+        interrupted |= flags & _NLM_F_DUMP_INTR
+        if kind > _NLMSG_DONE:
+            add(datagram[offset + size : following])
+        elif kind == _NLMSG_DONE:
+            return Part(payloads, True, bool(interrupted))
+        elif kind == _NLMSG_ERROR:
+            _refuse(datagram[offset + size : following])
+        offset = (following + 3) & ~3
+    return Part(payloads, False, bool(interrupted))
 
 
 def _refuse(body: bytes) -> None:

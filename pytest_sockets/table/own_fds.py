@@ -106,7 +106,12 @@ def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:
         inode=inode,
         pid=os.getpid(),
         uid=os.getuid() if hasattr(os, "getuid") else None,
+        dual_stack=_dual_stack(sock) if family == socket.AF_INET6 else None,
     )
+
+
+def _dual_stack(sock: socket.socket) -> bool:
+    return not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 def _protocol(sock: socket.socket, family: int, kind: int) -> str | None:

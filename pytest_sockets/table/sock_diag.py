@@ -6,23 +6,25 @@ No privilege is needed. The kernel tells the inode and uid of each socket, not t
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_sockets import model
 from pytest_sockets.table import inet_diag, unix_diag
 from pytest_sockets.table.netlink import AVAILABLE, Dumper, DumpFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_sockets.model import SocketEntry
+
+T = TypeVar("T")
 
 _LISTEN: Final = inet_diag.state_mask(model.LISTEN)
 _UNCONNECTED: Final = inet_diag.state_mask(model.CLOSE)
 """An unconnected UDP socket has TCP_CLOSE as its state, a connected one TCP_ESTABLISHED."""
 
 
-class SockDiagMissing(Exception):  # noqa: N818
+class SockDiagMissing(Exception):
     """This system has no sock_diag (gVisor, some containers, not Linux)."""
 
 
@@ -49,13 +51,22 @@ def dump_udp(dumper: Dumper, states: int) -> list[bytes]:
     return payloads
 
 
-def raw_listening() -> tuple[list[bytes], list[bytes]]:
-    """The messages of listening TCP and of unconnected UDP sockets, not yet parsed: parsing costs more than asking."""
+def raw_tcp_listening() -> list[bytes]:
+    """The messages of TCP sockets in LISTEN, not yet parsed: parsing costs more than asking."""
+    return _answer(lambda dumper: dump_tcp(dumper, _LISTEN))
+
+
+def raw_udp_unconnected() -> list[bytes]:
+    """The messages of unconnected UDP sockets, not yet parsed."""
+    return _answer(lambda dumper: dump_udp(dumper, _UNCONNECTED))
+
+
+def _answer(ask: Callable[[Dumper], T]) -> T:
     if not AVAILABLE:
         raise SockDiagMissing("no netlink")
     try:
         with Dumper() as dumper:
-            return dump_tcp(dumper, _LISTEN), dump_udp(dumper, _UNCONNECTED)
+            return ask(dumper)
     except (OSError, DumpFailed) as error:
         raise SockDiagMissing(str(error)) from error
 
@@ -65,28 +76,42 @@ def tcp_listening() -> list[SocketEntry]:
     return read(("tcp",), _LISTEN)
 
 
+def udp_unconnected() -> list[SocketEntry]:
+    """UDP sockets that are bound and unconnected, without pid and fd."""
+    return [entry for entry in read(("udp",), udp_states=_UNCONNECTED) if entry.is_listening]
+
+
 def listening() -> list[SocketEntry]:
     """TCP sockets in LISTEN and bound, unconnected UDP sockets, without pid and fd."""
-    tcp, udp = raw_listening()
+    return parse_listening(raw_tcp_listening(), raw_udp_unconnected())
+
+
+def parse_listening(tcp: list[bytes], udp: list[bytes]) -> list[SocketEntry]:
+    """What those two gave, as entries."""
     return parse(tcp, "tcp") + [entry for entry in parse(udp, "udp") if entry.is_listening]
 
 
-def read(protocols: Iterable[str], tcp_states: int = inet_diag.ALL_STATES) -> list[SocketEntry]:
-    """All sockets of these protocols in these TCP states, without pid and fd. Raises `SockDiagMissing`."""
-    if not AVAILABLE:
-        raise SockDiagMissing("no netlink")
-    found: list[SocketEntry] = []
-    try:
-        with Dumper() as dumper:
-            if "tcp" in protocols:
-                found += parse(dump_tcp(dumper, tcp_states), "tcp")
-            if "udp" in protocols:
-                found += parse(dump_udp(dumper, 0xFFFFFFFF), "udp")
-            if "unix" in protocols:
-                found += unix_diag.entries(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, unix_diag.request()))
-    except (OSError, DumpFailed) as error:
-        raise SockDiagMissing(str(error)) from error
-    return found
+def read(
+    protocols: Iterable[str], tcp_states: int = inet_diag.ALL_STATES, udp_states: int = 0xFFFFFFFF
+) -> list[SocketEntry]:
+    """All sockets of these protocols in these states, without pid and fd. Raises `SockDiagMissing`."""
+
+    def ask(dumper: Dumper) -> list[SocketEntry]:
+        found: list[SocketEntry] = []
+        if "tcp" in protocols:
+            found += parse(dump_tcp(dumper, tcp_states), "tcp")
+        if "udp" in protocols:
+            found += parse(dump_udp(dumper, udp_states), "udp")
+        if "unix" in protocols:
+            found += unix_diag.entries(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, unix_diag.request()))
+        return found
+
+    return _answer(ask)
+
+
+def everything() -> list[SocketEntry]:
+    """Every socket that the kernel tells, also those that are bound and neither listen nor are connected."""
+    return read(("tcp", "udp", "unix"), inet_diag.ALL_STATES | inet_diag.BOUND_INACTIVE)
 
 
 def bound_inactive() -> list[SocketEntry]:

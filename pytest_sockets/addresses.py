@@ -1,0 +1,146 @@
+"""Which address answers for which: by reachability, never by string.
+
+0.0.0.0 answers for every IPv4 address, [::] for every IPv6 one and, dual stack, for IPv4 too; ::ffff:127.0.0.1 is 127.0.0.1;
+a host name means any address that it resolves to, of any family. Only a host name causes a look-up.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import ipaddress
+import operator
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets.errors import QueryError, QueryTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_ANY: Final = ("", "*")
+
+
+class Wanted(NamedTuple):
+    """One side as the user names it: some host (None: any) and some port (None: any)."""
+
+    host: str | None
+    port: int | None
+
+    def __str__(self) -> str:
+        host = "any address" if self.host is None else f"[{self.host}]" if ":" in self.host else self.host
+        return (
+            f"port {self.port}" if self.host is None else host if self.port is None else f"{host}:{self.port}"
+        )
+
+
+def checked_port(value: object) -> int:
+    """`value` as a port, 1-65535. Raises `QueryError`, for a bool, str or other type `QueryTypeError`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        hint = f"; use int({value!r})" if isinstance(value, str) and value.isdecimal() else "; use an int"
+        raise QueryTypeError(f"{value!r} ({type(value).__name__}) is no port{hint}")
+    port = operator.index(value)
+    if port == 0:
+        raise QueryError(
+            "port 0 means 'any' in bind(2), and nothing ever has it; use the port that getsockname() gives"
+        )
+    if not 0 < port <= 65535:
+        raise QueryError(f"{port} is no port; ports are 1-65535")
+    return port
+
+
+def checked_protocol(value: object, allowed: Iterable[str] = ("tcp", "udp")) -> str:
+    """`value` if it is a protocol's name."""
+    if value not in tuple(allowed):
+        raise QueryError(f"{value!r} is no protocol; use one of: {', '.join(allowed)}")
+    return str(value)
+
+
+def checked_statuses(names: Iterable[object], known: Iterable[str]) -> frozenset[str]:
+    """`names` if all are status words; the error suggests the nearest."""
+    words = tuple(known)
+    found = set()
+    for name in names:
+        if not isinstance(name, str):
+            raise QueryTypeError(
+                f"{name!r} ({type(name).__name__}) is no status; use one of: {', '.join(words)}"
+            )
+        if name not in words:
+            near = difflib.get_close_matches(name.upper().replace("-", "_"), words, 1, 0.5)
+            hint = f"did you mean {near[0]}?" if near else f"use one of: {', '.join(words)}"
+            raise QueryError(f"{name!r} is no status; {hint}")
+        found.add(name)
+    return frozenset(found)
+
+
+def checked_host(value: object) -> str | None:
+    """`value` as a host without brackets; None, "" and "*" mean any."""
+    if value is None or value in _ANY:
+        return None
+    if not isinstance(value, str):
+        raise QueryTypeError(
+            f"{value!r} ({type(value).__name__}) is no host; use a str such as '127.0.0.1' or 'localhost'"
+        )
+    return value[1:-1] if value.startswith("[") and value.endswith("]") else value
+
+
+@functools.lru_cache(1024)
+def parsed(host: str) -> tuple[IPAddress, str] | None:
+    """Address, IPv4 where it is a mapped one, and zone ("" if it has none); None for a host name or path."""
+    bare, _, zone = host.partition("%")
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped, "") if mapped is not None else (address, zone)
+
+
+def resolved(host: str) -> tuple[str, ...]:
+    """The addresses that `host` stands for: itself, or what the name resolves to. Raises `QueryError`."""
+    if parsed(host) is not None:
+        return (host,)
+    import socket
+
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise QueryError(f"{host!r} is neither an address nor a host name that resolves: {error}") from None
+    return tuple(dict.fromkeys(str(item[4][0]) for item in found))
+
+
+def answers_for(local: str, host: str, *, dual_stack: bool | None) -> bool:
+    """Whether a socket bound to the address `local` takes what is sent to the address `host`.
+
+    `dual_stack` matters for `local` [::] only; None (not known) counts as dual stack, which is the default.
+    A wildcard as `host` asks whether all addresses of that family are taken.
+    """
+    bound, asked = parsed(local), parsed(host)
+    if bound is None or asked is None:
+        return local == host
+    (address, zone), (wanted, wanted_zone) = bound, asked
+    if address.is_unspecified:
+        return address.version == wanted.version or (address.version == 6 and dual_stack is not False)
+    return address == wanted and (not zone or not wanted_zone or zone == wanted_zone)
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two addresses are one: mapped or not, with the zone left out or not."""
+    return first == second or (not _unspecified(first) and answers_for(first, second, dual_stack=False))
+
+
+def _unspecified(host: str) -> bool:
+    found = parsed(host)
+    return found is not None and found[0].is_unspecified
+
+
+def is_loopback(host: str) -> bool:
+    """127.0.0.0/8 and ::1; a unix path is never reachable from outside, so that too."""
+    found = parsed(host)
+    return found is None or found[0].is_loopback
+
+
+def is_wildcard(host: str) -> bool:
+    """0.0.0.0 or ::."""
+    return _unspecified(host)

@@ -1,0 +1,56 @@
+"""A table that is read at once and taken apart when it is asked.
+
+The dump of the listeners costs 80 microseconds; parsing it, and finding who holds each socket, costs more than that. So the
+bytes are taken now, and `port in table` looks at nothing but ports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_sockets.model import SocketTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from pytest_sockets.model import SocketEntry
+
+
+class LateTable(SocketTable):
+    """`parse()` gives the entries without holders, `find_holders(entries)` completes them, `has_port(n)` needs neither.
+
+    What goes between the reading and the first look at a holder has no holder.
+    """
+
+    __slots__ = ("_complete", "_find_holders", "_has_port", "_parse", "_parsed")
+
+    def __init__(
+        self,
+        parse: Callable[[], list[SocketEntry]],
+        find_holders: Callable[[Iterable[SocketEntry]], list[SocketEntry]],
+        has_port: Callable[[int], bool] | None = None,
+    ) -> None:
+        super().__init__()
+        self._parse = parse
+        self._find_holders = find_holders
+        self._has_port = has_port
+        self._parsed: list[SocketEntry] | None = None
+        self._complete = False
+
+    def _without_holders(self) -> Sequence[SocketEntry]:
+        if self._complete:
+            return self._entries
+        if self._parsed is None:
+            self._parsed = self._parse()
+        return self._parsed
+
+    def _all(self) -> tuple[SocketEntry, ...]:
+        if not self._complete:
+            self._entries = tuple(self._find_holders(self._without_holders()))
+            self._complete = True
+        return self._entries
+
+    def __contains__(self, wanted: object) -> bool:
+        if type(wanted) is int and 0 < wanted <= 65535 and self._has_port is not None:
+            return self._has_port(wanted)
+        return super().__contains__(wanted)

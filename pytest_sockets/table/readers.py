@@ -1,0 +1,145 @@
+"""Two ways to read the socket table, with one face: Linux's own, and psutil for everywhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_sockets import model
+from pytest_sockets.model import SocketTable
+from pytest_sockets.table import holders, inet_diag, own_fds, proc, sock_diag
+from pytest_sockets.table.late import LateTable
+from pytest_sockets.table.sock_diag import SockDiagMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sockets.model import SocketEntry
+
+
+class Reader(Protocol):
+    """What every reader can do. None of it raises for a process that went or that this user may not look at."""
+
+    name: str
+
+    def own(self) -> SocketTable:
+        """This process's sockets."""
+
+    def of_processes(self, pids: Iterable[int]) -> SocketTable:
+        """These processes' sockets."""
+
+    def system(self) -> SocketTable:
+        """The host's sockets (of this network namespace), with holders as far as they can be seen."""
+
+    def listening(self) -> SocketTable:
+        """The host's listening sockets, TCP and UDP."""
+
+    def with_status(self, *statuses: str) -> SocketTable:
+        """The host's TCP sockets in these statuses."""
+
+    def bound_to_nothing(self) -> SocketTable:
+        """The host's TCP sockets that are bound and neither listen nor are connected, where the kernel tells."""
+
+
+class LinuxReader:
+    """sock_diag for the sockets, /proc for their holders, and for own ones the descriptors themselves."""
+
+    name = "sock_diag"
+
+    def own(self) -> SocketTable:
+        """Also what was never bound."""
+        found: dict[int, SocketEntry] = {}
+        for fd, inode in sorted(own_fds.socket_inodes().items()):
+            entry = None if inode in found else own_fds.describe(fd)
+            if entry is not None:
+                found[inode] = entry
+        return SocketTable(found.values())
+
+    def of_processes(self, pids: Iterable[int]) -> SocketTable:
+        """One entry for each process and socket."""
+        held = {pid: inodes for pid in pids if (inodes := proc.sockets_of(pid))}
+        if not held:
+            return SocketTable()
+        known = {entry.inode: entry for entry in sock_diag.everything()}
+        return SocketTable(
+            dataclasses.replace(known[inode], pid=pid, fd=fd)
+            for pid, inodes in held.items()
+            for inode, fd in sorted(inodes.items(), key=lambda item: item[1])
+            if inode in known
+        )
+
+    def system(self) -> SocketTable:
+        """Read and completed at once."""
+        return SocketTable(holders.with_holders(sock_diag.everything()))
+
+    def listening(self) -> SocketTable:
+        """TCP is read at once and parsed when asked for more than a port; UDP is read when TCP alone does not answer.
+
+        A dump of TCP's listeners costs 30 us, one of UDP's sockets another 50: nearly all questions end after the first.
+        """
+        tcp = sock_diag.raw_tcp_listening()
+        udp = functools.cache(sock_diag.raw_udp_unconnected)
+
+        def has_port(port: int) -> bool:
+            return port in map(inet_diag.local_port, tcp) or port in map(inet_diag.local_port, udp())
+
+        return LateTable(lambda: sock_diag.parse_listening(tcp, udp()), holders.with_holders, has_port)
+
+    def with_status(self, *statuses: str) -> SocketTable:
+        """Read and parsed at once, completed when asked."""
+        found = sock_diag.read(("tcp",), inet_diag.state_mask(*statuses))
+        return LateTable(lambda: found, holders.with_holders)
+
+    def bound_to_nothing(self) -> SocketTable:
+        """Empty on kernels before 6.8."""
+        return LateTable(sock_diag.bound_inactive, holders.with_holders)
+
+
+class PortableReader:
+    """psutil. Misses what it misses: bound but not listening TCP, and inodes off Linux."""
+
+    name = "psutil"
+
+    def own(self) -> SocketTable:
+        """This process's sockets."""
+        return self.of_processes([os.getpid()])
+
+    def of_processes(self, pids: Iterable[int]) -> SocketTable:
+        """These processes' sockets."""
+        from pytest_sockets.table import processes
+
+        return SocketTable(processes.read_processes(pids))
+
+    def system(self) -> SocketTable:
+        """The host's sockets."""
+        from pytest_sockets.table import processes
+
+        return SocketTable(processes.read_system())
+
+    def listening(self) -> SocketTable:
+        """The host's listening sockets, TCP and UDP."""
+        from pytest_sockets.table import processes
+
+        return SocketTable(entry for entry in processes.read_system("inet") if entry.is_listening)
+
+    def with_status(self, *statuses: str) -> SocketTable:
+        """The host's TCP sockets in these statuses."""
+        from pytest_sockets.table import processes
+
+        return SocketTable(entry for entry in processes.read_system("tcp") if entry.status in statuses)
+
+    def bound_to_nothing(self) -> SocketTable:
+        """psutil does not tell them; where it does (some systems show CLOSED), they are here."""
+        return self.with_status(model.CLOSE)
+
+
+@functools.cache
+def reader() -> Reader:
+    """The best reader of this system; found out once."""
+    try:
+        sock_diag.tcp_listening()
+    except SockDiagMissing:
+        return PortableReader()
+    return LinuxReader() if proc.AVAILABLE else PortableReader()
