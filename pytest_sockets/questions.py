@@ -77,16 +77,20 @@ def _side(value: Any) -> Wanted:
 def matcher(wanted: object) -> Matcher:
     """A test for one entry. Host names are looked up here, once."""
     asked = understood(wanted)
-    if isinstance(asked, SocketEntry):
-        identity = asked.identity
-        return lambda entry: entry.identity == identity
     if isinstance(asked, str):
-        return lambda entry: (
-            entry.protocol == "unix" and asked in (entry.local.host, entry.remote and entry.remote.host)
-        )
+        return _unix(asked)
     if isinstance(asked, Connection):
         return _connection(asked)
-    return _one_side(asked)
+    if isinstance(asked, Wanted):
+        return _one_side(asked)
+    identity = asked.identity
+    return lambda entry: entry.identity == identity
+
+
+def _unix(path: str) -> Matcher:
+    return lambda entry: (
+        entry.protocol == "unix" and path in (entry.local.host, entry.remote and entry.remote.host)
+    )
 
 
 def _one_side(asked: Wanted) -> Matcher:
