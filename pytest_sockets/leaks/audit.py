@@ -19,8 +19,8 @@ class Listener(Protocol):
     def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
         """`socket.socket(...)` of any kind, accept() and socketpair() too; `frame` is its caller."""
 
-    def socket_used(self, sock: Any) -> None:
-        """bind() or connect() is about to run: by now the socket has its descriptor."""
+    def socket_used(self, sock: Any, address: Any) -> None:
+        """bind() or connect() with this address is about to run: by now the socket has its descriptor."""
 
     def child_started(self, frame: FrameType) -> None:
         """A child process is about to be started; no event carries its pid."""
@@ -55,7 +55,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 listener.socket_created(args[0], args[1], args[2], frame)
         elif what == _USED:
             for listener in _listeners:
-                listener.socket_used(args[0])
+                listener.socket_used(args[0], args[1])
         elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
                 listener.child_started(sys._getframe(1))
@@ -64,7 +64,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _is_spawning(frame: FrameType) -> bool:
-    """multiprocessing's "spawn" and "forkserver" fire no event of their own; they open the pipe to the new child by number."""
+    """multiprocessing's "spawn" and "forkserver" fire no event, but they open the pipe to the new child by number."""
     return frame.f_code.co_name == "_launch" and "multiprocessing" in frame.f_code.co_filename
 
 

@@ -58,7 +58,7 @@ _LATER: Final = (
     ("aiohttp.connector", "BaseConnector", _of_aiohttp_connector),
     ("redis.asyncio.connection", "AbstractConnection", _of_redis_connection),
 )
-"""Imported by the suite, often after the run began. Others close silently when freed (requests, urllib3, redis.Redis): no leak."""
+"""Imported by the suite, often after the run began. Others close silently when freed (requests, redis.Redis): no leak."""
 
 
 class FinalizerWatch:
@@ -97,7 +97,9 @@ class FinalizerWatch:
             else:
                 owner.__del__ = finalizer
 
-    def _patch(self, owner: Any, before: Any, finalizer: Any, sockets_of: Callable[[Any], Iterable[Any]]) -> None:
+    def _patch(
+        self, owner: Any, before: Any, finalizer: Any, sockets_of: Callable[[Any], Iterable[Any]]
+    ) -> None:
         def finalize(dying: Any) -> Any:
             self._note(dying, sockets_of)
             return finalizer.__get__(dying)

@@ -13,7 +13,6 @@ import collections
 import socket
 import threading
 import weakref
-from time import time as wall_clock
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.origins import Places, capture
@@ -22,11 +21,11 @@ from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.timeline import Timeline
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _PURGE_EVERY: Final = 1000
@@ -43,8 +42,8 @@ class Ledger:
         self.scope = Scope(session, "setup")
         self.opened = 0
         """Sockets that Python code opened since the run began."""
-        self.on_gone: Callable[[Record], None] | None = None
-        """Told of each record whose socket was found closed; with it, records carry the time of their creation."""
+        self.timeline: Timeline | None = None
+        """Told of every socket's life, if a report wants them."""
         self._children = children
         self._count = table.choose_fd_count()
         self._last_count = -1
@@ -75,15 +74,17 @@ class Ledger:
             self._last_count = -1
         if frame.f_code.co_name == "__init__":
             self._note_given_descriptor(record, frame)
-        if self.on_gone is not None:
-            record.since = wall_clock()
+        if self.timeline is not None:
+            self.timeline.created(record, sock)
         self.opened += 1
         self._fresh.append(record)
 
-    def socket_used(self, sock: Any) -> None:
+    def socket_used(self, sock: Any, address: Any) -> None:
         """A fresh socket is bound or connected: learn its identity now, it may be detached later."""
         if self._fresh and not isinstance(sock, RealSocket):
             self._settle_fresh(final=False)
+            if self.timeline is not None:
+                self.timeline.used(self._open.get(_key_of(sock)), address)
 
     def child_started(self, frame: FrameType) -> None:
         """A child process is about to be started."""
@@ -168,6 +169,9 @@ class Ledger:
         if count != self._last_count or self._list_always:
             self._last_count = count
             self._list()
+        if self.timeline is not None:
+            self.timeline.closed(self._unsettled)
+            self.timeline.look(self.open_records())
         self._unsettled.clear()
 
     def give_teardown_to(self, owner: Owner) -> None:
@@ -311,7 +315,9 @@ class Ledger:
         for fd, inode in sorted(present - self._open.keys() - self._foreign):
             if fd not in ours:
                 self._adopt(self._foreign_record(fd, inode))
-        for key in tuple(self._open):  # last: a closed socket's record still tells the origin of its duplicate
+        for key in tuple(
+            self._open
+        ):  # last: a closed socket's record still tells the origin of its duplicate
             if key not in present:
                 self._forget(key)
 
@@ -371,8 +377,8 @@ class Ledger:
 
     def _forget(self, key: Key) -> None:
         record = self._open.pop(key, None)
-        if record is not None and self.on_gone is not None:
-            self.on_gone(record)
+        if record is not None and self.timeline is not None:
+            self.timeline.closed([record])
 
     def _purge(self) -> None:
         self._purge_at = self.opened + _PURGE_EVERY
@@ -381,6 +387,11 @@ class Ledger:
             self._of_owner.setdefault(owner, []).extend(
                 record for record in records if self._still_open(record)
             )
+
+
+def _key_of(sock: Any) -> Key:
+    fd = sock.fileno()
+    return fd, table.socket_inode(fd) or 0
 
 
 _POOLS: Final = (

@@ -34,8 +34,8 @@ class Record:
     """One socket. The Python object, if there is one, is referred to weakly: the books keep nothing alive."""
 
     __slots__ = (
-        "accepted", "duplicate_of", "family", "key", "kind", "looked_at", "opener", "origin", "owner", "phase", "ref",
-        "seen", "since",
+        "accepted", "duplicate_of", "family", "key", "kind", "life", "looked_at", "opener", "origin", "owner", "phase",
+        "ref",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
@@ -50,9 +50,8 @@ class Record:
         self.accepted = False
         self.duplicate_of: Key | None = None
         self.looked_at = False
-        self.since = 0.0
-        self.seen = ""
-        """The socket as last seen, for a timeline."""
+        self.life: Any = None
+        """What a timeline remembers of it."""
 
     def settle(self) -> bool:
         """Learn (fd, inode) from the live object; False while it has no descriptor."""
@@ -78,6 +77,13 @@ class Record:
     def entry(self) -> SocketEntry | None:
         """The socket as the kernel sees it now; None once it is closed."""
         return table.describe(self.key[0]) if self.key is not None and self.is_open else None
+
+    @property
+    def protocol(self) -> str:
+        """The protocol by its family and type, also when it is closed."""
+        if self.family == getattr(socket, "AF_UNIX", None):
+            return "unix"
+        return "udp" if self.kind & _TYPE_BITS == socket.SOCK_DGRAM and self.kind != -1 else "tcp"
 
     def describes(self, entry: SocketEntry) -> bool:
         """Whether a creation with this family and type can have made `entry`; Python's -1 means AF_INET, SOCK_STREAM."""

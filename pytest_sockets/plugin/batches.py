@@ -8,7 +8,6 @@ from typing import Any, Final
 from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.reports.run import SocketLife
 
-
 OUTPUT: Final = "sockets"
 """The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
 USAGE_ERROR: Final = "sockets_usage_error"

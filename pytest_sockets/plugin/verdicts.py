@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import time
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.errors import SocketLeakWarning
-from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding
+from pytest_sockets.leaks.explaining import Explainer
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
@@ -19,17 +18,16 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sockets.leaks.children import ChildListener, Children
-    from pytest_sockets.leaks.findings import Owner
-    from pytest_sockets.leaks.judgement import Judge, Verdict
+    from pytest_sockets.leaks.children import Children
+    from pytest_sockets.leaks.findings import Finding, Owner
+    from pytest_sockets.leaks.judgement import Judge
     from pytest_sockets.leaks.ledger import Ledger
-    from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.plugin.settings import Settings
+    from pytest_sockets.reports.run import SocketLife
 
-_MOST_EXPLAINED: Final = 25
-"""For how many opening lines of a run the referrers are searched: each search looks at every object of the process."""
 _MOST_TROUBLES: Final = 5
 
 
@@ -44,12 +42,6 @@ class Teardown:
     live: Callable[[], Sequence[tuple[Owner, list[Any]]]]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Unclosed:
-    record: Record
-    entry: SocketEntry
-
-
 class Verdicts:
     """Judges, explains and publishes; the ledger's other side."""
 
@@ -61,14 +53,14 @@ class Verdicts:
         self._ledger = ledger
         self._children = children
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
+        self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
         self._judge_made: Judge | None = None
-        self._unclosed: collections.deque[_Unclosed] = collections.deque()
+        self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
-        self._explained: dict[Origin | None, tuple[str, ...]] = {}
         self._known: Any = None
         self._rest = Batch()
-        self._lives: list[Any] = []
+        self._lives: list[SocketLife] = []
 
     def begin(self) -> None:
         """The run begins; the finalizers are watched only if somebody wants to know."""
@@ -177,25 +169,31 @@ class Verdicts:
                 policies[owner] = policy_for(owner.context, self._settings)
             return policies[owner]
 
+        explainer = self._explainer
         suspects = [record for record in self._ledger.suspects() if _counts(policy_of(record.opener))]
-        found: list[tuple[Record, Owner, Finding]] = []
+        found: list[tuple[Record | None, Owner, Finding]] = []
         if suspects:
             from pytest_sockets.leaks.judgement import Surroundings
 
             grace = max(policy_of(record.opener).grace for record in suspects)
             around = Surroundings(live, drop, self._settings.kinds, final)
             for verdict in self._judge.judge(suspects, around, grace):
-                found.append(
-                    (verdict.record, _named_owner(verdict.record, self._ledger), self._finding(verdict))
-                )
+                found.append((verdict.record, explainer.named_owner(verdict.record), explainer.open(verdict)))
+        for record, entry in self._take_unclosed():
+            found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
+        if self._children is not None and self._children.any_left:
+            for listener in self._judge.judge_children(
+                self._children, self._settings.kinds, self._settings.grace
+            ):
+                found.append((None, listener.child.scope.owner, explainer.child(listener)))
         results = []
-        for record, owner, finding in [*found, *self._unclosed_findings()]:
+        for leaked, owner, finding in found:
             policy = policy_of(owner)
             mode = policy.mode_of(finding.kind)
             if mode != "off" and not self._ignores.cover(finding, policy.ignore):
                 results.append((owner, finding, mode))
-                self._note_life(record, finding)
-        results.extend(self._child_findings(policy_of))
+                if leaked is not None and self._ledger.timeline is not None:
+                    self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
         return results
 
     @property
@@ -206,55 +204,6 @@ class Verdicts:
             self._judge_made = Judge(self._ledger)
         return self._judge_made
 
-    def _finding(self, verdict: Verdict) -> Finding:
-        record = verdict.record
-        owner = _named_owner(record, self._ledger)
-        return self._described(
-            OPEN, owner, record, verdict.entry, held_by=self._held_by(record), note=verdict.note
-        )
-
-    def _described(
-        self,
-        kind: str,
-        owner: Owner,
-        record: Record,
-        entry: SocketEntry,
-        *,
-        held_by: tuple[str, ...],
-        note: str | None,
-    ) -> Finding:
-        places = self._ledger.places
-        origin = record.origin
-        return Finding(
-            kind=kind,
-            nodeid="",
-            owner_kind=owner.kind,
-            owner_name=owner.name,
-            owner_scope=owner.scope,
-            phase=record.phase,
-            socket=entry,
-            opened_at=origin.opened_at(places) if origin else None,
-            stack=origin.stack(places) if origin else (),
-            held_by=held_by,
-            note=note,
-            worker=self._worker,
-        )
-
-    def _held_by(self, record: Record) -> tuple[str, ...]:
-        known = self._explained.get(record.origin)
-        if known is not None:
-            return known
-        sock = record.ref()
-        if sock is None or len(self._explained) >= _MOST_EXPLAINED:
-            return ()
-        from pytest_sockets.leaks.referrers import holders
-
-        try:
-            found = self._explained[record.origin] = holders(sock, self._ledger.places)
-        finally:
-            del sock
-        return found
-
     def _note_unclosed(self, sock: Any) -> None:
         """Called by the interpreter's finalization of an open socket, in any thread."""
         record = self._ledger.dying(sock)
@@ -264,92 +213,51 @@ class Verdicts:
 
             entry = describe(sock.fileno())
         if record is not None and entry is not None:
-            self._unclosed.append(_Unclosed(record, entry))
+            self._unclosed.append((record, entry))
 
-    def _unclosed_findings(self) -> list[tuple[Record, Owner, Finding]]:
-        found = []
-        told: set[Any] = set()
+    def _take_unclosed(self) -> list[tuple[Record, SocketEntry]]:
+        """Each socket once (its transport and itself may both be finalized), and each connection once."""
+        taken = []
+        told: set[int | None] = set()
         while self._unclosed:
-            record, entry = (dying := self._unclosed.popleft()).record, dying.entry
+            record, entry = self._unclosed.popleft()
             if entry.protocol not in self._settings.kinds or entry.inode in told:
                 continue
             told.add(entry.inode)
-            if entry.remote is not None and self._judge.is_other_end(record, entry):
-                continue
-            owner = _named_owner(record, self._ledger)
-            found.append(
-                (record, owner, self._described(UNCLOSED, owner, record, entry, held_by=(), note=None))
-            )
-        return found
+            if entry.remote is None or not self._judge.is_other_end(record, entry):
+                taken.append((record, entry))
+        return taken
 
-    def _child_findings(self, policy_of: Callable[[Owner], Policy]) -> list[tuple[Owner, Finding, str]]:
-        if self._children is None or not self._children.any_left:
-            return []
-        found = []
-        for listener in self._judge.judge_children(
-            self._children, self._settings.kinds, self._settings.grace
-        ):
-            owner = listener.child.scope.owner
-            policy = policy_of(owner)
-            finding = self._child_finding(listener)
-            if policy.leaks != "off" and not self._ignores.cover(finding, policy.ignore):
-                found.append((owner, finding, policy.leaks))
-        return found
-
-    def _child_finding(self, listener: ChildListener) -> Finding:
-        places = self._ledger.places
-        (owner, phase), origin = listener.child.scope, listener.child.origin
-        return Finding(
-            kind=OPEN,
-            nodeid="",
-            owner_kind=owner.kind,
-            owner_name=owner.name,
-            owner_scope=owner.scope,
-            phase=phase,
-            socket=listener.entry,
-            process=listener.command or f"pid {listener.child.pid}",
-            opened_at=origin.opened_at(places) if origin else None,
-            stack=origin.stack(places) if origin else (),
-            worker=self._worker,
-        )
-
-    # -- the timeline ----------------------------------------------------------------------------------------
+    # -- the timeline --------------------------------------------------------------------------------
 
     def watch_lives(self) -> None:
         """Gather each socket's life, for a report with a timeline."""
-        self._ledger.on_gone = self._note_life
+        from pytest_sockets.leaks.timeline import Timeline
 
-    def _note_life(self, record: Record, finding: Finding | None = None) -> None:
-        if self._ledger.on_gone is None:
-            return
+        self._ledger.timeline = Timeline(self._note_life)
+
+    def _note_life(self, life: Life, leak: str | None = None) -> None:
         from pytest_sockets.reports.run import SocketLife
 
-        now = time.time()
-        entry = finding.socket if finding is not None else None
-        origin = record.origin
+        origin = life.record.origin
         self._lives.append(
             SocketLife(
-                tuple_text=str(entry) if entry is not None else record.seen,
-                protocol=entry.protocol if entry is not None else record.seen.partition(" ")[0],
-                status=entry.status if entry is not None else "",
-                opened=record.since or now,
-                closed=None if finding is not None and finding.kind == OPEN else now,
-                owner=str(_named_owner(record, self._ledger)),
+                tuple_text=life.text,
+                protocol=life.protocol,
+                status=life.status,
+                opened=life.opened,
+                closed=life.closed,
+                owner=str(self._explainer.named_owner(life.record)),
                 opened_at=origin.opened_at(self._ledger.places) if origin else None,
-                leak=finding.kind if finding is not None else None,
+                leak=leak,
                 worker=self._worker,
-                judged=now if finding is not None else None,
+                judged=life.seen if leak else None,
             )
         )
 
 
 def _counts(policy: Policy) -> bool:
     return policy.leaks != "off" or policy.unclosed != "off"
-
-
-def _named_owner(record: Record, ledger: Ledger) -> Owner:
-    """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
-    return record.opener if record.owner is ledger.session else record.owner
 
 
 def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:

@@ -1,0 +1,102 @@
+"""From a verdict to a finding: who, where, held by what; everything that a message or a report needs, as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding
+
+if TYPE_CHECKING:
+    from pytest_sockets.leaks.children import ChildListener
+    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.judgement import Verdict
+    from pytest_sockets.leaks.ledger import Ledger
+    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.model import SocketEntry
+
+MOST_EXPLAINED: Final = 25
+"""For how many opening lines of a run the referrers are searched: each search looks at every object of the process."""
+
+
+class Explainer:
+    """Makes the findings of one process; the test after which they were found is filled in by the caller."""
+
+    def __init__(self, ledger: Ledger, worker: str | None) -> None:
+        self._ledger = ledger
+        self._worker = worker
+        self._held_by: dict[Origin | None, tuple[str, ...]] = {}
+
+    def named_owner(self, record: Record) -> Owner:
+        """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
+        return record.opener if record.owner is self._ledger.session else record.owner
+
+    def open(self, verdict: Verdict) -> Finding:
+        """The finding for a socket that is open after all."""
+        record = verdict.record
+        return self._finding(OPEN, record, verdict.entry, held_by=self._holders(record), note=verdict.note)
+
+    def unclosed(self, record: Record, entry: SocketEntry) -> Finding:
+        """The finding for a socket that only the interpreter closed."""
+        return self._finding(UNCLOSED, record, entry)
+
+    def child(self, listener: ChildListener) -> Finding:
+        """The finding for what a child process still listens on."""
+        (owner, phase), origin = listener.child.scope, listener.child.origin
+        command = listener.command or f"pid {listener.child.pid}"
+        return self._made(OPEN, owner, phase, listener.entry, origin, process=command)
+
+    def _finding(
+        self,
+        kind: str,
+        record: Record,
+        entry: SocketEntry,
+        held_by: tuple[str, ...] = (),
+        note: str | None = None,
+    ) -> Finding:
+        owner = self.named_owner(record)
+        return self._made(kind, owner, record.phase, entry, record.origin, held_by=held_by, note=note)
+
+    def _made(
+        self,
+        kind: str,
+        owner: Owner,
+        phase: str,
+        entry: SocketEntry,
+        origin: Origin | None,
+        *,
+        process: str | None = None,
+        held_by: tuple[str, ...] = (),
+        note: str | None = None,
+    ) -> Finding:
+        places = self._ledger.places
+        return Finding(
+            kind=kind,
+            nodeid="",
+            owner_kind=owner.kind,
+            owner_name=owner.name,
+            owner_scope=owner.scope,
+            phase=phase,
+            socket=entry,
+            process=process,
+            opened_at=origin.opened_at(places) if origin else None,
+            stack=origin.stack(places) if origin else (),
+            held_by=held_by,
+            note=note,
+            worker=self._worker,
+        )
+
+    def _holders(self, record: Record) -> tuple[str, ...]:
+        known = self._held_by.get(record.origin)
+        if known is not None:
+            return known
+        sock = record.ref()
+        if sock is None or len(self._held_by) >= MOST_EXPLAINED:
+            return ()
+        from pytest_sockets.leaks.referrers import holders
+
+        try:
+            found = self._held_by[record.origin] = holders(sock, self._ledger.places)
+        finally:
+            del sock
+        return found

@@ -1,0 +1,104 @@
+"""When did each socket open and close? Gathered only when a report with a timeline is asked for.
+
+The moment of close() is not told by any audit event; an object that is freed tells its death, and what is closed without
+being freed is seen to be gone at the next checkpoint.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from pytest_sockets.model import CLOSE, Endpoint
+from pytest_sockets.table import own_fds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.model import SocketEntry
+
+_wall_clock = time.time
+
+
+@dataclasses.dataclass(slots=True)
+class _Life:
+    opened: float
+    entry: SocketEntry | None = None
+    address: str = ""
+    died: float | None = None
+    death: Any = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Life:
+    """One socket's life; seconds since the epoch. `text` is the socket as it was last seen."""
+
+    record: Record
+    text: str
+    protocol: str
+    status: str
+    opened: float
+    closed: float | None
+    seen: float
+    """When this was found out."""
+
+
+class Timeline:
+    """Passes each life that has ended to `ended`."""
+
+    def __init__(self, ended: Callable[[Life], None]) -> None:
+        self._ended = ended
+
+    def created(self, record: Record, sock: Any) -> None:
+        """Told in the thread that opens the socket."""
+        life = record.life = _Life(_wall_clock())
+
+        def died(_: object) -> None:
+            life.died = _wall_clock()
+
+        try:
+            life.death = weakref.ref(sock, died)
+        except TypeError:
+            pass
+
+    def used(self, record: Record | None, address: object) -> None:
+        """bind() or connect() is about to run."""
+        if (
+            record is not None
+            and record.life is not None
+            and isinstance(address, tuple)
+            and len(address) >= 2
+        ):
+            record.life.address = str(Endpoint(str(address[0]), address[1]))
+
+    def look(self, records: Iterable[Record]) -> None:
+        """These are open: what they are now is what is told of them later."""
+        for record in records:
+            if record.life is not None and record.life.entry is None and record.key is not None:
+                record.life.entry = own_fds.describe(record.key[0])
+
+    def closed(self, records: Iterable[Record]) -> None:
+        """These were found closed."""
+        now = _wall_clock()
+        for record in records:
+            life, record.life = record.life, None
+            if life is not None:
+                self._ended(_summed_up(record, life, life.died or now))
+
+    def leaked(self, record: Record, entry: SocketEntry) -> Life:
+        """The life of a socket that is named as a leak, so far."""
+        life, record.life = record.life or _Life(_wall_clock()), None
+        life.entry = entry
+        return _summed_up(record, life, None)
+
+
+def _summed_up(record: Record, life: _Life, closed: float | None) -> Life:
+    now = _wall_clock()
+    entry = life.entry
+    if entry is not None:
+        return Life(record, str(entry), entry.protocol, entry.status, life.opened, closed, now)
+    protocol = record.protocol
+    return Life(record, f"{protocol} {life.address}".strip(), protocol, CLOSE, life.opened, closed, now)
