@@ -102,7 +102,7 @@ def _link(referrer: Any, node: Any, places: Places) -> Link | None:
     if isinstance(referrer, types.FrameType):
         name = next((key for key, value in tuple(referrer.f_locals.items()) if value is node), "?")
         return Link(
-            f"local `{name}` of {_place(referrer, places)} (a frame kept alive, by a traceback perhaps)", 4
+            f"local `{name}` of {_place(referrer, places)} (a frame kept alive, by a traceback perhaps)", 9
         )
     if isinstance(referrer, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
         return Link(f"suspended {_kind(referrer)} {referrer.__qualname__}", 3)

@@ -56,6 +56,7 @@ class Reporting:
             self._ran.add(report.nodeid)
         data = getattr(report, OUTPUT, None)
         if data is not None:
+            self.run.opened_sockets += data["opened"] > 0
             self.gather(data)
 
     def gather(self, data: dict[str, Any]) -> None:
@@ -63,7 +64,6 @@ class Reporting:
         batch = Batch.from_json(data)
         run = self.run
         run.opened_total += batch.opened
-        run.opened_sockets += batch.opened > 0
         run.lives.extend(batch.lives)
         run.ports_given += batch.ports_given
         run.servers_started += batch.servers_started

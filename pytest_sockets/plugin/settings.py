@@ -261,7 +261,16 @@ def read_settings(config: pytest.Config) -> Settings:
     )
 
 
+def _check_html() -> None:
+    from pytest_sockets.reports.html_report import html_available
+
+    if not html_available():
+        raise SettingError('an .html report needs jinja2; install it: pip install "pytest-sockets[html]"')
+
+
 def _report_path(path: Path) -> Path:
+    if path.suffix == ".html":
+        _check_html()
     if path.suffix not in REPORT_SUFFIXES:
         raise SettingError(
             f"{str(path)!r} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}"

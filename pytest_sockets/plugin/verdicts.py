@@ -59,6 +59,7 @@ class Verdicts:
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
+        self._opened_told = 0
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
@@ -96,6 +97,7 @@ class Verdicts:
             at_test = owner in teardown.erring
             nodeid = item.nodeid if at_test or owner.kind == "test" else teardown.previous or item.nodeid
             leaks.append(self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=at_test))
+        self._opened_told += batch.opened
         batch.leaks.extend(leaks)
         batch.lives.extend(self._lives)
         self._lives.clear()
@@ -119,6 +121,7 @@ class Verdicts:
         """What is left to tell when the process ends."""
         if self.watch is not None:
             self.watch.stop()
+        self._rest.opened = self._ledger.opened - self._opened_told
         self._rest.rule_hits = self._ignores.hits
         return self._rest
 
