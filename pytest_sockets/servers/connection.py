@@ -1,0 +1,265 @@
+"""One accepted connection: its record, its two pipes with faults, and what its end is called."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pytest_sockets.servers.faults.base import Ending, Place
+from pytest_sockets.servers.faults.pipe import Pipe
+from pytest_sockets.servers.stream import CLOSED, DRAINING, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
+from pytest_sockets.waiting import monotonic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.faults.base import InForce, Stage
+    from pytest_sockets.servers.hub import Hub
+    from pytest_sockets.servers.records import ConnectionRecord
+
+_RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
+
+
+class Owner(Protocol):
+    """The server of a connection."""
+
+    max_buffer: int
+    record_size: int
+
+    def connection_gone(self, connection: Connection) -> None: ...
+    def trouble(self, error: BaseException, where: str) -> None: ...
+
+
+class Connection(StreamSocket):
+    """From the client's bytes through the "in" stages to `deliver`; from `answer` through the "out" stages to the client."""
+
+    __slots__ = ("_ending", "_room", "_stages", "inbound", "outbound", "owner", "plain", "record")
+
+    def __init__(self, hub: Hub, sock: RealSocket, owner: Owner, record: ConnectionRecord) -> None:
+        super().__init__(hub, sock)
+        self.owner = owner
+        self.record = record
+        self.plain = False
+        self.inbound = Pipe(self.deliver, self.deliver_end)
+        self.outbound = Pipe(self.send_out, self.end_out)
+        self._stages: dict[InForce, tuple[Stage | None, Stage | None]] = {}
+        self._ending: Ending | None = None
+        self._room = owner.record_size
+
+    # What a subclass does
+
+    def deliver(self, data: bytes) -> None:
+        """The client's bytes have passed the "in" stages."""
+        raise NotImplementedError
+
+    def deliver_end(self, ending: Ending) -> None:
+        """The client's end, or a fault's, has passed the "in" stages."""
+        self.outbound.end(ending)
+
+    def may_be_plain(self) -> bool:
+        """True if `received` may hand what comes in straight to `write` while no fault is in force."""
+        return False
+
+    def downstream_size(self) -> int:
+        """Bytes that wait because of this client's sending; reading stops when they are too many."""
+        return self.out_size + self.inbound.held + self.outbound.held
+
+    # From the client
+
+    def received(self, data: memoryview) -> None:
+        """Bytes from the client."""
+        self.note_received(data)
+        if self.plain:
+            self.write(data)
+            if self.out_size >= self.owner.max_buffer:
+                self.hold(TOO_MUCH)
+        else:
+            self.inbound.feed(bytes(data))
+            self.balance()
+
+    def note_received(self, data: bytes | memoryview) -> None:
+        """Write the client's bytes into the record."""
+        record, size = self.record, len(data)
+        now = self.hub.now
+        if not record.bytes_in and record.first_at is None:
+            record.first_at = now
+        record.last_at = now
+        record.bytes_in += size
+        if self._room:
+            record._received += data[: self._room]
+            self._room = max(0, self._room - size)
+
+    def read_end(self) -> None:
+        """The client sends no more."""
+        self.inbound.end(Ending("close", "client"))
+
+    def lost(self, error: OSError) -> None:
+        """The client reset the connection, or it broke."""
+        if self._phase not in (CLOSED, DRAINING):
+            by = "client" if error.errno == 0 else "client reset"
+            if error.errno and error.errno not in _RESETS:
+                self.record.detail = str(error)
+            self._note_closed(by)
+        self.destroy()
+
+    # To the client
+
+    def answer(self, data: bytes) -> None:
+        """Send this through the "out" stages."""
+        self.outbound.feed(data)
+
+    def send_out(self, data: bytes) -> None:
+        """The "out" stages let this pass."""
+        self.write(data)
+
+    def end_out(self, ending: Ending) -> None:
+        """The "out" stages let the end pass."""
+        if self._phase != OPEN:
+            return
+        if ending.kind == "half":
+            self.finish("half")
+            return
+        self._ending = ending
+        self.finish("reset" if ending.kind == "reset" else "close")
+
+    def wrote(self, size: int) -> None:
+        """Bytes went to the client."""
+        record = self.record
+        record.bytes_out += size
+        record.last_at = self.hub.now
+        if self._held & TOO_MUCH:
+            self.balance()
+
+    def balance(self) -> None:
+        """Read on, or stop reading, by how much waits. Stopping late and starting at half keeps it from fluttering."""
+        size = self.downstream_size()
+        if size >= self.owner.max_buffer:
+            self.hold(TOO_MUCH)
+        elif size <= self.owner.max_buffer // 2:
+            self.resume(TOO_MUCH)
+
+    # Its end
+
+    def end_by(self, ending: Ending) -> None:
+        """End it from the server's side, through the "out" stages."""
+        self.outbound.end(ending)
+
+    def reset_by(self, by: str) -> None:
+        """RST now."""
+        if self._phase not in (CLOSED, DRAINING):
+            self._note_closed(by)
+        self.reset()
+
+    def finished(self) -> None:
+        """FIN or RST is out."""
+        self._note_closed(self._ending.by if self._ending else "server")
+
+    def _note_closed(self, by: str) -> None:
+        if self.record.closed_at is None:
+            self.record.closed_by = by
+            self.record.closed_at = monotonic()
+
+    def destroyed(self) -> None:
+        """The descriptor is closed."""
+        self.owner.connection_gone(self)
+
+    def abandon(self) -> None:
+        """Close the descriptor without the hub: it is stuck, or this is a forked child."""
+        self._phase = CLOSED
+        self.sock.close()
+
+    def failed(self, error: BaseException) -> None:
+        """Something raised while this connection was served: a `reply` of the user, or the engine."""
+        self.owner.trouble(error, self.describe())
+        self.record.detail = f"{type(error).__name__} in the server: {error}"
+        self.reset_by("server")
+
+    def describe(self) -> str:
+        """One line."""
+        return f"connection {self.record.local} <- {self.record.remote}"
+
+    # Faults
+
+    def apply(self, in_force: Sequence[InForce]) -> None:
+        """Put these faults in force; those that were already keep their counts."""
+        if self._phase not in (OPEN,):
+            return
+        wanted = [force for force in in_force if force.fault.is_for(self.record.number)]
+        if not wanted and not self._stages:
+            self.plain = self.may_be_plain()
+            return
+        self.plain = False
+        old, self._stages = self._stages, {}
+        for force in wanted:
+            self._stages[force] = old.get(force) or self._make(force)
+        made = self._stages.values()
+        self.inbound.set_stages([stage for stage, _ in made if stage])
+        self.outbound.set_stages([stage for _, stage in made if stage])
+        self.balance()
+        if not self._stages and self._phase == OPEN:
+            self.plain = self.may_be_plain()
+
+    def _make(self, force: InForce) -> tuple[Stage | None, Stage | None]:
+        acts = force.claim()
+        made: list[Stage | None] = []
+        for direction in ("in", "out"):
+            rng = force.rng(f"{self.record.number}/{direction}")
+            works = force.fault.works_in(direction)
+            made.append(force.fault.stage(Place(self, acts, rng, direction)) if works else None)
+        return made[0], made[1]
+
+    def time(self) -> float:
+        """For stages: the exact time, not that of the last event."""
+        return monotonic()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """For stages: a timer that ends with the connection."""
+        self.hub.later(seconds, lambda: self._ring(call), self)
+
+    def _ring(self, call: Callable[[], None]) -> None:
+        if self._phase == OPEN:
+            call()
+            self.balance()
+
+    def hold_reading(self) -> None:
+        """For stages: read nothing more."""
+        self.hold(HANGS)
+
+    def resume_reading(self) -> None:
+        """For stages: read again."""
+        self.resume(HANGS)
+
+    def pause(self, *, on: bool) -> None:
+        """The server is paused, or goes on."""
+        if on:
+            self.hold(PAUSED)
+        elif self._phase == OPEN:
+            self.resume(PAUSED)
+
+
+class EchoConnection(Connection):
+    """Answers with what came in, or with what `reply` makes of it."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(
+        self,
+        hub: Hub,
+        sock: RealSocket,
+        owner: Owner,
+        record: ConnectionRecord,
+        reply: Callable[[bytes, ConnectionRecord], bytes | None] | None,
+    ) -> None:
+        super().__init__(hub, sock, owner, record)
+        self._reply = reply
+
+    def deliver(self, data: bytes) -> None:
+        """Answer."""
+        answer = data if self._reply is None else self._reply(data, self.record)
+        if answer:
+            self.answer(answer)
+
+    def may_be_plain(self) -> bool:
+        """A bare echo needs no copy: what was read is sent from the hub's own buffer."""
+        return self._reply is None

@@ -1,0 +1,157 @@
+"""The echo server: what comes in goes out again, or what `reply` makes of it."""
+
+from __future__ import annotations
+
+import functools
+import socket
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pytest_sockets.errors import SettingError
+from pytest_sockets.servers import listening
+from pytest_sockets.servers.connection import EchoConnection
+from pytest_sockets.servers.server import Server, StreamServer, check_sizes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.connection import Connection
+    from pytest_sockets.servers.faults.base import Fault, InForce
+    from pytest_sockets.servers.hub import Hub
+    from pytest_sockets.servers.records import ConnectionRecord
+    from pytest_sockets.servers.stream_engine import StreamEngine
+
+    Reply = Callable[..., "bytes | None"]
+
+TRANSPORTS: Final = ("tcp", "udp", "unix", "tls")
+MAX_BUFFER: Final = 64 * 1024 * 1024
+RECORD: Final = 64 * 1024
+
+
+class EchoServer(StreamServer):
+    """A server for one test, on loopback, that answers from the moment it is made.
+
+    `transport`: "tcp", "udp", "unix" or "tls".
+    `host`: 127.0.0.1, ::1, "localhost" (both), or a path for a unix socket ("@name" is an abstract one); by default a unix
+    socket gets a path in a new directory that only this user can enter. `port=0`: any free one.
+    `reply(data)` or `reply(data, record)`: gives the answer to each piece that comes in; None or b"" is no answer. It
+    runs in the servers' own thread and must not block. `greeting`: sent at accept. `faults`: see `pytest_sockets.faults`.
+    `max_buffer`: so many bytes per connection are kept for a client that does not read, then the server stops reading
+    from it. `record`: so many bytes of each connection are kept in its record. `backlog`: as in listen(2).
+    """
+
+    def __init__(
+        self,
+        transport: str = "tcp",
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        reply: Reply | None = None,
+        greeting: bytes = b"",
+        faults: Iterable[Fault] = (),
+        max_buffer: int = MAX_BUFFER,
+        record: int = RECORD,
+        backlog: int = 128,
+    ) -> None:
+        if transport not in TRANSPORTS:
+            raise SettingError(f"{transport!r} is no transport; use one of: {', '.join(TRANSPORTS)}")
+        check_greeting(greeting, transport)
+        answer = None if reply is None else two_arguments(reply)
+        if transport == "udp":
+            check_sizes(max_buffer=max_buffer, record=record, backlog=backlog)
+            self._init_datagram(host, port, answer, faults, record)
+            return
+        super().__init__(
+            transport,
+            _maker(transport, answer),
+            kind=f"{transport} echo server",
+            host=host,
+            port=port,
+            faults=faults,
+            max_buffer=max_buffer,
+            record=record,
+            backlog=backlog,
+            greeting=bytes(greeting),
+        )
+
+    def _init_datagram(
+        self, host: str, port: int, reply: Reply | None, faults: Iterable[Fault], record: int
+    ) -> None:
+        from pytest_sockets.servers.datagram import DatagramEngine
+
+        bound = listening.bind_all(socket.SOCK_DGRAM, host, port, 0)
+        engine = DatagramEngine(
+            bound, f"udp echo server {bound[0].endpoint}", reply=reply, record_size=record
+        )
+        Server.__init__(self, engine, "udp", faults)
+
+
+def check_greeting(greeting: object, transport: str) -> None:
+    """Bytes, and only where there are connections to greet."""
+    if not isinstance(greeting, (bytes, bytearray, memoryview)):
+        raise SettingError(f"greeting={greeting!r}: use bytes")
+    if greeting and transport == "udp":
+        raise SettingError("greeting: UDP has no connections to greet")
+
+
+def two_arguments(reply: Reply) -> Reply:
+    """`reply` as a call with data and record, its answer checked."""
+    import inspect
+
+    if not callable(reply):
+        raise SettingError(f"reply={reply!r}: use a function that takes bytes and returns bytes")
+    try:
+        parameters = [
+            one
+            for one in inspect.signature(reply).parameters.values()
+            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) and one.default is one.empty
+        ]
+        wants_record = len(parameters) >= 2
+    except (TypeError, ValueError):  # some built-in functions have no signature
+        wants_record = False
+
+    @functools.wraps(reply, updated=())
+    def checked(data: bytes, record: object) -> bytes | None:
+        answer = reply(data, record) if wants_record else reply(data)
+        if answer is not None and not isinstance(answer, (bytes, bytearray, memoryview)):
+            raise TypeError(f"reply must return bytes or None, not {type(answer).__name__}")
+        return None if answer is None else bytes(answer)
+
+    return checked
+
+
+def _maker(
+    transport: str, reply: Reply | None
+) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
+    if transport == "tls":
+        return _tls_maker(reply)
+
+    def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
+        return EchoConnection(hub, sock, owner, record, reply)
+
+    return make
+
+
+def _tls_maker(
+    reply: Reply | None,
+) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
+    from pytest_sockets.servers.certificates import process_authority
+    from pytest_sockets.servers.faults.certificates import TlsFault
+    from pytest_sockets.servers.tls import TlsConnection
+
+    authority = process_authority()
+    assert authority.server_context  # made here: the hub must not spend 4 ms on it
+
+    def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
+        kind = _certificate(owner.in_force, record, TlsFault)
+        context = None if kind == "hang" else authority.context(kind)
+        return TlsConnection(hub, sock, owner, record, reply, context=context)
+
+    return make
+
+
+def _certificate(in_force: list[InForce], record: ConnectionRecord, tls_fault: type[Any]) -> str:
+    for force in in_force:
+        if isinstance(force.fault, tls_fault) and force.fault.is_for(record.number) and force.take():
+            return cast("str", force.fault.certificate)
+    return "good"

@@ -1,0 +1,109 @@
+"""Who is ready to read or write? epoll(7) itself where there is one, the standard library's selector elsewhere.
+
+`selectors.EpollSelector` looks up and builds a key tuple per event; the bare call saves that on every round trip.
+"""
+
+from __future__ import annotations
+
+import selectors
+from typing import Final, Protocol
+
+from pytest_sockets.servers import unpatched
+
+READ: Final = 0x1  # EPOLLIN
+WRITE: Final = 0x4  # EPOLLOUT
+ERROR: Final = 0x8  # EPOLLERR: always reported, also with an empty mask
+HANGUP: Final = 0x10  # EPOLLHUP: both directions are shut; always reported
+
+
+class Poller(Protocol):
+    """A set of descriptors with the events wanted of each; an empty mask keeps the descriptor in the set."""
+
+    needs_wake: bool
+    """True if a change made by another thread is only seen by the next poll."""
+
+    def add(self, fd: int, mask: int) -> None: ...
+    def change(self, fd: int, mask: int) -> None: ...
+    def remove(self, fd: int) -> None: ...
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]: ...
+    def close(self) -> None: ...
+
+
+class EpollPoller:
+    """epoll(7): another thread may change the set while this one waits."""
+
+    needs_wake = False
+
+    def __init__(self) -> None:
+        self._epoll = unpatched.epoll()
+        self.add = self._epoll.register
+        self.change = self._epoll.modify
+        self.close = self._epoll.close
+
+    def remove(self, fd: int) -> None:
+        """Forget `fd`; must come before its close."""
+        self._epoll.unregister(fd)
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait at most `timeout` seconds (rounded up to milliseconds by epoll); None waits for ever."""
+        ready: list[tuple[int, int]] = self._epoll.poll(-1 if timeout is None else timeout, 256)
+        return ready
+
+
+class SelectorPoller:
+    """`selectors.DefaultSelector`: kqueue or select."""
+
+    needs_wake = True
+
+    def __init__(self) -> None:
+        self._selector = unpatched.default_selector()
+        self._idle: set[int] = set()
+
+    def add(self, fd: int, mask: int) -> None:
+        """Watch `fd`. A selector takes no empty mask: such descriptors are put aside."""
+        if mask:
+            self._selector.register(fd, _events(mask))
+        else:
+            self._idle.add(fd)
+
+    def change(self, fd: int, mask: int) -> None:
+        """Watch `fd` for something else."""
+        if fd in self._idle:
+            self._idle.discard(fd)
+            self.add(fd, mask)
+        elif mask:
+            self._selector.modify(fd, _events(mask))
+        else:
+            self.remove(fd)
+            self._idle.add(fd)
+
+    def remove(self, fd: int) -> None:
+        """Forget `fd`."""
+        if fd in self._idle:
+            self._idle.discard(fd)
+        else:
+            self._selector.unregister(fd)
+
+    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
+        """Wait at most `timeout` seconds; None waits for ever."""
+        return [
+            (
+                key.fd,
+                (READ if events & selectors.EVENT_READ else 0)
+                | (WRITE if events & selectors.EVENT_WRITE else 0),
+            )
+            for key, events in self._selector.select(timeout)
+        ]
+
+    def close(self) -> None:
+        """Give the selector's own descriptor back."""
+        self._selector.close()
+
+
+def _events(mask: int) -> int:
+    return (selectors.EVENT_READ if mask & READ else 0) | (selectors.EVENT_WRITE if mask & WRITE else 0)
+
+
+def choose_poller() -> Poller:
+    """The best that this system has."""
+    return EpollPoller() if unpatched.epoll is not None else SelectorPoller()

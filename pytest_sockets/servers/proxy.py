@@ -1,0 +1,252 @@
+"""The same faults in front of a real service: each accepted connection gets its own connection to the service."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.errors import SettingError
+from pytest_sockets.model import Endpoint
+from pytest_sockets.real_socket import RealSocket
+from pytest_sockets.servers import unpatched
+from pytest_sockets.servers.connection import Connection
+from pytest_sockets.servers.faults.base import Ending
+from pytest_sockets.servers.poller import WRITE
+from pytest_sockets.servers.server import StreamServer
+from pytest_sockets.servers.stream import CLOSED, OPEN, TOO_MUCH, StreamSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_sockets.servers.faults.base import Fault
+    from pytest_sockets.servers.hub import Hub
+    from pytest_sockets.servers.records import ConnectionRecord
+    from pytest_sockets.servers.stream_engine import StreamEngine
+
+MAX_BUFFER: Final = 1024 * 1024
+"""A proxy holds little: the service is to feel a client that does not read."""
+
+
+class Upstream(StreamSocket):
+    """The proxy's connection to the service."""
+
+    __slots__ = ("_connected", "client")
+
+    def __init__(self, hub: Hub, sock: RealSocket, client: ProxyConnection) -> None:
+        super().__init__(hub, sock)
+        self.client = client
+        self._connected = False
+        self._mask = WRITE
+        hub.add(sock.fileno(), self, WRITE)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Before the connection is made: keep it."""
+        if self._connected:
+            super().write(data)
+        elif self._phase == OPEN:
+            self._out.append(memoryview(bytes(data)))
+            self.out_size += len(data)
+
+    def finish(self, how: str) -> None:
+        """Before the connection is made: remember it."""
+        if self._connected:
+            super().finish(how)
+        elif self._phase == OPEN:
+            self._finish = how
+
+    def on_event(self, events: int) -> None:
+        """From the hub; the first one says how connect(2) ended."""
+        if not self._connected:
+            code = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                self.lost(OSError(code, os.strerror(code)))
+                return
+            self._connected = True
+            self._update()
+            events |= WRITE
+        super().on_event(events)
+
+    def _update(self) -> None:
+        if self._connected:
+            super()._update()
+
+    def received(self, data: memoryview) -> None:
+        """The service answers."""
+        self.client.answer(bytes(data))
+        self.client.balance()
+
+    def read_end(self) -> None:
+        """The service sends no more."""
+        self.client.upstream_ended()
+
+    def lost(self, error: OSError) -> None:
+        """The service refused, reset, or broke."""
+        self.destroy()
+        self.client.upstream_lost(error)
+
+    def wrote(self, size: int) -> None:  # noqa: ARG002
+        """The service took something: perhaps the client may send more."""
+        if self.client.is_held(TOO_MUCH):
+            self.client.balance()
+
+    def failed(self, error: BaseException) -> None:
+        """An event's handling raised."""
+        self.client.failed(error)
+
+    def describe(self) -> str:
+        """One line."""
+        return f"{self.client.describe()}, to the service"
+
+
+class ProxyConnection(Connection):
+    """What passes the "in" stages goes to the service, what the service answers through the "out" stages to the client."""
+
+    __slots__ = ("_client_ended", "_service_ended", "_upstream")
+
+    def __init__(
+        self, hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord, service: Service
+    ) -> None:
+        super().__init__(hub, sock, owner, record)
+        self._client_ended = self._service_ended = False
+        self._upstream = Upstream(hub, service.connecting(), self)
+
+    def deliver(self, data: bytes) -> None:
+        """To the service."""
+        self._upstream.write(data)
+
+    def deliver_end(self, ending: Ending) -> None:
+        """The client's end is only half of one: the service may still answer. A fault's end is the whole."""
+        if ending.by == "client" and not self._service_ended:
+            self._client_ended = True
+            self._upstream.finish("half")
+        else:
+            self.outbound.end(ending)
+
+    def upstream_ended(self) -> None:
+        """The same in the other direction."""
+        if self._client_ended:
+            self.outbound.end(Ending("close", "client"))
+        else:
+            self._service_ended = True
+            self.outbound.end(Ending("close", "server"))
+
+    def upstream_lost(self, error: OSError) -> None:
+        """As the client would see it without a proxy: a reset."""
+        if self._phase == OPEN:
+            self.record.detail = f"the service: {os.strerror(error.errno or errno.ECONNABORTED)}"
+            self.outbound.end(Ending("reset", "server"))
+
+    def downstream_size(self) -> int:
+        """What waits for the service."""
+        return self._upstream.out_size + self.inbound.held
+
+    def balance(self) -> None:
+        """Both directions: do not read from one side more than the other takes."""
+        super().balance()
+        upstream = self._upstream
+        if upstream._phase == CLOSED:
+            return
+        size = self.out_size + self.outbound.held
+        if size >= self.owner.max_buffer:
+            upstream.hold(TOO_MUCH)
+        elif size <= self.owner.max_buffer // 2:
+            upstream.resume(TOO_MUCH)
+
+    def wrote(self, size: int) -> None:
+        """The client took something: perhaps the service may send more."""
+        super().wrote(size)
+        if self._upstream.is_held(TOO_MUCH):
+            self.balance()
+
+    def finished(self) -> None:
+        """The client's side is closed; the service's follows."""
+        super().finished()
+        self._upstream.finish("close")
+
+    def destroyed(self) -> None:
+        """The client's descriptor is closed: the service's must not stay."""
+        super().destroyed()
+        if self._upstream._phase == OPEN:
+            self._upstream.reset()
+
+    def abandon(self) -> None:
+        """Close both descriptors without the hub."""
+        super().abandon()
+        self._upstream._phase = CLOSED
+        self._upstream.sock.close()
+
+
+class Service:
+    """Where a proxy connects to: (host, port), "host:port", a unix path, or anything with such an `.address`."""
+
+    def __init__(self, address: Any) -> None:
+        self.address = _normal(getattr(address, "address", address))
+        self.endpoint = Endpoint(*self.address) if isinstance(self.address, tuple) else Endpoint(self.address)
+        self._family, self._target = _resolved(self.address)
+
+    def connecting(self) -> RealSocket:
+        """A non-blocking socket on its way there."""
+        sock = RealSocket(self._family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        if isinstance(self.address, tuple):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.connect_ex(self._target)  # what came of it is told by the first event
+        return sock
+
+
+def _normal(address: Any) -> tuple[str, int] | str:
+    if isinstance(address, os.PathLike):
+        address = os.fspath(address)
+    if isinstance(address, str):
+        host, colon, port = address.rpartition(":")
+        return (host.strip("[]"), int(port)) if colon and port.isdecimal() and "/" not in host else address
+    if isinstance(address, (tuple, list)) and len(address) >= 2 and isinstance(address[1], int):
+        return str(address[0]), address[1]
+    raise SettingError(
+        f'{address!r} is no address of a service; use (host, port), "host:port", a unix path, or a server of pytest-sockets'
+    )
+
+
+def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
+    if isinstance(address, str):
+        return socket.AF_UNIX, f"\0{address[1:]}" if address.startswith("@") else address
+    try:
+        found = unpatched.getaddrinfo(*address, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise SettingError(f"the service's address {address[0]!r} cannot be resolved: {error}") from error
+    return found[0][0], found[0][4]
+
+
+class FaultProxy(StreamServer):
+    """A server in front of a real service; `.upstream` is the service's address."""
+
+    def __init__(
+        self,
+        upstream: Any,
+        faults: Iterable[Fault] = (),
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_buffer: int = MAX_BUFFER,
+        record: int = 64 * 1024,
+        backlog: int = 128,
+    ) -> None:
+        service = Service(upstream)
+        self.upstream = service.endpoint
+
+        def make(hub: Hub, sock: RealSocket, owner: StreamEngine, seen: ConnectionRecord) -> ProxyConnection:
+            return ProxyConnection(hub, sock, owner, seen, service)
+
+        super().__init__(
+            "tcp",
+            make,
+            kind=f"fault proxy to {service.endpoint}",
+            host=host,
+            port=port,
+            faults=faults,
+            max_buffer=max_buffer,
+            record=record,
+            backlog=backlog,
+        )

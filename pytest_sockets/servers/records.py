@@ -1,0 +1,100 @@
+"""What a server saw: one record per connection, one per datagram."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_sockets.model import Endpoint
+
+PREVIEW = 24
+"""How many of the first bytes a record's one line shows."""
+
+
+class ConnectionRecord:
+    """One accepted connection, as the server sees it. It is live: the hub goes on writing until `closed_at` is set.
+
+    `number` counts from 0 in the order of accept and is the index in `server.connections`. Times are seconds of
+    `time.monotonic()`, None until it happened. Byte counts are those of the application: what TLS adds is not in them.
+    `closed_by` is "client", "client reset", "server", "fault:NAME" or "teardown", None while open; `detail` says more
+    where there is more to say ("TLS handshake failed: ...").
+    """
+
+    __slots__ = (
+        "_received",
+        "accepted_at",
+        "bytes_in",
+        "bytes_out",
+        "closed_at",
+        "closed_by",
+        "detail",
+        "first_at",
+        "last_at",
+        "local",
+        "number",
+        "protocol",
+        "remote",
+    )
+
+    def __init__(
+        self, number: int, protocol: str, local: Endpoint, remote: Endpoint, accepted_at: float
+    ) -> None:
+        self.number = number
+        self.protocol = protocol
+        self.local = local
+        self.remote = remote
+        self.accepted_at = accepted_at
+        self.first_at: float | None = None
+        self.last_at: float | None = None
+        self.closed_at: float | None = None
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.closed_by: str | None = None
+        self.detail = ""
+        self._received = bytearray()
+
+    @property
+    def received(self) -> bytes:
+        """The first bytes from the client: 64 KiB, or what the server's `record` says."""
+        return bytes(self._received)
+
+    @property
+    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+        """Protocol, local address, local port, remote address, remote port; seen from the server."""
+        return self.protocol, self.local.host, self.local.port, self.remote.host, self.remote.port
+
+    @property
+    def is_open(self) -> bool:
+        """Not closed by either side yet."""
+        return self.closed_at is None
+
+    def __str__(self) -> str:
+        preview = bytes(self._received[:PREVIEW])
+        shown = f" {preview!r}{'...' if self.bytes_in > len(preview) else ''}" if preview else ""
+        return (
+            f"{self.protocol} {self.local} <- {self.remote}: {self.bytes_in} bytes in{shown}, {self.bytes_out} out, "
+            f"{self._ending()}{f' ({self.detail})' if self.detail else ''}"
+        )
+
+    def _ending(self) -> str:
+        if self.closed_at is None:
+            return "open"
+        return f"closed by {self.closed_by} after {self.closed_at - self.accepted_at:.3f} s"
+
+    def __repr__(self) -> str:
+        return f"<ConnectionRecord {self.number}: {self}>"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DatagramRecord:
+    """One datagram that reached the server: who sent it, its first bytes, its whole size, when (`time.monotonic()`)."""
+
+    sender: Endpoint
+    data: bytes
+    size: int
+    received_at: float
+
+    def __str__(self) -> str:
+        more = "..." if self.size > PREVIEW else ""
+        return f"udp <- {self.sender}: {self.size} bytes {self.data[:PREVIEW]!r}{more}"

@@ -1,0 +1,330 @@
+"""The public face that every server has: address, clients, records, waiting, faults, breaking and stopping."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from typing_extensions import Self
+
+from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
+from pytest_sockets.servers import listening, unpatched
+from pytest_sockets.servers.faults.base import InForce, check_faults
+from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
+from pytest_sockets.waiting import async_wait_until, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import TracebackType
+
+    from pytest_sockets.model import Endpoint
+    from pytest_sockets.servers.connection import Connection
+    from pytest_sockets.servers.datagram import DatagramEngine
+    from pytest_sockets.servers.faults.base import Fault
+    from pytest_sockets.servers.hub import Hub
+    from pytest_sockets.servers.listening import Bound
+    from pytest_sockets.servers.records import ConnectionRecord, DatagramRecord
+
+S = TypeVar("S", bound="Server")
+TIMEOUT: Final = 5.0
+_LOOK_EVERY: Final = 0.01
+
+
+class Undo:
+    """What was changed is so at once; leaving the `with` block changes it back."""
+
+    def __init__(self, undo: Callable[[], None]) -> None:
+        self._undo = undo
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        self._undo()
+
+
+class Server:
+    """A running server. It is a context manager; leaving it stops the server and raises what went wrong inside."""
+
+    def __init__(
+        self, engine: StreamEngine | DatagramEngine, transport: str, faults: Iterable[Fault]
+    ) -> None:
+        self.transport = transport
+        self._engine = engine
+        self._clients: list[socket.socket] = []
+        try:
+            checked = check_faults(faults, transport)
+            engine.in_force = [InForce(fault) for fault in checked]
+            if checked and transport == "udp":
+                engine.faults_changed()
+            engine.start()
+        except BaseException:
+            engine.close_sockets()
+            for bound in engine.bound:
+                if bound.endpoint.port is None:
+                    listening.remove_path(bound)
+            raise
+
+    # Where it is
+
+    @property
+    def address(self) -> Any:
+        """What connect(2) takes: (host, port), or a unix path. A wildcard host gives the loopback address."""
+        return self._engine.bound[0].address
+
+    @property
+    def addresses(self) -> tuple[Endpoint, ...]:
+        """All that it is bound to; two for host="localhost"."""
+        return tuple(bound.endpoint for bound in self._engine.bound)
+
+    @property
+    def host(self) -> str:
+        """The host to connect to; the path of a unix socket."""
+        address = self.address
+        return str(address[0]) if isinstance(address, tuple) else self._engine.bound[0].endpoint.host
+
+    @property
+    def port(self) -> int:
+        """The port; a unix socket has none: `ServerFault`."""
+        port = self._engine.bound[0].endpoint.port
+        if port is None:
+            raise ServerFault(f"{self} is a unix socket and has no port; use .address")
+        return port
+
+    def url(self, scheme: str = "http") -> str:
+        """`scheme://host:port`, an IPv6 host in brackets; `scheme://path` for a unix socket."""
+        host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("@") else self.host
+        return f"{scheme}://{host}" if self.transport == "unix" else f"{scheme}://{host}:{self.port}"
+
+    def connect(self, *, timeout: float | None = TIMEOUT) -> socket.socket:
+        """A connected blocking client, closed when the server stops. Each of its calls waits `timeout` seconds at most."""
+        from pytest_sockets.servers.clients import connect
+
+        client = connect(self.transport, self._engine.bound[0], timeout)
+        self._clients.append(client)
+        return client
+
+    # What it saw
+
+    @property
+    def connections(self) -> tuple[ConnectionRecord, ...]:
+        """One record per accepted connection, in the order of accept. UDP has none."""
+        return tuple(getattr(self._engine, "records", ()))
+
+    @property
+    def datagrams(self) -> tuple[DatagramRecord, ...]:
+        """One record per datagram that arrived; only UDP has them."""
+        return tuple(getattr(self._engine, "datagrams", ()))
+
+    @property
+    def received(self) -> bytes:
+        """What all connections (or datagrams) brought, in their order: each at most `record` bytes."""
+        return b"".join(
+            [*(seen.received for seen in self.connections), *(seen.data for seen in self.datagrams)]
+        )
+
+    @property
+    def faults_in_force(self) -> tuple[Fault, ...]:
+        """The faults now set, in their order."""
+        return tuple(force.fault for force in self._engine.in_force)
+
+    def check(self) -> None:
+        """Raise `ServerFault` if anything went wrong inside the server: a `reply` that raised, no descriptor left."""
+        if self._engine.troubles:
+            error, where = self._engine.troubles[0]
+            more = f"\nand {len(self._engine.troubles) - 1} more" if len(self._engine.troubles) > 1 else ""
+            if isinstance(error, ServerFault):
+                raise error
+            raise ServerFault(f"{self} failed in {where}: {type(error).__name__}: {error}{more}") from error
+
+    # Waiting
+
+    def wait_connections(self, n: int = 1, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
+        """Until `n` connections (datagrams for UDP) have come since the start; gives them. Raises `WaitTimeout`."""
+        self._wait(lambda: self._seen() >= n, timeout)
+        return self._came(n, timeout)
+
+    async def async_wait_connections(
+        self, n: int = 1, timeout: float = TIMEOUT
+    ) -> tuple[ConnectionRecord, ...]:
+        """`wait_connections` in asyncio or trio."""
+        await async_wait_until(
+            lambda: self._seen() >= n or self._engine.troubles, timeout, longest=_LOOK_EVERY
+        )
+        return self._came(n, timeout)
+
+    def wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
+        """Until every connection so far is closed; gives their records. Raises `WaitTimeout`."""
+        self._wait(lambda: not self._open(), timeout)
+        return self._all_closed(timeout)
+
+    async def async_wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
+        """`wait_closed` in asyncio or trio."""
+        await async_wait_until(
+            lambda: not self._open() or self._engine.troubles, timeout, longest=_LOOK_EVERY
+        )
+        return self._all_closed(timeout)
+
+    def _wait(self, look: Callable[[], bool], timeout: float) -> None:
+        wait_until(
+            lambda: look() or self._engine.troubles, timeout, sleep=unpatched.pause, longest=_LOOK_EVERY
+        )
+
+    def _seen(self) -> int:
+        return len(self.datagrams if self.transport == "udp" else self.connections)
+
+    def _open(self) -> list[ConnectionRecord]:
+        return [record for record in self.connections if record.is_open]
+
+    def _came(self, n: int, timeout: float) -> tuple[ConnectionRecord, ...]:
+        self.check()
+        seen, noun = self._seen(), "datagrams" if self.transport == "udp" else "connections"
+        if seen < n:
+            raise WaitTimeout(
+                f"{self}: {seen} of {n} {noun} came within {timeout:g} s\n{self.summary()}\n"
+                f"likely cause: the client connects elsewhere (this is {self.address}), or later"
+            )
+        return self.connections
+
+    def _all_closed(self, timeout: float) -> tuple[ConnectionRecord, ...]:
+        self.check()
+        still = self._open()
+        if still:
+            raise WaitTimeout(
+                f"{self}: {len(still)} of {len(self.connections)} connections are still open after {timeout:g} s\n"
+                f"{_lines(still)}\nlikely cause: the client was not closed{self._hang_hint()}"
+            )
+        return self.connections
+
+    def _hang_hint(self) -> str:
+        faults = ", ".join(map(repr, self.faults_in_force))
+        return f"; faults in force: {faults}" if faults else ""
+
+    def summary(self, since: float = 0.0) -> str:
+        """At most five of its connections (those accepted after `since`, monotonic) or datagrams, one line each."""
+        came: list[Any] = [record for record in self.connections if record.accepted_at >= since]
+        came += [record for record in self.datagrams if record.received_at >= since]
+        faults = (
+            f"\n  faults in force: {', '.join(map(repr, self.faults_in_force))}"
+            if self.faults_in_force
+            else ""
+        )
+        return (_lines(came) or "  nothing came") + faults
+
+    # Breaking it
+
+    def faults(self, *faults: Fault) -> Undo:
+        """Put these in force now, for open and new connections, behind those that are there already.
+
+        As a `with` block they are taken out at its end.
+        """
+        added = self._engine.put_in_force(check_faults(faults, self.transport))
+        return Undo(lambda: self._engine.take_out(added))
+
+    def refuse(self) -> Undo:
+        """Refuse new connections and keep the port; open ones go on. `resume()`, or the end of a `with` block, undoes it."""
+        self._engine.refuse()
+        return Undo(self._resume_if_running)
+
+    def pause(self) -> Undo:
+        """Do nothing: clients connect (up to the backlog) and wait. `resume()`, or the end of a `with` block, undoes it."""
+        self._engine.pause()
+        return Undo(self._resume_if_running)
+
+    def resume(self) -> None:
+        """Undo `refuse()` and `pause()`."""
+        self._engine.resume()
+
+    def _resume_if_running(self) -> None:
+        if not self._engine.stopped:
+            self._engine.resume()
+
+    def reset_all(self) -> None:
+        """RST to every open connection: its client gets `ConnectionResetError`."""
+        self._streams().reset_all()
+
+    def close_all(self) -> None:
+        """Close every open connection in order, after what is still to be sent: its client gets that and then b""."""
+        self._streams().close_all()
+
+    def _streams(self) -> StreamEngine:
+        if not isinstance(self._engine, StreamEngine):
+            raise ServerFault(f"{self}: UDP has no connections to end")
+        return self._engine
+
+    def stop(self) -> None:
+        """Close the clients of `connect()`, reset what is open, free the address. Records stay readable."""
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
+        self._engine.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if kind is None:
+            self.check()
+
+    def __str__(self) -> str:
+        return self._engine.name
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._engine.stopped else f"{self._seen()} seen"
+        return f"<{type(self).__name__} {self}, {state}>"
+
+
+class StreamServer(Server):
+    """Servers of connections; `make_connection` says what one does."""
+
+    def __init__(
+        self,
+        transport: str,
+        make_connection: Callable[[Hub, Any, StreamEngine, ConnectionRecord], Connection],
+        *,
+        kind: str,
+        host: str,
+        port: int,
+        faults: Iterable[Fault],
+        max_buffer: int,
+        record: int,
+        backlog: int,
+        greeting: bytes = b"",
+    ) -> None:
+        check_sizes(max_buffer=max_buffer, record=record, backlog=backlog)
+        bound = _bind_streams(transport, host, port, backlog)
+        engine = StreamEngine(
+            bound,
+            f"{kind} {bound[0].endpoint}",
+            make_connection=make_connection,
+            greeting=greeting,
+            max_buffer=max_buffer,
+            record_size=record,
+            backlog=backlog,
+        )
+        super().__init__(engine, transport, faults)
+
+
+def _bind_streams(transport: str, host: str, port: int, backlog: int) -> list[Bound]:
+    if transport != "unix":
+        return listening.bind_all(socket.SOCK_STREAM, host, port, backlog)
+    return [listening.bind_unix("" if host == "127.0.0.1" else host, backlog)]
+
+
+def check_sizes(**sizes: int) -> None:
+    """Whole numbers of bytes or connections; else `SettingError`."""
+    for name, value in sizes.items():
+        low = 1 if name == "max_buffer" else 0
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= sys.maxsize:
+            raise SettingError(f"{name}={value!r}: use a whole number, {low} or more")
+
+
+def _lines(records: list[Any]) -> str:
+    lines = [f"  {record}" for record in records[:SHOWN]]
+    if len(records) > SHOWN:
+        lines.append(f"  and {len(records) - SHOWN} more")
+    return "\n".join(lines)

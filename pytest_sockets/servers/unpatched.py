@@ -1,0 +1,61 @@
+"""The interpreter's own threads, locks, polling and sleep, whatever a test puts in their place.
+
+gevent replaces `threading`, `select`, `selectors`, `socket` and `time` in place, and a suite may do so long before its first
+server starts. The hub is a real thread that waits in a real epoll(7): a greenlet in its place would stop with the test
+that waits for it. So the names below are taken when the plugin is loaded, and from gevent's store of originals if it was
+first. This module is light on purpose: it is imported in every run, also in those without any server.
+"""
+
+from __future__ import annotations
+
+import importlib
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import _thread
+    import selectors
+    from collections.abc import Callable
+
+
+def original(module: str, name: str) -> Any:
+    """`module.name` as the interpreter came with it; None if this system has no such name."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and hasattr(monkey, "get_original"):
+        try:
+            return monkey.get_original(module, name)
+        except AttributeError:
+            return None
+    return getattr(importlib.import_module(module), name, None)
+
+
+start_new_thread: Callable[..., int] = original("_thread", "start_new_thread")
+allocate_lock: Callable[[], _thread.LockType] = original("_thread", "allocate_lock")
+get_ident: Callable[[], int] = original("_thread", "get_ident")
+epoll: Any = original("select", "epoll")
+default_selector: type[selectors.BaseSelector] = original("selectors", "DefaultSelector")
+getaddrinfo: Callable[..., Any] = original("socket", "getaddrinfo")
+_sleep: Callable[[float], None] = original("time", "sleep")
+
+# Constants never change; only what opens sockets or blocks does.
+BLOCKING_ERRORS = (BlockingIOError, InterruptedError)
+LINGER_OFF_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+"""struct linger {1, 0}: close(2) sends RST and leaves no TIME_WAIT."""
+if sys.platform == "win32":
+    LINGER_OFF_RESET = b"\x01\x00\x00\x00"
+
+SOL_SOCKET, SO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER
+
+
+def pause(seconds: float) -> None:
+    """Sleep in a test's thread. Under gevent the other greenlets go on meanwhile: one of them may be the client."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("time"):
+        sys.modules["gevent"].sleep(seconds)
+    else:
+        _sleep(seconds)
+
+
+wall_clock = time.time
