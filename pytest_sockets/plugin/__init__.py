@@ -36,4 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _parts() -> tuple[ModuleType, ...]:
-    return ()
+    from pytest_sockets.plugin import server_fixtures
+
+    return (server_fixtures,)

@@ -1,0 +1,146 @@
+"""The fixtures of servers, and what a failing test shows of them. The servers themselves know nothing of pytest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+# Imported early: it keeps the interpreter's own threads and polling from what a suite puts in their place later.
+from pytest_sockets.servers import unpatched as _unpatched  # noqa: F401
+from pytest_sockets.waiting import monotonic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from pytest_sockets.servers.certificates import Authority
+    from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory, FaultProxyFactory
+    from pytest_sockets.servers.server import Server
+
+_SERVERS: Final[pytest.StashKey[list[Server]]] = pytest.StashKey()
+"""On an item: the servers of its own fixtures. On the session: those of session fixtures."""
+_BEGAN: Final = pytest.StashKey[float]()
+_TITLE: Final = "servers of pytest-sockets"
+
+
+def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A family that this host lacks is no failure of the test."""
+
+    def made(*args: Any, **settings: Any) -> Any:
+        from pytest_sockets.errors import FamilyUnavailable
+
+        try:
+            return make(*args, **settings)
+        except FamilyUnavailable as error:
+            pytest.skip(str(error))
+
+    return made
+
+
+def _echo_factory(node: pytest.Item | pytest.Session) -> EchoServerFactory:
+    from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import ServerFactory
+
+    return ServerFactory(_skipping(EchoServer), node.stash.setdefault(_SERVERS, []).append)
+
+
+@pytest.fixture
+def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
+    """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; all are stopped after it."""
+    factory = _echo_factory(request.node)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture(scope="session")
+def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
+    """Makes echo servers that serve until the session ends."""
+    factory = _echo_factory(request.session)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture
+def tcp_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
+    """A TCP echo server on 127.0.0.1 and a free port."""
+    return echo_server_factory("tcp")
+
+
+@pytest.fixture
+def udp_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
+    """A UDP echo server on 127.0.0.1 and a free port."""
+    return echo_server_factory("udp")
+
+
+@pytest.fixture
+def unix_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
+    """An echo server on a unix socket in a directory that only this user can enter."""
+    return echo_server_factory("unix")
+
+
+@pytest.fixture
+def tls_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
+    """A TLS echo server on 127.0.0.1 whose certificate `sockets_tls` signed. Needs the extra `tls`."""
+    return echo_server_factory("tls")
+
+
+@pytest.fixture
+def fault_proxy_factory(request: pytest.FixtureRequest) -> Iterator[FaultProxyFactory]:
+    """Puts faults in front of a real service: `factory(("127.0.0.1", 6379), faults=[...])`; stopped after the test."""
+    from pytest_sockets.servers.factory import ServerFactory
+    from pytest_sockets.servers.proxy import FaultProxy
+
+    factory = ServerFactory(_skipping(FaultProxy), request.node.stash.setdefault(_SERVERS, []).append)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture(scope="session")
+def sockets_tls() -> Iterator[Authority]:
+    """A throw-away CA: `.server_context`, `.client_context`, `.ca_pem`, `.ca_file`. Needs the extra `tls`."""
+    from pytest_sockets.servers.certificates import process_authority
+
+    authority = process_authority()
+    yield authority
+    authority.close()
+
+
+# What a failing test shows
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember when the test began: of a session's server only what came since then is its own."""
+    item.stash[_BEGAN] = monotonic()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failing test shows up to five connections of each of its servers."""
+    report = yield
+    if report.failed and report.when != "teardown":
+        text = "\n".join(_shown(item))
+        if text:
+            _add_section(report, text)
+    return report
+
+
+def _shown(item: pytest.Item) -> Iterator[str]:
+    began = item.stash.get(_BEGAN, 0.0)
+    for server in item.stash.get(_SERVERS, ()):
+        yield f"{server}\n{server.summary()}"
+    for server in item.session.stash.get(_SERVERS, ()):
+        if any(record.accepted_at >= began for record in server.connections) or any(
+            record.received_at >= began for record in server.datagrams
+        ):
+            yield f"{server} (of the session; since this test began)\n{server.summary(since=began)}"
+
+
+def _add_section(report: pytest.TestReport, text: str) -> None:
+    """On the traceback if it can hold sections: those are shown with --show-capture=no and reach junit and html too."""
+    add = getattr(report.longrepr, "addsection", None)
+    if add is not None:
+        add(_TITLE, text)
+    else:
+        report.sections.append((_TITLE, text))
