@@ -1,0 +1,164 @@
+"""Which port numbers are worth giving out, and which of them the kernel might give to somebody else."""
+
+from __future__ import annotations
+
+import bisect
+import dataclasses
+import itertools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+class Span(NamedTuple):
+    """Ports `low` to `high`, both included."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return str(self.low) if self.low == self.high else f"{self.low}-{self.high}"
+
+
+PORTSERVER_PORTS: Final = Span(15000, 24999)
+"""What portpicker's portserver serves unless it is told otherwise."""
+NODE_PORTS: Final = Span(30000, 32767)
+"""Kubernetes services of type NodePort."""
+USUAL: Final = Span(10240, 65535)
+"""Where we look by default: below lie the ports of most services that a developer's machine may start at any time."""
+ENOUGH: Final = 1000
+"""With fewer ports outside the ephemeral range than this, ports inside it are used too, and held."""
+
+_PROC: Final = Path("/proc/sys/net/ipv4")
+_EPHEMERAL_ELSEWHERE: Final = {"freebsd": Span(10000, 65535), "openbsd": Span(1024, 49151)}
+_IANA_DYNAMIC: Final = Span(49152, 65535)  # the default of macOS and Windows
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kernel:
+    """What the kernel does with port numbers, as far as it concerns us."""
+
+    ephemeral: Span
+    reserved: tuple[Span, ...] = ()
+    unprivileged_start: int = 1024
+
+    def chosen_by_itself(self) -> tuple[Span, ...]:
+        """The ports that bind(0) and connect() may take: the ephemeral range without what the administrator reserved."""
+        return tuple(without([self.ephemeral], self.reserved))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PortRanges:
+    """The ports to give out (`spans`) and those of them that must be held, since the kernel may choose them (`risky`)."""
+
+    spans: tuple[Span, ...]
+    risky: tuple[Span, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many ports there are to give out."""
+        return sum(span.high - span.low + 1 for span in self.spans)
+
+    @property
+    def holding(self) -> bool:
+        """Whether some ports must be held."""
+        return without(self.spans, self.risky) != list(self.spans)
+
+    def ports(self) -> list[int]:
+        """Every port to give out."""
+        return list(itertools.chain.from_iterable(range(span.low, span.high + 1) for span in self.spans))
+
+    def is_risky(self, port: int) -> bool:
+        """Whether the kernel might give this port to a bind(0) or connect() of anybody."""
+        return contains(self.risky, port)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.spans)) or "none"
+
+
+def contains(spans: Sequence[Span], port: int) -> bool:
+    """Whether `port` lies in one of the sorted `spans`."""
+    at = bisect.bisect_right(spans, (port, 65536)) - 1
+    return at >= 0 and port <= spans[at].high
+
+
+def without(spans: Iterable[Span], removed: Iterable[Span]) -> list[Span]:
+    """`spans` minus `removed`, sorted."""
+    left = sorted(spans)
+    for hole in removed:
+        left = [piece for span in left for piece in _cut(span, hole)]
+    return left
+
+
+def _cut(span: Span, hole: Span) -> Iterator[Span]:
+    if hole.high < span.low or span.high < hole.low:
+        yield span
+        return
+    if span.low < hole.low:
+        yield Span(span.low, hole.low - 1)
+    if hole.high < span.high:
+        yield Span(hole.high + 1, span.high)
+
+
+def default_ranges(kernel: Kernel) -> PortRanges:
+    """Outside the ephemeral range where that leaves enough ports; otherwise inside it too.
+
+    On a Linux with its usual 32768-60999 these are 14,296 ports: 10240-14999, 25000-29999 and 61000-65535.
+    """
+    usable = without(
+        [USUAL], [PORTSERVER_PORTS, NODE_PORTS, Span(0, kernel.unprivileged_start - 1), *kernel.reserved]
+    )
+    outside = PortRanges(tuple(without(usable, [kernel.ephemeral])))
+    if outside.count >= ENOUGH:
+        return outside
+    return PortRanges(tuple(usable), kernel.chosen_by_itself())
+
+
+def chosen_ranges(low: int, high: int, kernel: Kernel, workers: int = 1) -> PortRanges:
+    """The range that the user set. All of it is used, also what the administrator reserved (perhaps for this purpose).
+
+    Raises SettingError if it reaches into the privileged ports or has fewer ports than there are xdist workers.
+    """
+    if low < kernel.unprivileged_start:
+        raise SettingError(
+            f"{low}-{high} reaches into the privileged ports below {kernel.unprivileged_start}, "
+            f"which only root may bind; use a range above, such as {USUAL.low}-{PORTSERVER_PORTS.low - 1}"
+        )
+    ranges = PortRanges((Span(low, high),), kernel.chosen_by_itself())
+    if ranges.count < workers:
+        raise SettingError(
+            f"{low}-{high} is too small: {ranges.count} port{'s' * (ranges.count != 1)} for {workers} pytest-xdist workers; "
+            "each needs one at least, and a suite of servers some dozens"
+        )
+    return ranges
+
+
+def read_kernel() -> Kernel:
+    """This system's ephemeral range, reserved ports and first unprivileged port; the usual ones where it does not tell."""
+    if sys.platform != "linux":
+        known = (span for name, span in _EPHEMERAL_ELSEWHERE.items() if sys.platform.startswith(name))
+        return Kernel(next(known, _IANA_DYNAMIC))
+    low, high = (_read("ip_local_port_range") or "32768 60999").split()
+    return Kernel(
+        ephemeral=Span(int(low), int(high)),
+        reserved=parse_spans(_read("ip_local_reserved_ports")),
+        unprivileged_start=int(_read("ip_unprivileged_port_start") or 1024),
+    )
+
+
+def _read(name: str) -> str:
+    try:
+        return (_PROC / name).read_text(encoding="ascii").strip()
+    except OSError:  # gVisor and hardened containers hide some
+        return ""
+
+
+def parse_spans(text: str) -> tuple[Span, ...]:
+    """The kernel's notation: `8080,9148-9150`."""
+    pieces = [piece.partition("-") for piece in text.split(",") if piece]
+    return tuple(sorted(Span(int(low), int(high or low)) for low, _, high in pieces))
