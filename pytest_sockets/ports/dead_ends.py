@@ -1,0 +1,138 @@
+"""Ports that lead nowhere: one that refuses every connection, one that never answers."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.errors import PortUnavailable
+from pytest_sockets.ports import holding
+from pytest_sockets.ports.probing import TCP, Place, occupy
+from pytest_sockets.real_socket import RealSocket
+
+if TYPE_CHECKING:
+    from pytest_sockets.ports.pool import PortPool, Released, Reservation
+
+_TRIES: Final = 8
+_LARGEST_QUEUE: Final = 64
+_PENDING_AFTER: Final = 0.02
+"""Seconds after which a connect over loopback is taken for unanswered; an answered one needs some 50 us."""
+_poll = getattr(select, "poll", None)  # gevent takes it away later; Windows has none
+
+
+class CannotHang(PortUnavailable):
+    """This system answers connects even if the listener's queue is full."""
+
+
+class DeadEnd:
+    """A port with what makes it a dead end, until `close()`."""
+
+    def __init__(self, reservation: Reservation, sockets: list[socket.socket]) -> None:
+        self.port = reservation.port
+        self._reservation = reservation
+        self._sockets = sockets
+
+    def close(self) -> Released | None:
+        """Give the port back."""
+        for sock in self._sockets:
+            sock.close()
+        return self._reservation.release()
+
+
+def closed_port(pool: PortPool) -> DeadEnd:
+    """A TCP port that is bound and never listens: the kernel refuses every connection, and nobody else can bind it.
+
+    An unbound port would not do: a client whose own port happens to be the same connects to itself.
+    """
+    for _ in range(_TRIES):
+        reservation = pool.reserve()
+        holding.let_go(reservation.port, (TCP,))
+        sockets = occupy(pool.prober, reservation.port)
+        if sockets is not None:
+            return DeadEnd(reservation, list(sockets))
+        reservation.release()
+    raise PortUnavailable(
+        f"no port could be kept closed: {_TRIES} ports were taken in the moment between lock and bind"
+    )
+
+
+def blackhole_port(pool: PortPool) -> DeadEnd:
+    """A TCP port on which every connect to 127.0.0.1, ::1 or localhost gets no answer and times out.
+
+    The listener's queue is full and nobody accepts: Linux and macOS drop further SYN packets. Raises CannotHang where
+    the system does otherwise.
+    """
+    for _ in range(_TRIES):
+        reservation = pool.reserve()
+        holding.let_go(reservation.port, (TCP,))
+        sockets: list[socket.socket] = []
+        try:
+            for place in _loopbacks():
+                _saturate(place, reservation.port, sockets)
+        except OSError as error:
+            DeadEnd(reservation, sockets).close()
+            if error.errno == errno.EADDRINUSE:
+                continue
+            raise
+        except CannotHang:
+            DeadEnd(reservation, sockets).close()
+            raise
+        return DeadEnd(reservation, sockets)
+    raise PortUnavailable(
+        f"no port could be made a black hole: {_TRIES} ports were taken in the moment before the bind"
+    )
+
+
+def _loopbacks() -> list[Place]:
+    places = [Place(socket.AF_INET, "127.0.0.1"), Place(socket.AF_INET6, "::1", 1)]
+    return [place for place in places if _exists(place)]
+
+
+def _exists(place: Place) -> bool:
+    try:
+        with RealSocket(place.family, socket.SOCK_DGRAM) as sock:
+            sock.bind((place.host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _saturate(place: Place, port: int, sockets: list[socket.socket]) -> None:
+    """Listen with the smallest queue and fill it; every socket made is added to `sockets`."""
+    listener = RealSocket(place.family, socket.SOCK_STREAM)
+    sockets.append(listener)
+    if place.v6only is not None:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6only)
+    listener.bind((place.host, port))
+    listener.listen(0)
+    for _ in range(_LARGEST_QUEUE):
+        client = RealSocket(place.family, socket.SOCK_STREAM)
+        client.setblocking(False)
+        if not _connects(client, (place.host, port)):
+            client.close()
+            return
+        sockets.append(client)
+    raise CannotHang(f"a queue of length 0 took {_LARGEST_QUEUE} connections on this system")
+
+
+def _connects(client: socket.socket, address: tuple[str, int]) -> bool:
+    """Whether the connect is answered. Raises CannotHang if it is refused."""
+    client.connect_ex(address)
+    if not _writable(client):
+        return False
+    error = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise CannotHang(
+            f"this system refuses connects to a full queue ({errno.errorcode.get(error, error)})"
+        )
+    return True
+
+
+def _writable(client: socket.socket) -> bool:
+    if _poll is None:
+        return bool(select.select([], [client], [], _PENDING_AFTER)[1])
+    poll = _poll()  # unlike select(2) it takes descriptors above 1023
+    poll.register(client, select.POLLOUT)
+    return bool(poll.poll(_PENDING_AFTER * 1000))
