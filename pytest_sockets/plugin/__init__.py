@@ -36,6 +36,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _parts() -> tuple[ModuleType, ...]:
-    from pytest_sockets.plugin import server_fixtures
+    from pytest_sockets.plugin import port_fixtures, server_fixtures
 
-    return (server_fixtures,)
+    return (port_fixtures, server_fixtures)
