@@ -1,0 +1,459 @@
+"""Runs that do not go straight through: nothing is lost, nobody innocent is blamed, no outcome is changed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+LEAK = """
+    import socket
+    KEPT = []
+    def leak():
+        KEPT.append(socket.create_server(("127.0.0.1", 0)))
+"""
+
+
+@pytest.fixture
+def leaky(suite):
+    """A suite with `leak()`, which leaves one listener open for ever."""
+    return suite.write(leaking=LEAK)
+
+
+class TestStoppedEarly:
+    def test_dash_x_stops_at_the_first_leak_and_reports_it(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            def test_one(): leak()
+            def test_two(): leak()
+            """
+        )
+        done = leaky.run("-x", "--sockets-leaks=error")
+        assert (done.exit_code, done.outcomes) == (1, {"passed": 1, "error": 1})
+        assert done.owners == ["test_one"]
+
+    def test_without_dash_x_both_are_reported(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            def test_one(): leak()
+            def test_two(): leak()
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert (done.exit_code, done.outcomes) == (1, {"passed": 2, "error": 2})
+        assert done.owners == ["test_one", "test_two"]
+
+    def test_dash_x_after_a_failure_judges_the_session_fixture_that_ends_with_it(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.fixture(scope="session")
+            def pool():
+                leak()
+                yield
+            def test_one(pool): assert False
+            def test_two(pool): pass
+            """
+        )
+        done = leaky.run("-x")
+        assert (done.outcomes, done.owners) == ({"failed": 1}, ["pool"])
+
+    def test_maxfail_counts_leaks_as_errors(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.mark.parametrize("n", range(5))
+            def test_one(n): leak()
+            """
+        )
+        done = leaky.run("--maxfail=2", "--sockets-leaks=error")
+        assert done.outcomes == {"passed": 2, "error": 2}
+        assert done.owners == ["test_one[0]", "test_one[1]"]
+
+    @pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
+    def test_pytest_exit_keeps_what_earlier_tests_left(self, leaky, phase):
+        leaky.write(
+            test_a=f"""
+            import pytest
+            from leaking import leak
+            def test_one(): leak()
+            @pytest.fixture
+            def stops():
+                if {phase!r} == "setup": pytest.exit("enough", returncode=7)
+                yield
+                if {phase!r} == "teardown": pytest.exit("enough", returncode=7)
+            def test_two(stops):
+                leak()
+                if {phase!r} == "call": pytest.exit("enough", returncode=7)
+            def test_three(): leak()
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.exit_code == 7
+        assert done.owners[:1] == ["test_one"]
+        assert "test_three" not in done.owners
+        assert "could not do" not in done.text
+
+    @pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
+    def test_keyboard_interrupt_is_exit_2_and_keeps_what_earlier_tests_left(self, leaky, phase):
+        leaky.write(
+            test_a=f"""
+            import pytest
+            from leaking import leak
+            def test_one(): leak()
+            @pytest.fixture
+            def interrupted():
+                if {phase!r} == "setup": raise KeyboardInterrupt
+                yield
+                if {phase!r} == "teardown": raise KeyboardInterrupt
+            def test_two(interrupted):
+                if {phase!r} == "call": raise KeyboardInterrupt
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.exit_code == 2, done.text
+        assert done.owners == ["test_one"]
+        assert "INTERNALERROR" not in done.text
+
+    def test_a_real_sigint_in_a_running_test_is_exit_2(self, leaky):
+        leaky.write(
+            test_a="""
+            import pathlib, time
+            from leaking import leak
+            def test_one(): leak()
+            def test_two():
+                pathlib.Path("ready").touch()
+                time.sleep(30)
+            """
+        )
+        report = leaky.folder / "r.json"
+        with (leaky.folder / "out.txt").open("w") as output:
+            process = subprocess.Popen(
+                leaky.command(f"--sockets-report={report}"),
+                cwd=leaky.folder, env=leaky.environment(), stdout=output, stderr=output,
+            )  # fmt: skip
+            deadline = time.monotonic() + 20
+            while not (leaky.folder / "ready").exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 2
+        text = (leaky.folder / "out.txt").read_text()
+        assert "1 leaked socket" in text
+        assert '"name": "test_a.py::test_one"' in report.read_text()
+
+
+class TestFailingTests:
+    def test_a_failing_tests_leak_is_a_section_not_a_second_failure(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            def test_one():
+                leak()
+                assert False
+            def test_two(): pass
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.outcomes == {"failed": 1, "passed": 1}
+        assert done.owners == ["test_one"]
+        assert "1 socket left open by test test_a.py::test_one" in done.text
+
+    def test_the_passing_twin_errs(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            def test_one(): leak()
+            """
+        )
+        assert leaky.run("--sockets-leaks=error").outcomes == {"passed": 1, "error": 1}
+
+    def test_what_a_traceback_keeps_alive_is_not_the_next_tests(self, suite):
+        suite.write(
+            test_a="""
+            import socket
+            def test_one():
+                server = socket.create_server(("127.0.0.1", 0))
+                assert False
+            def test_two(): pass
+            def test_three(): pass
+            """
+        )
+        done = suite.run("--sockets-leaks=error")
+        assert done.outcomes == {"failed": 1, "passed": 2}
+        assert set(done.owners) <= {"test_one"}
+
+    def test_a_failing_set_up_and_a_leak_is_one_error(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.fixture
+            def server():
+                leak()
+                raise RuntimeError("no start")
+            def test_one(server): pass
+            def test_two(): pass
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.outcomes == {"passed": 1, "error": 1}
+        assert done.owners == ["server"]
+
+    def test_a_teardown_error_carries_the_leak_as_a_note(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.fixture
+            def broken():
+                yield
+                raise RuntimeError("no stop")
+            def test_one(broken): leak()
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.outcomes == {"passed": 1, "error": 1}
+        assert "RuntimeError: no stop" in done.text
+        assert "1 socket left open by test test_a.py::test_one" in done.text
+
+    def test_an_expected_failure_stays_one(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.mark.xfail
+            def test_one():
+                leak()
+                assert False
+            """
+        )
+        done = leaky.run()
+        assert (done.exit_code, done.outcomes, done.owners) == (0, {"xfailed": 1}, ["test_one"])
+
+    def test_a_skipped_test_that_leaked_errs_in_error_mode(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            def test_one():
+                leak()
+                pytest.skip("late")
+            """
+        )
+        assert leaky.run("--sockets-leaks=error").outcomes == {"skipped": 1, "error": 1}
+
+
+class TestWarnMode:
+    CODE = """
+        from leaking import leak
+        def test_one(): leak()
+        def test_two(): pass
+    """
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("-W", "error"),
+            ("-o", "filterwarnings=error"),
+            ("-W", "error::pytest_sockets.errors.SocketLeakWarning"),
+            ("-W", "error", "-n", "2", "-p", "xdist"),
+            ("-p", "no:warnings"),
+            ("-W", "error", "-p", "no:terminal"),
+        ],
+        ids=" ".join,
+    )
+    def test_no_filter_turns_a_leak_into_a_failure(self, leaky, arguments):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run(*arguments)
+        assert done.exit_code == 0, done.text
+        assert done.owners == ["test_one"]
+
+    def test_the_same_filter_fails_on_the_tests_own_warning(self, leaky):
+        leaky.write(test_a="def test_one(): __import__('warnings').warn('x')")
+        assert leaky.run("-W", "error").exit_code == 1
+
+    def test_the_warning_is_listed_even_under_an_error_filter(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("-W", "error")
+        assert "test_a.py:3: SocketLeakWarning: 1 socket left open by test test_a.py::test_one" in done.text
+
+    def test_an_ignore_filter_silences_the_warning_and_keeps_the_section(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("-W", "ignore")
+        assert "SocketLeakWarning" not in done.text
+        assert "1 leaked socket of 1 owner" in done.text
+
+    def test_a_test_that_catches_all_warnings_does_not_see_it(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            def test_one(recwarn):
+                leak()
+                assert not len(recwarn)
+            """
+        )
+        assert leaky.run("-W", "error").outcomes == {"passed": 1}
+
+
+class TestWithoutATeardown:
+    def test_a_leak_at_import_fails_the_run_in_error_mode(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            leak()
+            def test_one(): pass
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert (done.exit_code, done.outcomes) == (1, {"passed": 1})
+        assert [leak["owner"]["kind"] for leak in done.leaks] == ["import"]
+        assert "The run fails: a leak above has no test whose teardown could err" in done.text
+
+    def test_and_only_warns_in_warn_mode(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            leak()
+            def test_one(): pass
+            """
+        )
+        done = leaky.run()
+        assert (done.exit_code, [leak["owner"]["kind"] for leak in done.leaks]) == (0, ["import"])
+        assert "The run fails" not in done.text
+
+    def test_under_xdist_every_worker_imports_and_the_line_counts_once(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            leak()
+            def test_one(): pass
+            def test_two(): pass
+            """
+        )
+        done = leaky.run("-n", "2", "--sockets-leaks=error", plugins=("xdist",))
+        assert (done.exit_code, done.outcomes, len(done.leaks)) == (1, {"passed": 2}, 1)
+
+    def test_what_a_hook_of_the_conftest_opens_is_the_sessions(self, leaky):
+        leaky.write(
+            conftest="""
+            from leaking import leak
+            def pytest_collection_finish(): leak()
+            """,
+            test_a="def test_one(): pass",
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert (done.exit_code, [leak["owner"]["kind"] for leak in done.leaks]) == (1, ["session"])
+
+    def test_a_failing_collection_keeps_its_own_exit_status(self, leaky):
+        leaky.write(
+            test_a="""
+            from leaking import leak
+            leak()
+            raise RuntimeError("broken")
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.exit_code == 2
+        assert "INTERNALERROR" not in done.text
+
+    def test_no_tests_at_all_keeps_exit_5(self, suite):
+        suite.write(test_a="")
+        assert suite.run("--sockets-leaks=error").exit_code == 5
+
+
+class TestSwitches:
+    CODE = """
+        import pytest
+        from leaking import leak
+        def test_one(): leak()
+        @pytest.mark.sockets(leaks="error")
+        def test_two(): leak()
+    """
+
+    def test_off_with_a_mark_that_turns_it_on_judges_only_the_marked_test(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("--sockets-leaks=off")
+        assert (done.outcomes, done.owners) == ({"passed": 2, "error": 1}, ["test_two"])
+
+    def test_off_with_such_a_mark_works_in_workers(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("--sockets-leaks=off", "-n", "2", plugins=("xdist",))
+        assert (done.outcomes, done.owners) == ({"passed": 2, "error": 1}, ["test_two"])
+
+    def test_off_alone_judges_nothing(self, leaky):
+        leaky.write(test_a="from leaking import leak\ndef test_one(): leak()")
+        done = leaky.run("--sockets-leaks=off")
+        assert (done.outcomes, done.leaks) == ({"passed": 1}, [])
+
+    def test_switched_off_plugin_leaves_nothing_behind(self, leaky):
+        leaky.write(test_a="from leaking import leak\ndef test_one(): leak()")
+        done = leaky.run("-p", "no:pytest_sockets.plugin", report=False)
+        assert done.outcomes == {"passed": 1}
+        assert "socket" not in done.text.splitlines()[-1]
+        assert "leaked" not in done.text
+
+    def test_a_mark_stays_unknown_when_the_plugin_is_off(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("-p", "no:pytest_sockets.plugin", "--strict-markers", report=False)
+        assert "'sockets' not found in `markers`" in done.text
+
+    def test_without_a_terminal_the_report_and_the_exit_status_stand(self, leaky):
+        leaky.write(test_a=self.CODE)
+        done = leaky.run("-p", "no:terminal", "--sockets-leaks=error")
+        assert (done.exit_code, len(done.leaks)) == (1, 2)
+
+    def test_strict_config_and_markers_accept_our_keys(self, leaky):
+        leaky.write(
+            test_a=self.CODE,
+            pytest__dot__ini="""
+            [pytest]
+            sockets_leaks = warn
+            sockets_unclosed = off
+            sockets_grace = 0.2
+            sockets_ignore =
+                remote=127.0.0.1:5432
+                owner=test:nobody
+            sockets_kinds = tcp,udp,unix
+            sockets_scope = process
+            sockets_ports = 20000-29999
+            sockets_override_ports = false
+            """,
+        )
+        done = leaky.run("--strict-config", "--strict-markers", "-W", "error")
+        assert done.outcomes == {"passed": 2, "error": 1}, done.text
+
+
+class TestNativeToml:
+    pytestmark = pytest.mark.skipif(pytest.version_tuple < (9, 0), reason="native TOML came with pytest 9")
+    TABLE = """
+        [tool.pytest]
+        strict = true
+        sockets_leaks = "error"
+        sockets_unclosed = "off"
+        sockets_grace = {grace}
+        sockets_ignore = ["remote=127.0.0.1:5432"]
+        sockets_report = []
+        sockets_kinds = "tcp,udp"
+        sockets_override_ports = false
+    """
+
+    def test_typed_values_are_taken(self, leaky):
+        leaky.write(
+            test_a="from leaking import leak\ndef test_one(): leak()",
+            pyproject__dot__toml=self.TABLE.format(grace=0.25),
+        )
+        assert leaky.run().outcomes == {"passed": 1, "error": 1}
+
+    def test_a_value_of_the_wrong_type_is_a_usage_error_with_its_place(self, leaky):
+        leaky.write(test_a="def test_one(): pass", pyproject__dot__toml=self.TABLE.format(grace='"0.25"'))
+        done = leaky.run()
+        assert done.exit_code == 4
+        assert "pyproject.toml" in done.text
+        assert "sockets_grace" in done.text
+        assert "Traceback" not in done.text
