@@ -8,15 +8,14 @@ stayed the same proves nothing once a socket that Python code did not open was s
 
 from __future__ import annotations
 
-import _thread
 import collections
 import socket
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.origins import Places, capture
 from pytest_sockets.leaks.records import Key, Record, Scope
+from pytest_sockets.leaks.threads import ThreadOwners
 from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
@@ -57,9 +56,7 @@ class Ledger:
         self._ended: list[Owner] = []
         self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
-        self._home = threading.get_ident()
-        self._threads: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
-        self._active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+        self._threads = ThreadOwners(session)
 
     # -- audit events, in any thread -------------------------------------------------------------------------
 
@@ -68,6 +65,7 @@ class Ledger:
         if isinstance(sock, RealSocket):
             return
         record = Record(self._scope_of_thread(), capture(frame, self.places), family, kind)
+        record.at_home = self._threads.at_home
         try:
             record.ref = weakref.ref(sock)
         except TypeError:  # a bare _socket.socket: it is matched with its descriptor when that is listed
@@ -92,17 +90,10 @@ class Ledger:
             self._children.starting(self._scope_of_thread(), capture(frame, self.places))
 
     def _scope_of_thread(self) -> Scope:
-        """A thread that was started by an owner still alive works for that owner; any other for the current scope."""
-        me = threading.get_ident()
-        if me == self._home:
+        if self._threads.at_home:
             return self.scope
-        thread = self._active.get(me)
-        owner = self._threads.get(thread) if thread is not None else None
-        if owner is None or owner is self.session or owner is self.scope.owner:
-            return self.scope
-        if owner.over and _is_pool_worker(thread):  # it works for whoever handed it the task
-            return self.scope
-        return Scope(owner, "call")
+        starter = self._threads.starter()
+        return self.scope if starter is None or starter is self.scope.owner else Scope(starter, "call")
 
     def _note_given_descriptor(self, record: Record, frame: FrameType) -> None:
         """accept(), dup(), fromfd() and TLS wrapping pass the descriptor: it is in the constructor's locals."""
@@ -138,7 +129,7 @@ class Ledger:
         self._of_owner.clear()
         self._foreign = {(fd, inode) for fd, inode in self._listed().items()}
         self._last_count = self._count() if self._count is not None else -1
-        self._note_threads()
+        self._threads.note(self.session)
         if self._children is not None:
             self._children.begin(self.scope)
 
@@ -157,8 +148,7 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Give new threads and new sockets to the current scope; some microseconds when nothing was opened."""
-        if len(self._active) > 1:
-            self._note_threads()
+        self._threads.note(self.scope.owner)
         if self._fresh:
             self._settle_fresh(final=True)
         if self._children is not None:
@@ -246,9 +236,8 @@ class Ledger:
     @property
     def has_threads(self) -> bool:
         """Whether a thread of the suite runs beside us; only such a one, or a C library's, can still close a socket."""
-        self._note_threads()
-        owners = [self._threads.get(thread) for thread in tuple(self._active.values())]
-        return any(owner is not self.session for owner in owners) or _thread._count() >= len(owners)
+        self._threads.note(self.scope.owner)
+        return self._threads.any_of_the_suite
 
     def listed_inodes(self) -> set[int]:
         """The inodes of all sockets that are open in this process now, whoever's."""
@@ -272,18 +261,15 @@ class Ledger:
                 return
             if record.settle():
                 self._adopt(record)
-            elif final or record.looked_at:
-                self._unsettled.append(record)
-            else:
-                record.looked_at = True
+            elif record.is_unborn(final=final):
                 self._fresh.append(record)
+            else:
+                self._unsettled.append(record)
 
     def _adopt(self, record: Record) -> None:
         assert record.key is not None
         known = self._open.get(record.key)
-        if (
-            known is not None
-        ):  # TLS wrapping and makefile(): a new object for the same descriptor keeps the first origin
+        if known is not None:  # TLS wrapping: a new object for the same descriptor keeps the first origin
             known.ref = record.ref
             return
         if record.key in self._foreign:
@@ -295,9 +281,7 @@ class Ledger:
         self._of_owner.setdefault(record.owner, []).append(record)
         if record.phase == "teardown":
             self._torn_down.append(record)
-        if (
-            record.owner.over
-        ):  # a thread that outlived its test opened it: judged at the next occasion, as that test's
+        if record.owner.over:  # opened by a thread that outlived its test: judged next, as that test's
             self._ended.append(record.owner)
 
     def _listed(self) -> dict[int, int]:
@@ -340,9 +324,9 @@ class Ledger:
         entry = table.describe(fd)
         if entry is None:
             return
-        for candidate in self._unsettled:
-            if candidate.describes(entry):
-                self._unsettled.remove(candidate)
+        for candidate in (*self._unsettled, *self._fresh):
+            if not candidate.matched and candidate.describes(entry):
+                candidate.matched = True
                 record.origin, record.ref = candidate.origin, candidate.ref
                 record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
                 return
@@ -361,12 +345,6 @@ class Ledger:
                 record.owner = record.opener = other.owner
                 record.origin, record.accepted = other.origin, True
                 return
-
-    def _note_threads(self) -> None:
-        """Threads have no creation event before Python 3.12: whoever's scope a thread first shows up in has started it."""
-        for thread in tuple(self._active.values()):
-            if thread not in self._threads:
-                self._threads[thread] = self.scope.owner
 
     def _still_open(self, record: Record) -> bool:
         if record.is_open:
@@ -392,21 +370,3 @@ class Ledger:
 def _key_of(sock: Any) -> Key:
     fd = sock.fileno()
     return fd, table.socket_inode(fd) or 0
-
-
-_POOLS: Final = (
-    "concurrent.futures",
-    "anyio",
-    "trio",
-    "asyncio",
-    "tornado",
-    "gevent",
-    "multiprocessing.pool",
-)
-
-
-def _is_pool_worker(thread: threading.Thread | None) -> bool:
-    target = getattr(thread, "_target", None)
-    return type(thread).__module__.startswith(_POOLS) or (
-        getattr(target, "__module__", None) or ""
-    ).startswith(_POOLS)

@@ -34,8 +34,8 @@ class Record:
     """One socket. The Python object, if there is one, is referred to weakly: the books keep nothing alive."""
 
     __slots__ = (
-        "accepted", "duplicate_of", "family", "key", "kind", "life", "looked_at", "opener", "origin", "owner", "phase",
-        "ref",
+        "accepted", "at_home", "duplicate_of", "family", "key", "kind", "life", "looks", "matched", "opener", "origin",
+        "owner", "phase", "ref",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
@@ -49,7 +49,11 @@ class Record:
         self.ref: Callable[[], Any] = _nothing
         self.accepted = False
         self.duplicate_of: Key | None = None
-        self.looked_at = False
+        self.at_home = True
+        """Created in the thread that runs the tests, which looks at it, so it is complete by then."""
+        self.looks = 0
+        self.matched = False
+        """Its descriptor was found apart from its object."""
         self.life: Any = None
         """What a timeline remembers of it."""
 
@@ -62,6 +66,16 @@ class Record:
                 inode = id(sock) if _WINDOWS else table.socket_inode(fd)
                 self.key = (fd, inode) if inode is not None else None
         return self.key is not None
+
+    def is_unborn(self, *, final: bool) -> bool:
+        """Whether another thread may still be in the constructor, so that a later look may find the descriptor.
+
+        `final` looks come from the tests' thread; what that thread made is complete then.
+        """
+        self.looks += 1
+        if self.matched or self.ref() is None:
+            return False
+        return not self.at_home and self.looks == 1 if final else self.looks <= 2
 
     @property
     def is_open(self) -> bool:
