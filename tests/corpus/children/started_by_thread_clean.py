@@ -1,0 +1,38 @@
+"""A module fixture's thread starts servers while short tests come and go, and ends them with the module."""
+# crosses: the fixture's processes
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+SERVER = (
+    "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('up', flush=True); time.sleep(60)"
+)
+CHILDREN = []
+
+
+def work():
+    for _ in range(6):
+        child = subprocess.Popen([sys.executable, "-S", "-c", SERVER], stdout=subprocess.PIPE)
+        CHILDREN.append(child)
+        assert child.stdout.readline() == b"up\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker():
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    thread.join()
+    for child in CHILDREN:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+@pytest.mark.parametrize("number", range(100))
+def test_is_short(number):
+    time.sleep(0.001)
