@@ -6,6 +6,7 @@ first byte of TCP_INFO. That costs some microseconds a socket, whatever else is 
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -17,7 +18,7 @@ from pytest_sockets.model import Endpoint, SocketEntry
 from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 FD_DIRECTORY: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
@@ -25,6 +26,7 @@ _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
 }
 _BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+_MOST_PROBED: Final = 1 << 20
 _NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linux" else None)
 
@@ -62,12 +64,24 @@ def socket_inode(fd: int) -> int | None:
 def socket_inodes() -> dict[int, int]:
     """Each open socket descriptor of this process with its inode. Raises OSError where descriptors cannot be listed."""
     found = {}
-    for name in os.listdir(FD_DIRECTORY):
-        fd = int(name)
+    for fd in _fds():
         inode = socket_inode(fd)
         if inode is not None:
             found[fd] = inode
     return found
+
+
+def _fds() -> Iterable[int]:
+    try:
+        return map(int, os.listdir(FD_DIRECTORY))
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+    # Listing needs a descriptor and none is left; fstat(2) needs none, and every number below the limit is in use.
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return range(min(soft, _MOST_PROBED))
 
 
 def describe(fd: int) -> SocketEntry | None:
