@@ -98,17 +98,19 @@ class SocketEntry:
         return f"{self.protocol} {self.local}{remote}{status}"
 
 
-class SocketTable(Sequence[SocketEntry]):
+class SocketTable:
     """The socket table at one moment: an immutable sequence of `SocketEntry` with set algebra by socket identity.
 
     One entry for each process that holds a socket. `port in table`, `(host, port) in table` and `(a, b) in table` (a
     connection, either order) match addresses by reachability; `table == []` compares with any list, in any order.
     """
 
-    __slots__ = ("_entries",)
+    __slots__ = ("_entries", "label")
 
-    def __init__(self, entries: Iterable[SocketEntry] = ()) -> None:
+    def __init__(self, entries: Iterable[SocketEntry] = (), label: str = "") -> None:
         self._entries = tuple(entries)
+        self.label = label
+        """What was asked for ("listening", "established"): failure texts begin with it."""
 
     def _all(self) -> tuple[SocketEntry, ...]:
         return self._entries
@@ -132,6 +134,14 @@ class SocketTable(Sequence[SocketEntry]):
     def __getitem__(self, index: slice) -> SocketTable: ...
     def __getitem__(self, index: int | slice) -> SocketEntry | SocketTable:
         return SocketTable(self._all()[index]) if isinstance(index, slice) else self._all()[index]
+
+    def index(self, entry: SocketEntry) -> int:
+        """Where the entry stands. Raises `ValueError` if it does not."""
+        return self._all().index(entry)
+
+    def count(self, entry: SocketEntry) -> int:
+        """How often the entry is there."""
+        return self._all().count(entry)
 
     def __contains__(self, wanted: object) -> bool:
         from pytest_sockets.questions import matcher
@@ -160,19 +170,19 @@ class SocketTable(Sequence[SocketEntry]):
         known = {entry.identity for entry in other}
         return self.where(lambda entry: entry.identity in known)
 
-    def where(self, holds: Callable[[SocketEntry], bool]) -> SocketTable:
+    def where(self, holds: Callable[[SocketEntry], bool], label: str = "") -> SocketTable:
         """The entries for which `holds(entry)` is true."""
-        return SocketTable(entry for entry in self._all() if holds(entry))
+        return SocketTable((entry for entry in self._all() if holds(entry)), label or self.label)
 
     @property
     def listening(self) -> SocketTable:
         """TCP and unix sockets in LISTEN, and UDP sockets that are bound and unconnected."""
-        return self.where(lambda entry: entry.is_listening)
+        return self.where(lambda entry: entry.is_listening, "listening")
 
     @property
     def established(self) -> SocketTable:
         """TCP connections in ESTABLISHED."""
-        return self.with_status(ESTABLISHED)
+        return self.where(lambda entry: entry.status == ESTABLISHED, "established")
 
     @property
     def tcp(self) -> SocketTable:
@@ -211,3 +221,7 @@ class SocketTable(Sequence[SocketEntry]):
         from pytest_sockets.listing import short_text
 
         return short_text(self)
+
+
+# Not a base class: a type checker would then take `8080 in table` for a comparison that can never hold.
+Sequence.register(SocketTable)

@@ -29,8 +29,9 @@ class LateTable(SocketTable):
         parse: Callable[[], list[SocketEntry]],
         find_holders: Callable[[Iterable[SocketEntry]], list[SocketEntry]],
         has_port: Callable[[int], bool] | None = None,
+        label: str = "",
     ) -> None:
-        super().__init__()
+        super().__init__((), label)
         self._parse = parse
         self._find_holders = find_holders
         self._has_port = has_port

@@ -96,6 +96,15 @@ def command_line(pid: int) -> str | None:
     return f"[{os.fsdecode(name.strip())}]" if name else None
 
 
+def birth(pid: int) -> tuple[str, int] | None:
+    """State letter ("Z": a zombie) and start time in clock ticks, which tells a reused pid; None if it went."""
+    raw = _read(f"/proc/{pid}/stat")
+    if raw is None:
+        return None
+    fields = raw.rpartition(b")")[2].split()  # the name before it may hold anything
+    return fields[0].decode(), int(fields[19])
+
+
 def _read(path: str) -> bytes | None:
     try:
         with open(path, "rb") as file:  # noqa: PTH123

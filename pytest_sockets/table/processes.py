@@ -64,6 +64,14 @@ def facts(pid: int) -> ProcessFacts:
     )
 
 
+def name(pid: int) -> str | None:
+    """The process's short name, or None."""
+    try:
+        return psutil.Process(pid).name()
+    except _GONE:
+        return None
+
+
 def _ask(process: psutil.Process, what: str) -> Any:
     try:
         return getattr(process, what)()

@@ -42,6 +42,12 @@ class Reader(Protocol):
     def bound_to_nothing(self) -> SocketTable:
         """The host's TCP sockets that are bound and neither listen nor are connected, where the kernel tells."""
 
+    def listening_on(self, port: int, protocol: str) -> SocketTable:
+        """Who listens on this port."""
+
+    def connections_on(self, port: int, protocol: str) -> SocketTable:
+        """Connections with this port on either side; TIME_WAIT is none."""
+
 
 class LinuxReader:
     """sock_diag for the sockets, /proc for their holders, and for own ones the descriptors themselves."""
@@ -85,16 +91,28 @@ class LinuxReader:
         def has_port(port: int) -> bool:
             return port in map(inet_diag.local_port, tcp) or port in map(inet_diag.local_port, udp())
 
-        return LateTable(lambda: sock_diag.parse_listening(tcp, udp()), holders.with_holders, has_port)
+        return LateTable(
+            lambda: sock_diag.parse_listening(tcp, udp()), holders.with_holders, has_port, "listening"
+        )
 
     def with_status(self, *statuses: str) -> SocketTable:
         """Read and parsed at once, completed when asked."""
         found = sock_diag.read(("tcp",), inet_diag.state_mask(*statuses))
-        return LateTable(lambda: found, holders.with_holders)
+        return LateTable(lambda: found, holders.with_holders, label=" ".join(statuses).lower())
 
     def bound_to_nothing(self) -> SocketTable:
         """Empty on kernels before 6.8."""
         return LateTable(sock_diag.bound_inactive, holders.with_holders)
+
+    def listening_on(self, port: int, protocol: str) -> SocketTable:
+        """Read and parsed at once, completed when asked."""
+        found = sock_diag.listening_on(port, protocol)
+        return LateTable(lambda: found, holders.with_holders)
+
+    def connections_on(self, port: int, protocol: str) -> SocketTable:
+        """Read and parsed at once, completed when asked."""
+        found = sock_diag.connections_on(port, protocol)
+        return LateTable(lambda: found, holders.with_holders)
 
 
 class PortableReader:
@@ -122,17 +140,36 @@ class PortableReader:
         """The host's listening sockets, TCP and UDP."""
         from pytest_sockets.table import processes
 
-        return SocketTable(entry for entry in processes.read_system("inet") if entry.is_listening)
+        return SocketTable(
+            (entry for entry in processes.read_system("inet") if entry.is_listening), "listening"
+        )
 
     def with_status(self, *statuses: str) -> SocketTable:
         """The host's TCP sockets in these statuses."""
         from pytest_sockets.table import processes
 
-        return SocketTable(entry for entry in processes.read_system("tcp") if entry.status in statuses)
+        found = (entry for entry in processes.read_system("tcp") if entry.status in statuses)
+        return SocketTable(found, " ".join(statuses).lower())
 
     def bound_to_nothing(self) -> SocketTable:
         """psutil does not tell them; where it does (some systems show CLOSED), they are here."""
         return self.with_status(model.CLOSE)
+
+    def listening_on(self, port: int, protocol: str) -> SocketTable:
+        """Who listens on this port."""
+        return self.listening().where(lambda entry: entry.protocol == protocol and entry.local.port == port)
+
+    def connections_on(self, port: int, protocol: str) -> SocketTable:
+        """Connections with this port on either side; TIME_WAIT is none."""
+        from pytest_sockets.table import processes
+
+        return SocketTable(
+            entry
+            for entry in processes.read_system(protocol)
+            if entry.remote
+            and port in (entry.local.port, entry.remote.port)
+            and entry.status != model.TIME_WAIT
+        )
 
 
 @functools.cache

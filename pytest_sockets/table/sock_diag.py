@@ -71,6 +71,23 @@ def _answer(ask: Callable[[Dumper], T]) -> T:
         raise SockDiagMissing(str(error)) from error
 
 
+def listening_on(port: int, protocol: str) -> list[SocketEntry]:
+    """The listeners on one port. Only their messages are parsed: this is what a wait asks a hundred times a second."""
+    payloads = raw_tcp_listening() if protocol == "tcp" else raw_udp_unconnected()
+    return parse((payload for payload in payloads if inet_diag.local_port(payload) == port), protocol)
+
+
+def connections_on(port: int, protocol: str) -> list[SocketEntry]:
+    """What is neither listening nor a leftover and has the port on either side."""
+    if protocol == "udp":
+        found = read(("udp",), udp_states=inet_diag.state_mask(model.ESTABLISHED))
+        return [entry for entry in found if entry.remote and port in (entry.local.port, entry.remote.port)]
+    wanted = port.to_bytes(2, "big")
+    states = inet_diag.ALL_STATES & ~inet_diag.state_mask(model.LISTEN, model.TIME_WAIT, model.CLOSE)
+    payloads = _answer(lambda dumper: dump_tcp(dumper, states))
+    return parse((payload for payload in payloads if wanted in (payload[4:6], payload[6:8])), protocol)
+
+
 def tcp_listening() -> list[SocketEntry]:
     """TCP sockets in LISTEN, without pid and fd."""
     return read(("tcp",), _LISTEN)

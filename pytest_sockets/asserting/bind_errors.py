@@ -1,0 +1,226 @@
+"""Find the "address already in use" in an exception's chain or a text, and the address that was to be bound.
+
+The errno is 98 on Linux, 48 on macOS and BSD, 10048 on Windows. asyncio, uvloop, redis, nginx, node and Go put the address
+into their texts; a plain bind() says nothing, so the call is looked up in the traceback's source and its argument is taken
+from the frame's variables.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+import linecache
+import re
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.asserting.in_use import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
+
+CODES: Final = frozenset((errno.EADDRINUSE, 98, 48, 10048))
+_SAID: Final = re.compile(
+    r"address (?:is )?already in use|EADDRINUSE|Only one usage of each socket address|\bErrno (?:98|48)\b|WinError 10048",
+    re.I,
+)
+_DEEPEST: Final = 50
+_ADDRESSES: Final = (
+    re.compile(r"\('(?P<host>[^']*)', (?P<port>\d{1,5})[,)]"),  # a Python tuple: asyncio, create_server
+    re.compile(r"\[(?P<host>[0-9a-fA-F:.%\w]*)\]:(?P<port>\d{1,5})\b"),  # [::]:80
+    re.compile(
+        r":(?P<host>::):(?P<port>\d{1,5})\b|(?P<host2>::):(?P<port2>\d{1,5})\b"
+    ),  # node: address already in use :::3000
+    re.compile(r"(?P<host>\d+\.\d+\.\d+\.\d+|localhost|\*|\b[a-z][\w.-]*\.[a-z]{2,}):(?P<port>\d{1,5})\b"),
+    re.compile(r"\b(?:tcp|udp)[46]? (?P<host>[\w.]*):(?P<port>\d{1,5})\b"),  # Go: listen tcp :8080
+    re.compile(r"\bport[ =:#]+(?P<port>\d{1,5})\b", re.I),
+)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, its causes, contexts and group members, each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting and len(seen) < _DEEPEST:
+        one = waiting.pop(0)
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        waiting += [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+
+
+def in_error(error: BaseException) -> Address | None:
+    """The address that an error of the chain could not bind; an `Address` of two Nones if it does not say."""
+    found: Address | None = None
+    for one in chain(error):
+        if isinstance(one, OSError) and (one.errno in CODES or getattr(one, "winerror", None) in CODES):
+            found = in_text(_text(one)) or found
+            if found is None or found.port is None:
+                found = _from_traceback(one.__traceback__) or found
+            found = found or Address(None, None)
+        elif _said(one):
+            found = _in_said(one) or found or Address(None, None)
+        if found is not None and (found.port is not None or found.host):
+            return found
+    return found
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  (a broken __str__ is not ours to report)
+        return ""
+
+
+def _texts(error: BaseException) -> Iterator[str]:
+    yield _text(error)
+    for name in ("stderr", "output"):  # subprocess.CalledProcessError, TimeoutExpired
+        value = getattr(error, name, None)
+        if isinstance(value, bytes):
+            yield value.decode(errors="replace")
+        elif isinstance(value, str):
+            yield value
+
+
+def _said(error: BaseException) -> bool:
+    return any(_SAID.search(text) for text in _texts(error))
+
+
+def _in_said(error: BaseException) -> Address | None:
+    return next((found for text in _texts(error) if (found := in_text(text))), None)
+
+
+def in_text(text: str) -> Address | None:
+    """The address that a text names on a line that says "address already in use"; None if it does not say that.
+
+    An `Address` of two Nones if it is said without an address.
+    """
+    said = False
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        if not _SAID.search(line):
+            continue
+        said = True
+        for candidate in (
+            line,
+            *lines[number + 1 : number + 5],
+            *reversed(lines[max(0, number - 3) : number]),
+        ):
+            found = _address(candidate)
+            if found:
+                return found
+    return Address(None, None) if said else None
+
+
+def _address(line: str) -> Address | None:
+    for pattern in _ADDRESSES:
+        match = pattern.search(line)
+        if match:
+            groups = match.groupdict()
+            port = int(groups.get("port") or groups.get("port2") or 0)
+            host = groups.get("host") or groups.get("host2")
+            if 0 < port <= 65535:
+                protocol = "udp" if re.search(r"\budp[46]?\b", line, re.I) else None
+                return Address(None if host in (None, "", "*") else host, port, protocol)
+    return None
+
+
+def _from_traceback(trace: TracebackType | None) -> Address | None:
+    frames: list[tuple[FrameType, int]] = []
+    while trace is not None and len(frames) < 500:
+        frames.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    for frame, line in reversed(frames):
+        found = _from_call(frame, line)
+        if found:
+            return found
+    return None
+
+
+def _from_call(frame: FrameType, line: int) -> Address | None:
+    """The argument of the `bind(...)` that stands on the line, as the frame's variables have it."""
+    source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        if not (
+            isinstance(node, ast.Call)
+            and node.lineno <= line <= (node.end_lineno or node.lineno)
+            and node.args
+        ):
+            continue
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "bind":
+            sock = _value(node.func.value, frame)
+            found = _as_address(_value(node.args[0], frame), sock)
+            if found:
+                return found
+    return None
+
+
+def _as_address(value: Any, sock: Any) -> Address | None:
+    kind = getattr(sock, "type", None)
+    protocol = (
+        {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}.get(kind) if isinstance(kind, int) else None
+    )
+    if isinstance(value, (str, bytes)) and value:
+        path = value.decode(errors="replace") if isinstance(value, bytes) else value
+        return Address(f"@{path[1:]}" if path.startswith("\0") else path, None)
+    if (
+        isinstance(value, (tuple, list))
+        and len(value) >= 2
+        and isinstance(value[1], int)
+        and 0 < value[1] <= 65535
+    ):
+        host = value[0] if isinstance(value[0], str) else None
+        return Address(host or None, value[1], protocol)
+    return None
+
+
+def _value(node: ast.expr, frame: FrameType) -> Any:
+    """What an expression of names, attributes, items, constants and tuples has as its value; None for anything else.
+
+    Nothing is called but `getsockname()` of a socket and int(): this runs after the failure, in the user's objects.
+    """
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return tuple(_value(part, frame) for part in node.elts)
+    if isinstance(node, ast.Name):
+        return frame.f_locals.get(node.id, frame.f_globals.get(node.id))
+    if isinstance(node, ast.Attribute):
+        return _attribute(_value(node.value, frame), node.attr)
+    if isinstance(node, ast.Subscript):
+        try:
+            return _value(node.value, frame)[_value(node.slice, frame)]
+        except (TypeError, LookupError):
+            return None
+    return _called(node, frame)
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    try:
+        return getattr(owner, name, None)
+    except Exception:  # noqa: BLE001  (a property of the user's)
+        return None
+
+
+def _called(node: ast.expr, frame: FrameType) -> Any:
+    if not isinstance(node, ast.Call):
+        return None
+    if isinstance(node.func, ast.Attribute) and node.func.attr == "getsockname":
+        owner = _value(node.func.value, frame)
+        if isinstance(owner, socket.socket):
+            try:
+                return owner.getsockname()
+            except OSError:
+                return None
+    if isinstance(node.func, ast.Name) and node.func.id in ("int", "str") and len(node.args) == 1:
+        try:
+            return {"int": int, "str": str}[node.func.id](_value(node.args[0], frame))
+        except (TypeError, ValueError):
+            return None
+    return None

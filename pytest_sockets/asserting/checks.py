@@ -1,0 +1,72 @@
+"""The same questions as functions, for unittest and helper modules: they raise with the answer."""
+
+from __future__ import annotations
+
+from pytest_sockets import addresses
+from pytest_sockets.asserting import wording
+from pytest_sockets.asserting.failure import LOOPBACK_ONLY, explain
+from pytest_sockets.asserting.waits import ConnectionsWait, checked_timeout
+from pytest_sockets.errors import SocketAssertionError
+from pytest_sockets.model import SocketTable
+from pytest_sockets.questions import takes
+from pytest_sockets.table.readers import reader
+from pytest_sockets.waiting import wait_until
+
+_PROTOCOLS = ("tcp", "udp")
+
+
+def _listeners(port: int, host: str | None, protocol: str) -> SocketTable:
+    addresses.checked_protocol(protocol, _PROTOCOLS)
+    test = takes(addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port)))
+    return reader().listening_on(int(port), protocol).where(test, "listening")
+
+
+def _wanted(port: int, host: str | None) -> object:
+    return port if host is None else (host, port)
+
+
+def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) -> SocketAssertionError:
+    return SocketAssertionError(
+        "\n".join(explain(operator, wanted, table, full=full) or [f"{wanted} {operator} {table}"])
+    )
+
+
+def assert_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
+    """Somebody listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
+    if not _listeners(port, host, protocol):
+        everybody = reader().listening().where(lambda entry: entry.protocol == protocol, "listening")
+        raise _fail("in", _wanted(port, host), everybody)
+
+
+def assert_not_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
+    """Nobody listens on the port now. Raises `SocketAssertionError`, which names who does."""
+    found = _listeners(port, host, protocol)
+    if found:
+        raise _fail("not in", _wanted(port, host), found)
+
+
+def assert_loopback_only(port: int, *, protocol: str = "tcp") -> None:
+    """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
+    found = _listeners(port, None, protocol)
+    if not found or any(map(wording.is_exposed, found)):
+        raise _fail("in", port, SocketTable((), LOOPBACK_ONLY))
+
+
+def assert_no_connections(
+    port: int, host: str | None = None, *, protocol: str = "tcp", grace: float = 0.5
+) -> None:
+    """No connection has the port on either side, at the latest after `grace` seconds; TIME_WAIT is no connection.
+
+    Raises `SocketAssertionError`, which names who is connected.
+    """
+    wait = ConnectionsWait(port, host, protocol, checked_timeout(grace))
+    if not wait_until(wait.look, wait.timeout):
+        head = f"connections of {wait.place} are still open after {grace:g} s"
+        raise SocketAssertionError("\n".join([head, *wait.lines()]))
+
+
+def loopback_only() -> SocketTable:
+    """The listening sockets of all ports that are bound to loopback only: one exposed socket takes its whole port out."""
+    table = reader().listening()
+    exposed = {(entry.protocol, entry.local.port) for entry in table if wording.is_exposed(entry)}
+    return table.where(lambda entry: (entry.protocol, entry.local.port) not in exposed, LOOPBACK_ONLY)

@@ -1,0 +1,180 @@
+"""From an "address already in use" to who holds the port, and what helps against that."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets import addresses, model
+from pytest_sockets.asserting import wording
+from pytest_sockets.asserting.holding import Holder, who_holds
+from pytest_sockets.table import proc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST: Final = 6
+
+
+class Address(NamedTuple):
+    """What somebody wanted to bind; `port` None for a unix path; `protocol` None where it is not known."""
+
+    host: str | None
+    port: int | None
+    protocol: str | None = None
+
+    def __str__(self) -> str:
+        if self.port is None:
+            return str(self.host)
+        port = wording.port_text(self.port, self.protocol or "tcp").removeprefix("port ")
+        return f"{self.host} {port}" if self.host else f"port {port}"
+
+
+def explanation(address: Address) -> str:
+    """The whole text of the section: headline, holders with their hints, what the number means."""
+    if address.port is None:
+        return _unix(address)
+    found, protocol = _holders(address)
+    known = address._replace(protocol=protocol)
+    if not found:
+        return "\n".join(_nobody(known, address.port))
+    lines = [f"{known} is held by:"]
+    hints: dict[str, None] = {}
+    for holder in _merged(found)[:_MOST]:
+        lines.append(f"  {holder}")
+        lines += [f"    {detail}" for detail in _details(holder, found)]
+        hints[_hint(holder, found)] = None
+    if len(found) > _MOST:
+        lines.append(f"  ... and {len(found) - _MOST} more")
+    return "\n".join([*lines, *hints, *_facts(address.port)])
+
+
+def _holders(address: Address) -> tuple[list[Holder], str]:
+    assert address.port is not None
+    host = address.host
+    if host is not None and addresses.parsed(host) is None:
+        host = None  # a name: whatever it resolved to then
+    for protocol in (address.protocol,) if address.protocol else ("tcp", "udp"):
+        assert protocol is not None
+        found = who_holds(address.port, protocol, host) or who_holds(address.port, protocol)
+        if found:
+            return found, protocol
+    return [], address.protocol or "tcp"
+
+
+def _merged(found: list[Holder]) -> list[Holder]:
+    """Whoever listens or is bound explains it; connections are told only where nobody does, and one for each process."""
+    strong = [holder for holder in found if holder.status in (model.LISTEN, model.CLOSE, model.NONE)]
+    told: dict[object, Holder] = {}
+    for holder in strong or found:
+        told.setdefault(
+            (holder.pid, holder.status) if not strong else (holder.pid, holder.entry.inode), holder
+        )
+    return list(told.values())
+
+
+def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
+    lines = []
+    if holder.command_line and not holder.is_this_process:
+        lines.append(f"command line: {wording.shortened(holder.command_line)}")
+    if holder.test:
+        verb = "opened by" if holder.is_this_process or not holder.is_child else "started by"
+        lines.append(f"{verb} {holder.test}")
+    if holder.worker and not holder.is_this_process:
+        lines.append(f"on xdist worker {holder.worker}")
+    if _shared(holder, found):
+        others = sorted(
+            {one.pid for one in found if one.entry.inode == holder.entry.inode and one.pid != holder.pid}
+            - {None}
+        )
+        lines.append(f"shared with pid {', '.join(map(str, others))}: a forked or passed-on descriptor")
+    return lines
+
+
+def _shared(holder: Holder, found: Iterable[Holder]) -> bool:
+    inode = holder.entry.inode
+    return inode is not None and len({one.pid for one in found if one.entry.inode == inode}) > 1
+
+
+def _hint(holder: Holder, found: list[Holder]) -> str:
+    status, port = holder.status, holder.entry.local.port or 0
+    if holder.pid is None and holder.entry.inode is not None:
+        return (
+            f"The holding process (uid {holder.entry.uid}) is not visible to this user: run `ss -tlnp` as root to see it, "
+            "or use another port (fixture free_port)."
+        )
+    if status == model.TIME_WAIT:
+        return _reuse("The side that closed first keeps the port for a minute (TIME_WAIT)")
+    if status in (model.LISTEN, model.NONE, model.CLOSE):
+        return _hint_for_owner(holder, found, status)
+    return _hint_for_connection(holder, port)
+
+
+def _reuse(why: str) -> str:
+    if sys.platform == "win32":
+        return f"{why}: wait, or use another port (fixture free_port). Not SO_REUSEADDR: on Windows it steals ports."
+    return f"{why}: set SO_REUSEADDR before bind(), as socket.create_server() and asyncio do, or use the fixture free_port."
+
+
+def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
+    what = "a socket that is bound and never listened" if status == model.CLOSE else "the listener"
+    what = "the UDP socket" if status == model.NONE else what
+    if holder.is_this_process:
+        if any(one.is_child and one.entry.inode == holder.entry.inode for one in found):
+            return f"Close {what} here and in the child that inherited it (fork, close_fds=False, pass_fds)."
+        opener = f" of {holder.test}" if holder.test else ""
+        return f"Close {what}{opener} before it is bound again, or let each take its own port (fixture free_port)."
+    if holder.is_child:
+        inherited = (
+            " It may have inherited the descriptor: fork, close_fds=False, pass_fds."
+            if status != model.NONE
+            else ""
+        )
+        return (
+            f"It is a child of this process: terminate it and wait for it at the end of the test.{inherited}"
+        )
+    if holder.worker:
+        return f"Another worker of this run ({holder.worker}) holds it: a fixed port cannot serve two; use the fixture free_port."
+    if holder.test:
+        return "A process that a test started is left over: terminate it, and let the test wait for its end."
+    return "It is not of this run: stop it, or use another port (fixture free_port)."
+
+
+def _hint_for_connection(holder: Holder, port: int) -> str:
+    low, high = wording.ephemeral_range()
+    remote = holder.entry.remote.port if holder.entry.remote and holder.entry.remote.port else 0
+    outgoing = "an outgoing connection was given the port by the kernel: bind to a port outside the ephemeral range (free_port)"
+    accepted = "The listener is closed but a connection that it accepted is open: close those too"
+    if low <= port <= high and not low <= remote <= high:
+        return outgoing.capitalize() + "."
+    if not low <= port <= high:
+        return _reuse(accepted)
+    return f"{_reuse(accepted)} Or {outgoing}."
+
+
+def _nobody(address: Address, port: int) -> list[str]:
+    lines = [f"{address} is held by nobody that can be seen now: the holder has gone meanwhile, or it is"]
+    lines[0] += " in another network namespace" if proc.AVAILABLE else " another user's"
+    if proc.AVAILABLE:
+        lines.append("Kernels before 6.8 also hide a socket that is bound and does not listen.")
+    lines.append("A port that is taken and released by others is a race: use the fixture free_port.")
+    return [*lines, *_facts(port)]
+
+
+def _facts(port: int) -> list[str]:
+    fact = wording.port_facts(port)
+    return [f"{fact}."] if fact else []
+
+
+def _unix(address: Address) -> str:
+    from pytest_sockets.table.readers import reader
+
+    path = str(address.host)
+    entries = [entry for entry in reader().system() if entry.protocol == "unix" and entry.local.host == path]
+    if entries:
+        holders = "\n".join(f"  {wording.sentence(entry)}" for entry in entries[:_MOST])
+        return f"unix socket {path} is held by:\n{holders}\nClose it and remove the file before it is bound again."
+    return (
+        f"unix socket {path}: the file is left over, no socket is bound to it any more.\n"
+        "close() does not remove it: unlink it first, or use a path under tmp_path."
+    )

@@ -1,0 +1,97 @@
+"""`probe(address)`: the one question that is asked by connecting, as a client would."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets import questions
+from pytest_sockets.addresses import Wanted, resolved
+from pytest_sockets.asserting.waits import checked_timeout
+from pytest_sockets.errors import QueryTypeError
+from pytest_sockets.real_socket import RealSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OPEN: Final = "open"
+CLOSED: Final = "closed"
+FILTERED: Final = "filtered"
+
+_PENDING: Final = (errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EWOULDBLOCK))
+_REFUSALS: Final = (
+    errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENOTSOCK,
+    10061, 10049, 10054,
+)  # fmt: skip
+_ABORT: Final = struct.pack("ii", 1, 0)
+
+
+def probe(address: Any, timeout: float = 1.0) -> str:
+    """Connect once and say "open", "closed" (refused) or "filtered" (no answer within `timeout` seconds).
+
+    `address` is (host, port), a port of this host, or the path of a unix socket. Of a name that has several addresses the
+    first open one counts. The connection is closed with RST, so nothing is left in TIME_WAIT, but the server does accept it:
+    to wait for a server use `wait_listening`. A connection to itself is closed.
+    """
+    seconds = checked_timeout(timeout)
+    answers = [_connect(family, target, seconds) for family, target in _targets(address)]
+    return next((answer for answer in (OPEN, CLOSED) if answer in answers), FILTERED)
+
+
+def _targets(address: Any) -> Iterator[tuple[int, Any]]:
+    asked = questions.understood(address)
+    if isinstance(asked, str):
+        if not hasattr(socket, "AF_UNIX"):
+            raise QueryTypeError(f"{asked!r}: this system has no unix sockets")
+        yield socket.AF_UNIX, f"\0{asked[1:]}" if asked.startswith("@") else asked
+        return
+    if not isinstance(asked, Wanted) or asked.port is None:
+        raise QueryTypeError(f"{address!r} is no address; use (host, port), a port or a unix path")
+    for host in resolved(asked.host or "localhost"):
+        for family, _, _, _, target in socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM):
+            yield family, target
+
+
+def _connect(family: int, target: Any, timeout: float) -> str:
+    try:
+        sock = RealSocket(family, socket.SOCK_STREAM)
+    except OSError:  # a family that this host does not have: nobody can listen there
+        return CLOSED
+    with sock:
+        sock.setblocking(False)
+        if family != getattr(socket, "AF_UNIX", None):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        code = sock.connect_ex(target)
+        if code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None):
+            return FILTERED  # the backlog is full; a unix socket then does not even begin to connect
+        if code in _PENDING:
+            code = _outcome(sock, timeout)
+        return _verdict(sock, code)
+
+
+def _outcome(sock: RealSocket, timeout: float) -> int:
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if _settled(sock, timeout) else errno.ETIMEDOUT
+
+
+def _settled(sock: RealSocket, timeout: float) -> bool:
+    if hasattr(select, "poll"):  # select(2) fails for descriptors from 1024 on
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        return bool(poll.poll(timeout * 1000))
+    _, writable, failed = select.select([], [sock], [sock], timeout)
+    return bool(writable or failed)
+
+
+def _verdict(sock: RealSocket, code: int) -> str:
+    if code == errno.EPROTOTYPE:
+        return OPEN  # a unix socket of another type is bound there
+    if code:
+        return CLOSED if code in _REFUSALS else FILTERED
+    try:
+        own = sock.getsockname()
+        return CLOSED if own and own == sock.getpeername() else OPEN
+    except OSError:
+        return CLOSED
