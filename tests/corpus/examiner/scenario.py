@@ -57,7 +57,7 @@ class Expectation:
         return f"{self.kind} {self.owner_kind}:{self.owner_name} at {self.file}:{self.line}"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Scenario:
     """One small suite. `name` is `topic/case_leaky` or `topic/case_clean`."""
 
@@ -87,9 +87,14 @@ class Scenario:
     def twin(self) -> str:
         return self.name.removesuffix("_leaky") + "_clean"
 
+    @property
+    def all_needs(self) -> tuple[str, ...]:
+        """Modules and programs, its plugins' among them."""
+        return (*self.needs, *_plugin_modules(self.plugins))
+
     def missing(self) -> list[str]:
-        """What this interpreter or machine lacks (asked in this interpreter)."""
-        return [need for need in (*self.needs, *_plugin_modules(self.plugins)) if not _there(need)]
+        """What this interpreter or machine lacks."""
+        return [need for need in self.all_needs if not _there(need)]
 
     def install(self, folder: Path) -> None:
         """Copy the suite to `folder`, which becomes the rootdir of its run."""
