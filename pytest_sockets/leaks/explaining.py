@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding
+from pytest_sockets.leaks.referrers import holders
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.children import ChildListener
@@ -93,8 +94,6 @@ class Explainer:
         sock = record.ref()
         if sock is None or len(self._held_by) >= MOST_EXPLAINED:
             return ()
-        from pytest_sockets.leaks.referrers import holders
-
         try:
             found = self._held_by[record.origin] = holders(sock, self._ledger.places)
         finally:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
 """For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
-_REFERRERS_SEARCHED: Final = 50
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,27 +176,26 @@ def _waiting_for_their_loop(records: list[Record]) -> list[Record]:
     """
     if "asyncio" not in sys.modules:
         return []
-    return [record for record in records if _is_waiting(record)]
+    transports = _transports_of([sock for record in records if (sock := record.ref()) is not None])
+    return [record for record in records if _is_waiting(record, transports.get(id(record.ref())))]
 
 
-def _is_waiting(record: Record) -> bool:
-    sock = record.ref()
-    if sock is None:
+def _transports_of(socks: list[Any]) -> dict[int, dict[str, Any]]:
+    """The attributes of each socket's asyncio transport, by the socket's id; one pass over the heap for all of them."""
+    found: dict[int, dict[str, Any]] = {}
+    for referrer in gc.get_referrers(*socks) if socks else ():
+        attributes = referrer if isinstance(referrer, dict) else getattr(referrer, "__dict__", None)
+        if isinstance(attributes, dict) and "_loop" in attributes and "_sock" in attributes:
+            found[id(attributes["_sock"])] = attributes
+    return found
+
+
+def _is_waiting(record: Record, transport: dict[str, Any] | None) -> bool:
+    if transport is None or transport["_loop"].is_closed() or transport["_loop"].is_running():
         return False
-    for referrer in gc.get_referrers(sock)[:_REFERRERS_SEARCHED]:
-        holder = referrer if hasattr(referrer, "_loop") else None
-        if holder is None and isinstance(referrer, dict) and "_loop" in referrer and "_sock" in referrer:
-            loop, closing = referrer["_loop"], referrer.get("_closing")
-        elif holder is not None and hasattr(holder, "_sock"):
-            loop, closing = holder._loop, getattr(holder, "_closing", None)
-        else:
-            continue
-        if loop.is_closed() or loop.is_running():
-            return False
-        entry = record.entry
-        peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)
-        return bool(closing) or (record.accepted and peer_has_gone)
-    return False
+    entry = record.entry
+    peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)
+    return bool(transport.get("_closing")) or (record.accepted and peer_has_gone)
 
 
 def _note(record: Record) -> str | None:

@@ -1,4 +1,7 @@
-"""From suspects to findings, and from findings to what the mode demands: a warning, an error, or nothing."""
+"""From suspects to findings, and from findings to what the mode demands: a warning, an error, or nothing.
+
+What judges is imported at once: when a test has used up the descriptors (EMFILE), nothing can be imported any more.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.explaining import Explainer
+from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.reach import reaches
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
+from pytest_sockets.reports.text import message, short_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -20,7 +26,6 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding, Owner
-    from pytest_sockets.leaks.judgement import Judge
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.leaks.timeline import Life
@@ -55,7 +60,7 @@ class Verdicts:
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
-        self._judge_made: Judge | None = None
+        self._judge = Judge(ledger)
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
@@ -105,8 +110,6 @@ class Verdicts:
         errors = [leak.finding for leak in leaks if leak.raised]
         if not errors:
             return ""
-        from pytest_sockets.reports.text import message
-
         return message(errors)
 
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
@@ -138,8 +141,6 @@ class Verdicts:
         """A warning at the test's line that is recorded whatever the filters say, and is never raised."""
         if not findings:
             return
-        from pytest_sockets.reports.text import short_message
-
         path, line, _ = item.location
         warning = SocketLeakWarning(short_message(findings))
         filename = str(item.path) if path else item.nodeid
@@ -176,8 +177,6 @@ class Verdicts:
         suspects = [record for record in self._ledger.suspects() if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
         if suspects:
-            from pytest_sockets.leaks.judgement import Surroundings
-
             grace = max(policy_of(record.opener).grace for record in suspects)
             around = Surroundings(live, drop, self._settings.kinds, final)
             for verdict in self._judge.judge(suspects, around, grace):
@@ -198,14 +197,6 @@ class Verdicts:
                 if leaked is not None and self._ledger.timeline is not None:
                     self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
         return results
-
-    @property
-    def _judge(self) -> Judge:
-        if self._judge_made is None:
-            from pytest_sockets.leaks.judgement import Judge
-
-            self._judge_made = Judge(self._ledger)
-        return self._judge_made
 
     def _note_unclosed(self, sock: Any) -> None:
         """Called by the interpreter's finalization of an open socket, in any thread."""
@@ -269,8 +260,6 @@ def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:
     pytest drops `item.funcargs` right after the teardown hooks: what a fixture *returned* dies there, and would be
     called open here.
     """
-    from pytest_sockets.leaks.reach import reaches
-
     values = getattr(item, "funcargs", None)
     if not values:
         return
