@@ -15,8 +15,8 @@ def connect(transport: str, bound: Bound, timeout: float | None) -> socket.socke
     """Connect (for TLS: shake hands, trusting the throw-away CA). Raises what connect(2) gives."""
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     client = RealSocket(bound.sock.family, kind)
-    client.settimeout(timeout)
     try:
+        client.settimeout(timeout)
         client.connect(bound.address)
         return client if transport != "tls" else _secured(client, bound)
     except BaseException:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
 
+SETTLE_SECONDS: Final = 0.005
+"""How long after accept a reset on connect comes: connect() returns first, as it does on a network with a round trip."""
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 
@@ -121,13 +123,25 @@ class Connection(StreamSocket):
             self.finish("half")
             return
         self._ending = ending
-        self.finish("reset" if ending.kind == "reset" else "close")
+        if ending.kind == "reset":
+            self.finish(
+                "reset", self.record.accepted_at + SETTLE_SECONDS - monotonic() if self._is_fresh() else 0.0
+            )
+        else:
+            self.finish("close")
 
-    def wrote(self, size: int) -> None:
-        """Bytes went to the client."""
+    def _is_fresh(self) -> bool:
+        """True if the client may still be inside its connect(), which an RST would fail in place of the first recv()."""
+        return not self.record.bytes_in and not self.record.bytes_out
+
+    def count_out(self, size: int) -> None:
+        """Bytes go to the client."""
         record = self.record
         record.bytes_out += size
         record.last_at = self.hub.now
+
+    def flushed(self) -> None:
+        """The client took some of what waited."""
         if self._held & TOO_MUCH:
             self.balance()
 

@@ -49,10 +49,10 @@ class Upstream(StreamSocket):
             self._out.append(memoryview(bytes(data)))
             self.out_size += len(data)
 
-    def finish(self, how: str) -> None:
+    def finish(self, how: str, not_before: float = 0.0) -> None:
         """Before the connection is made: remember it."""
         if self._connected:
-            super().finish(how)
+            super().finish(how, not_before)
         elif self._phase == OPEN:
             self._finish = how
 
@@ -86,7 +86,7 @@ class Upstream(StreamSocket):
         self.destroy()
         self.client.upstream_lost(error)
 
-    def wrote(self, size: int) -> None:  # noqa: ARG002
+    def flushed(self) -> None:
         """The service took something: perhaps the client may send more."""
         if self.client.is_held(TOO_MUCH):
             self.client.balance()
@@ -154,9 +154,9 @@ class ProxyConnection(Connection):
         elif size <= self.owner.max_buffer // 2:
             upstream.resume(TOO_MUCH)
 
-    def wrote(self, size: int) -> None:
+    def flushed(self) -> None:
         """The client took something: perhaps the service may send more."""
-        super().wrote(size)
+        super().flushed()
         if self._upstream.is_held(TOO_MUCH):
             self.balance()
 

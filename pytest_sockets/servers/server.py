@@ -254,11 +254,13 @@ class Server:
         return self._engine
 
     def stop(self) -> None:
-        """Close the clients of `connect()`, reset what is open, free the address. Records stay readable."""
-        for client in self._clients:
-            client.close()
-        self._clients.clear()
-        self._engine.stop()
+        """Reset what is open, free the address, close the clients of `connect()`. Records stay readable."""
+        try:
+            self._engine.stop()
+        finally:
+            for client in self._clients:
+                client.close()
+            self._clients.clear()
 
     def __enter__(self) -> Self:
         return self

@@ -77,8 +77,14 @@ class StreamSocket:
         """The other side reset the connection, or it broke."""
         raise NotImplementedError
 
-    def wrote(self, size: int) -> None:
-        """So many bytes went to the kernel."""
+    def count_out(self, size: int) -> None:
+        """So many bytes are about to go to the kernel; negative: so many of them did not.
+
+        Counted before, so that who has received them finds them counted.
+        """
+
+    def flushed(self) -> None:
+        """Some of what waited has gone."""
 
     def finished(self) -> None:
         """This side has closed: FIN or RST is out."""
@@ -170,21 +176,29 @@ class StreamSocket:
         if self._phase != OPEN or self._finish:
             return
         if not self._out:
-            try:
-                sent = self.sock.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as error:
-                self.lost(error)
+            sent = self._send(data)
+            if sent == len(data) or self._phase != OPEN:
                 return
-            if sent:
-                self.wrote(sent)
-                if sent == len(data):
-                    return
-                data = data[sent:]
+            data = data[sent:]
         self._out.append(memoryview(bytes(data)))
         self.out_size += len(data)
         self._update()
+
+    def _send(self, data: bytes | memoryview) -> int:
+        """What the kernel takes of it now. Never raises: a broken connection is `lost`."""
+        size = len(data)
+        self.count_out(size)
+        try:
+            sent = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            self.count_out(-size)
+            self.lost(error)
+            return 0
+        if sent < size:
+            self.count_out(sent - size)
+        return sent
 
     def _flush(self) -> None:
         out = self._out
@@ -192,20 +206,15 @@ class StreamSocket:
             if not out:
                 break
             head = out[0]
-            try:
-                sent = self.sock.send(head)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.lost(error)
+            sent = self._send(head)
+            if self._phase == CLOSED:
                 return
             self.out_size -= sent
             if sent < len(head):
                 out[0] = head[sent:]
-                self.wrote(sent)
-                return
+                break
             out.popleft()
-            self.wrote(sent)
+        self.flushed()
         if not out and self._phase != CLOSED:
             self._update()
             if self._finish:
@@ -221,16 +230,22 @@ class StreamSocket:
 
     # Ending
 
-    def finish(self, how: str) -> None:
-        """When all that was written has gone: "close", "half" (shut the sending side) or "reset"."""
+    def finish(self, how: str, not_before: float = 0.0) -> None:
+        """When all that was written has gone, and in so many seconds: "close", "half" (shut the sending side) or "reset"."""
         if self._phase != OPEN or how == self._finish:
             return
         self._finish = how
-        if not self._out:
+        if self._out:
+            return
+        if not_before > 0:
+            self.hub.later(not_before, self._act, self)
+        else:
             self._act()
 
     def _act(self) -> None:
         how = self._finish
+        if self._phase != OPEN:
+            return
         if how == "reset":
             self._reset_when_delivered(DELIVER_SECONDS)
         elif how == "half":

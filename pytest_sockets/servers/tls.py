@@ -100,21 +100,20 @@ class TlsConnection(EchoConnection):
             self._kept.append(data)
             return
         assert self._tls is not None
+        self.record.bytes_out += len(data)
         view = memoryview(data)
         while view:
             view = view[self._tls.write(view[:_PIECE]) :]
             self._send_cipher_text()
-        self.record.bytes_out += len(data)
 
     def _send_cipher_text(self) -> None:
         data = self._outgoing.read()
         if data:
             self.write(data)
 
-    def wrote(self, size: int) -> None:  # noqa: ARG002
-        """Cipher text went out; the record counts plain text, in `send_out`."""
+    def count_out(self, size: int) -> None:  # noqa: ARG002
+        """Cipher text goes out; the record counts plain text, in `send_out`."""
         self.record.last_at = self.hub.now
-        self.balance()
 
     def end_out(self, ending: Ending) -> None:
         """An orderly end says good-bye (close_notify) first."""

@@ -18,10 +18,11 @@ class _After(Fault):
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class Reset(_After):
-    """An RST once `after` bytes have passed; 0: at once, before a TLS handshake too.
+    """An RST once `after` bytes have passed; 0: 5 ms after accept, before a TLS handshake too.
 
     The client gets exactly `after` bytes and then `ConnectionResetError` (a send may give `BrokenPipeError`). A unix
     socket has no RST: its client gets `ConnectionResetError` only if the server had not read all it sent, else b"".
+    Before Python 3.12.3 `ssl.SSLSocket.recv()` hides a reset and gives b"".
     """
 
     def stage(self, at: Place) -> Stage:
