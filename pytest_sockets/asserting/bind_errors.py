@@ -31,7 +31,7 @@ _ADDRESSES: Final = (
     re.compile(r"\[(?P<host>[0-9a-fA-F:.%\w]*)\]:(?P<port>\d{1,5})\b"),  # [::]:80
     re.compile(
         r":(?P<host>::):(?P<port>\d{1,5})\b|(?P<host2>::):(?P<port2>\d{1,5})\b"
-    ),  # node: address already in use :::3000
+    ),  # node: in use :::3000
     re.compile(r"(?P<host>\d+\.\d+\.\d+\.\d+|localhost|\*|\b[a-z][\w.-]*\.[a-z]{2,}):(?P<port>\d{1,5})\b"),
     re.compile(r"\b(?:tcp|udp)[46]? (?P<host>[\w.]*):(?P<port>\d{1,5})\b"),  # Go: listen tcp :8080
     re.compile(r"\bport[ =:#]+(?P<port>\d{1,5})\b", re.I),
@@ -127,12 +127,52 @@ def _address(line: str) -> Address | None:
     return None
 
 
-def _from_traceback(trace: TracebackType | None) -> Address | None:
+def guesses(error: BaseException) -> list[int]:
+    """Ports that the failing code had to do with, where the error itself names none: the command line of the child that
+    failed, and variables of the traceback's frames that hold a port, an address, a socket or a process."""
+    found: dict[int, None] = {}
+    for one in chain(error):
+        _add_numbers(found, getattr(one, "cmd", None))
+        for frame, _ in reversed(_frames(one.__traceback__)):
+            for name, value in list(frame.f_locals.items())[:_DEEPEST]:
+                _add_value(found, name, value)
+    return list(found)[:_DEEPEST]
+
+
+def _add_numbers(found: dict[int, None], command: object) -> None:
+    words = command if isinstance(command, (list, tuple)) else [command]
+    for word in words:
+        if isinstance(word, (str, int)) and not isinstance(word, bool):
+            for digits in re.findall(r"(?<![\d.])\d{2,5}(?![\d.])", str(word)[:1000]):
+                if 0 < int(digits) <= 65535:
+                    found[int(digits)] = None
+
+
+def _add_value(found: dict[int, None], name: str, value: object) -> None:
+    if isinstance(value, socket.socket):
+        try:
+            value = value.getsockname()
+        except OSError:
+            return
+    address = _as_address(value, None)
+    if address is not None and address.port is not None:
+        found[address.port] = None
+    elif type(value) is int and "port" in name.lower() and 0 < value <= 65535:
+        found[value] = None
+    elif type(value).__name__ == "Popen":
+        _add_numbers(found, getattr(value, "args", None))
+
+
+def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
     frames: list[tuple[FrameType, int]] = []
     while trace is not None and len(frames) < 500:
         frames.append((trace.tb_frame, trace.tb_lineno))
         trace = trace.tb_next
-    for frame, line in reversed(frames):
+    return frames
+
+
+def _from_traceback(trace: TracebackType | None) -> Address | None:
+    for frame, line in reversed(_frames(trace)):
         found = _from_call(frame, line)
         if found:
             return found
@@ -163,9 +203,7 @@ def _from_call(frame: FrameType, line: int) -> Address | None:
 
 def _as_address(value: Any, sock: Any) -> Address | None:
     kind = getattr(sock, "type", None)
-    protocol = (
-        {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}.get(kind) if isinstance(kind, int) else None
-    )
+    protocol = "tcp" if kind == socket.SOCK_STREAM else "udp" if kind == socket.SOCK_DGRAM else None
     if isinstance(value, (str, bytes)) and value:
         path = value.decode(errors="replace") if isinstance(value, bytes) else value
         return Address(f"@{path[1:]}" if path.startswith("\0") else path, None)

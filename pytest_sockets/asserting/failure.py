@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import addresses, questions
 from pytest_sockets.addresses import Wanted
 from pytest_sockets.asserting import wording
-from pytest_sockets.asserting.holding import Holder, who_holds
+from pytest_sockets.asserting.holding import who_holds
 from pytest_sockets.asserting.openers import opener_of
 from pytest_sockets.errors import QueryError
 from pytest_sockets.model import TIME_WAIT, SocketTable
@@ -188,6 +188,3 @@ def new_sockets_text(table: SocketTable, grace: float, status: str | None) -> st
     number = len(table)
     head = f"{number} new {kind}socket{'s' if number != 1 else ''} since this test's set-up began, after {grace:g} s"
     return "\n".join(_cut(_with_openers(head, table, always_list=True)))
-
-
-__all__ = ["LOOPBACK_ONLY", "Holder", "explain", "new_sockets_text", "opened_by"]

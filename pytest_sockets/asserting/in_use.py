@@ -26,8 +26,11 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         if self.port is None:
             return str(self.host)
-        port = wording.port_text(self.port, self.protocol or "tcp").removeprefix("port ")
-        return f"{self.host} {port}" if self.host else f"port {port}"
+        port = wording.port_text(self.port, self.protocol or "tcp")
+        if not self.host:
+            return port
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{port.removeprefix('port ')}"
 
 
 def explanation(address: Address) -> str:
@@ -47,6 +50,16 @@ def explanation(address: Address) -> str:
     if len(found) > _MOST:
         lines.append(f"  ... and {len(found) - _MOST} more")
     return "\n".join([*lines, *hints, *_facts(address.port)])
+
+
+def guessed_explanation(ports: Iterable[int]) -> str:
+    """For an error that names no address: the first of the ports that the failing code dealt with and somebody holds."""
+    for port in ports:
+        found, protocol = _holders(Address(None, port))
+        if found:
+            text = explanation(Address(None, port, protocol))
+            return f"The error names no address; of the ports that the failing code dealt with:\n{text}"
+    return "The error does not say which address. `pytest --sockets-table=LISTEN` shows what is taken now."
 
 
 def _holders(address: Address) -> tuple[list[Holder], str]:
@@ -83,11 +96,10 @@ def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
     if holder.worker and not holder.is_this_process:
         lines.append(f"on xdist worker {holder.worker}")
     if _shared(holder, found):
-        others = sorted(
-            {one.pid for one in found if one.entry.inode == holder.entry.inode and one.pid != holder.pid}
-            - {None}
-        )
-        lines.append(f"shared with pid {', '.join(map(str, others))}: a forked or passed-on descriptor")
+        others = {
+            str(one.pid) for one in found if one.entry.inode == holder.entry.inode and one.pid != holder.pid
+        }
+        lines.append(f"shared with pid {', '.join(sorted(others))}: a forked or passed-on descriptor")
     return lines
 
 
@@ -122,8 +134,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
     if holder.is_this_process:
         if any(one.is_child and one.entry.inode == holder.entry.inode for one in found):
             return f"Close {what} here and in the child that inherited it (fork, close_fds=False, pass_fds)."
-        opener = f" of {holder.test}" if holder.test else ""
-        return f"Close {what}{opener} before it is bound again, or let each take its own port (fixture free_port)."
+        return f"Close {what} before it is bound again, or let each take its own port (fixture free_port)."
     if holder.is_child:
         inherited = (
             " It may have inherited the descriptor: fork, close_fds=False, pass_fds."
@@ -134,7 +145,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
             f"It is a child of this process: terminate it and wait for it at the end of the test.{inherited}"
         )
     if holder.worker:
-        return f"Another worker of this run ({holder.worker}) holds it: a fixed port cannot serve two; use the fixture free_port."
+        return f"Worker {holder.worker} of this run holds it: a fixed port cannot serve two; use the fixture free_port."
     if holder.test:
         return "A process that a test started is left over: terminate it, and let the test wait for its end."
     return "It is not of this run: stop it, or use another port (fixture free_port)."
@@ -143,7 +154,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
 def _hint_for_connection(holder: Holder, port: int) -> str:
     low, high = wording.ephemeral_range()
     remote = holder.entry.remote.port if holder.entry.remote and holder.entry.remote.port else 0
-    outgoing = "an outgoing connection was given the port by the kernel: bind to a port outside the ephemeral range (free_port)"
+    outgoing = "an outgoing connection was given the port by the kernel: bind one outside the ephemeral range (free_port)"
     accepted = "The listener is closed but a connection that it accepted is open: close those too"
     if low <= port <= high and not low <= remote <= high:
         return outgoing.capitalize() + "."
@@ -153,11 +164,14 @@ def _hint_for_connection(holder: Holder, port: int) -> str:
 
 
 def _nobody(address: Address, port: int) -> list[str]:
-    lines = [f"{address} is held by nobody that can be seen now: the holder has gone meanwhile, or it is"]
-    lines[0] += " in another network namespace" if proc.AVAILABLE else " another user's"
+    where = "in another network namespace" if proc.AVAILABLE else "another user's"
+    lines = [
+        f"{address} is held by nobody that can be seen now: its holder was closed meanwhile (by a `with` block, say, "
+        f"that the error passed through), or is {where}."
+    ]
     if proc.AVAILABLE:
         lines.append("Kernels before 6.8 also hide a socket that is bound and does not listen.")
-    lines.append("A port that is taken and released by others is a race: use the fixture free_port.")
+    lines.append("A port that others take and release is a race: use the fixture free_port.")
     return [*lines, *_facts(port)]
 
 

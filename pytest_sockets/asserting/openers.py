@@ -24,10 +24,11 @@ _lookup: Callable[[int], str | None] | None = None
 _listener: RealSocket | None = None
 
 
-def set_opener_lookup(lookup: Callable[[int], str | None] | None) -> None:
-    """Say how to find what opened the socket with this inode: "tests/test_a.py::test_x, line 12" or None."""
+def set_opener_lookup(lookup: Callable[[int], str | None] | None) -> Callable[[int], str | None] | None:
+    """Say how to find what opened the socket with this inode ("test test_a.py::test_x"); gives the one before."""
     global _lookup
-    _lookup = lookup
+    before, _lookup = _lookup, lookup
+    return before
 
 
 def opener_of(pid: int | None, inode: int | None) -> str | None:

@@ -20,6 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """`--sockets-table` prints the table instead of running tests."""
+    if config.getoption("sockets_table") is None:
+        return None
+    from pytest_sockets.plugin import table_option
+
+    return table_option.show(config)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Check every setting, then register the parts."""
     config.addinivalue_line(
@@ -36,6 +46,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _parts() -> tuple[ModuleType, ...]:
-    from pytest_sockets.plugin import port_fixtures, server_fixtures
+    from pytest_sockets.plugin import address_in_use, asking, port_fixtures, server_fixtures
 
-    return (port_fixtures, server_fixtures)
+    return (address_in_use, asking, port_fixtures, server_fixtures)

@@ -1,0 +1,109 @@
+"""A section that explains "address already in use" in every test, fixture or collection error that has it in its chain.
+
+Nothing is done where ports are bound (port scanners must not pay), and nothing for a phase that passes but one look at
+`call.excinfo`. Carriers: the section is part of longrepr (terminal also with --show-capture=no, xdist, junit, json, html),
+its headline is a note on the exception from Python 3.11 on (GitHub annotations).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TITLE: Final = "address already in use (pytest-sockets)"
+_ADDER: Final = "pytest_sockets.address_in_use_sections"
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Look at the exception before the report is made. No wrapper: a passing phase pays one attribute."""
+    if call.excinfo is not None:
+        _explain_phase(item, call)
+
+
+def _explain_phase(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    assert call.excinfo is not None
+    error = call.excinfo.value
+    if isinstance(error, (pytest.skip.Exception, pytest.exit.Exception, KeyboardInterrupt)):
+        return
+    text = _explained(error, _captured(item))
+    if text is None:
+        return
+    _note(error, text)
+    manager = item.config.pluginmanager
+    adder = manager.get_plugin(_ADDER)
+    if adder is None:
+        adder = _SectionAdder()
+        manager.register(adder, _ADDER)
+    adder.texts[item.nodeid, call.when] = text
+
+
+def _captured(item: pytest.Item) -> Iterator[str]:
+    """What the phases printed so far: a child that could not bind says so on the stderr that pytest captured."""
+    for section in getattr(item, "_report_sections", ()):
+        if len(section) == 3 and section[1] in ("stderr", "stdout", "log"):
+            yield section[2]
+
+
+def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
+    from pytest_sockets.asserting import bind_errors
+
+    try:
+        address = bind_errors.in_error(error)
+        if address is None or (address.host is None and address.port is None):
+            told = [found for text in captured if (found := bind_errors.in_text(text))]
+            address = told[0] if told else address
+        if address is None:
+            return None
+        from pytest_sockets.asserting import in_use
+
+        if address.host is None and address.port is None:
+            return in_use.guessed_explanation(bind_errors.guesses(error))
+        return in_use.explanation(address)
+    except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
+        return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
+
+
+def _note(error: BaseException, text: str) -> None:
+    if not hasattr(error, "add_note"):
+        return
+    lines = text.splitlines()
+    last = next((number for number, line in enumerate(lines) if not line.endswith(":")), 0)
+    headline = " ".join(line.strip() for line in lines[: last + 1])
+    try:
+        error.add_note(f"pytest-sockets: {headline}")
+    except Exception:  # noqa: BLE001, S110  (an exception class may forbid attributes)
+        pass
+
+
+class _SectionAdder:
+    """Registered with the first explained error, so that other runs have no hook here."""
+
+    def __init__(self) -> None:
+        self.texts: dict[tuple[str, str], str] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        text = self.texts.pop((report.nodeid, report.when or ""), None)
+        if text is not None:
+            _add_section(report, text)
+
+
+def _add_section(report: Any, text: str) -> None:
+    if hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection(TITLE, text, "-")
+    elif isinstance(report.longrepr, str):
+        report.longrepr = f"{report.longrepr}\n{TITLE}\n{text}"
+    else:
+        report.sections.append((TITLE, text))
+
+
+def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
+    """Import and collection errors: their report is made before this hook and logged after it."""
+    if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
+        text = _explained(call.excinfo.value, iter(()))
+        if text is not None:
+            _add_section(report, text)
