@@ -72,10 +72,10 @@ class Judge:
         left = self._after_waiting(left, min(grace, SHORT_WAIT))
         if left:
             around.drop(left)
-            left = _still_open(left)
+            left = self._still_open(left)
         if left:
             gc.collect()
-            left = _still_open(left)
+            left = self._still_open(left)
         left = self._after_waiting(left, self._patience(left, grace))
         if left and not around.final:
             left = self._without_deferred(left)
@@ -109,8 +109,12 @@ class Judge:
         foreign = any(record.origin is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
-        wait_until(lambda: not _still_open(records), seconds)
-        return _still_open(records)
+        wait_until(lambda: not self._still_open(records), seconds)
+        return self._still_open(records)
+
+    def _still_open(self, records: list[Record]) -> list[Record]:
+        self._ledger.settle()  # a stranger's audit event may have come meanwhile
+        return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
         origins = {record.origin for record in records if record.origin is not None}
@@ -162,10 +166,6 @@ def _watched(record: Record, kinds: tuple[str, ...]) -> bool:
     entry = record.entry
     # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
     return entry is not None and entry.protocol in kinds
-
-
-def _still_open(records: list[Record]) -> list[Record]:
-    return [record for record in records if record.is_open]
 
 
 def _waiting_for_their_loop(records: list[Record]) -> list[Record]:

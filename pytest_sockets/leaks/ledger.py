@@ -9,7 +9,9 @@ stayed the same proves nothing once a socket that Python code did not open was s
 from __future__ import annotations
 
 import collections
+import contextlib
 import socket
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,11 +22,13 @@ from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.timeline import Timeline
+    from pytest_sockets.model import SocketEntry
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _PURGE_EVERY: Final = 1000
@@ -57,6 +61,10 @@ class Ledger:
         self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
         self._threads = ThreadOwners(session)
+        self._strangers: list[Record] = []
+        """Sockets without an origin, found at the last look; their audit event may still come (see `_adopt`)."""
+        self._lock = threading.RLock()
+        """Held while records move from fresh to open, so that no look finds a record in neither."""
 
     # -- audit events, in any thread -------------------------------------------------------------------------
 
@@ -80,7 +88,7 @@ class Ledger:
     def socket_used(self, sock: Any, address: Any) -> None:
         """A fresh socket is bound or connected: learn its identity now, it may be detached later."""
         if self._fresh and not isinstance(sock, RealSocket):
-            self._settle_fresh(final=False)
+            self.settle()
             if self.timeline is not None:
                 self.timeline.used(self._open.get(_key_of(sock)), address)
 
@@ -153,6 +161,11 @@ class Ledger:
             self._settle_fresh(final=True)
         if self._children is not None:
             self._children.checkpoint(self.scope)
+        if self._strangers:
+            self._list_always = self._list_always or any(
+                not stranger.superseded for stranger in self._strangers
+            )
+            self._strangers.clear()
         if self._count is None:
             return
         count = self._count()
@@ -223,7 +236,7 @@ class Ledger:
 
     def dying(self, sock: Any) -> Record | None:
         """The record of a socket object that is being finalized with its descriptor still open."""
-        self._settle_fresh(final=False)
+        self.settle()
         fd = sock.fileno()
         inode = table.socket_inode(fd)
         record = self._open.get((fd, inode)) if inode is not None else None
@@ -253,11 +266,34 @@ class Ledger:
 
     # -- settling --------------------------------------------------------------------------------------------
 
+    def settle(self) -> None:
+        """Learn what can be learned now of fresh sockets; called in any thread, never waits."""
+        if self._fresh and self._lock.acquire(blocking=False):
+            try:
+                self._move_fresh(final=False)
+            finally:
+                self._lock.release()
+
+    @contextlib.contextmanager
+    def _settling(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=1.0):
+            self._lock = threading.RLock()  # another thread held it when this process was forked
+            self._lock.acquire()
+        lock = self._lock
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _settle_fresh(self, *, final: bool) -> None:
+        with self._settling():
+            self._move_fresh(final=final)
+
+    def _move_fresh(self, *, final: bool) -> None:
         for _ in range(len(self._fresh)):
             try:
                 record = self._fresh.popleft()
-            except IndexError:  # another thread settles too
+            except IndexError:  # a finalizer settled meanwhile, in this thread
                 return
             if record.settle():
                 self._adopt(record)
@@ -269,7 +305,11 @@ class Ledger:
     def _adopt(self, record: Record) -> None:
         assert record.key is not None
         known = self._open.get(record.key)
-        if known is not None:  # TLS wrapping: a new object for the same descriptor keeps the first origin
+        if known is not None and known.origin is None:
+            # accept() and dup() have the descriptor before the audit event comes: a look in between, while another
+            # thread was there, took it for a stranger.
+            known.superseded = True
+        elif known is not None:  # TLS wrapping: a new object for the same descriptor keeps the first origin
             known.ref = record.ref
             return
         if record.key in self._foreign:
@@ -292,21 +332,30 @@ class Ledger:
 
     def _list(self) -> None:
         """Compare the books with the descriptors: strike out what is closed, take in what no Python code opened."""
-        listed = self._listed()
+        present = set(self._listed().items())
         ours = own_fds()
-        present = set(listed.items())
-        self._foreign &= present
-        for fd, inode in sorted(present - self._open.keys() - self._foreign):
-            if fd not in ours:
-                self._adopt(self._foreign_record(fd, inode))
-        for key in tuple(
-            self._open
-        ):  # last: a closed socket's record still tells the origin of its duplicate
-            if key not in present:
-                self._forget(key)
+        with self._settling():
+            self._move_fresh(final=False)  # what another thread opened before the listing has a record by now
+            self._foreign &= present
+            for fd, inode in sorted(present - self._open.keys() - self._foreign):
+                if fd in ours:
+                    continue
+                record = self._foreign_record(fd, inode)
+                if record is None:
+                    self._last_count = -1
+                else:
+                    self._adopt(record)
+            for key in tuple(
+                self._open
+            ):  # last: a closed socket's record still tells the origin of its duplicate
+                if key not in present and not self._open[key].is_open:
+                    self._forget(key)
 
-    def _foreign_record(self, fd: int, inode: int) -> Record:
-        """A socket that no audit event was bound to: a duplicate, a detached descriptor, or a C extension's own."""
+    def _foreign_record(self, fd: int, inode: int) -> Record | None:
+        """A socket that no audit event was bound to: a duplicate, a detached descriptor, or a C extension's own.
+
+        None if it is probably being made by another thread right now: the next look will tell.
+        """
         original = self.by_inode(inode)
         owner, phase = self.scope
         # The look at the end of a test comes in its teardown; what it finds was most probably opened by the test itself.
@@ -315,22 +364,23 @@ class Ledger:
             record = Record(scope, original.origin, original.family, original.kind)
             record.duplicate_of = original.key
         else:
+            entry = table.describe(fd)
+            if entry is not None and any(fresh.describes(entry) for fresh in tuple(self._fresh)):
+                return None
             record = Record(scope, None, 0, 0)
-            self._guess_origin(record, fd)
+            if entry is not None:
+                self._guess_origin(record, entry)
         record.key = (fd, inode)
         return record
 
-    def _guess_origin(self, record: Record, fd: int) -> None:
-        entry = table.describe(fd)
-        if entry is None:
-            return
-        for candidate in (*self._unsettled, *self._fresh):
+    def _guess_origin(self, record: Record, entry: SocketEntry) -> None:
+        for candidate in self._unsettled:
             if not candidate.matched and candidate.describes(entry):
                 candidate.matched = True
                 record.origin, record.ref = candidate.origin, candidate.ref
                 record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
                 return
-        self._list_always = True
+        self._strangers.append(record)
         self.opened += 1
         if entry.remote is not None:
             self._give_to_listening(record, entry.local.port)

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_sockets.table import own_fds as table
+from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,8 @@ Key = tuple[int, int]
 
 _TYPE_BITS: Final = 0xF
 """SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
+_LONGEST_BIRTH: Final = 0.2
+"""Seconds that a thread may take between socket(2) and the end of the constructor: it waits for the GIL meanwhile."""
 _WINDOWS: Final = sys.platform == "win32"
 
 
@@ -34,8 +37,21 @@ class Record:
     """One socket. The Python object, if there is one, is referred to weakly: the books keep nothing alive."""
 
     __slots__ = (
-        "accepted", "at_home", "duplicate_of", "family", "key", "kind", "life", "looks", "matched", "opener", "origin",
-        "owner", "phase", "ref",
+        "accepted",
+        "at_home",
+        "duplicate_of",
+        "family",
+        "first_look",
+        "key",
+        "kind",
+        "life",
+        "matched",
+        "opener",
+        "origin",
+        "owner",
+        "phase",
+        "ref",
+        "superseded",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
@@ -51,7 +67,9 @@ class Record:
         self.duplicate_of: Key | None = None
         self.at_home = True
         """Created in the thread that runs the tests, which looks at it, so it is complete by then."""
-        self.looks = 0
+        self.first_look = 0.0
+        self.superseded = False
+        """Another record turned out to be this socket's: this one counts no more."""
         self.matched = False
         """Its descriptor was found apart from its object."""
         self.life: Any = None
@@ -68,19 +86,23 @@ class Record:
         return self.key is not None
 
     def is_unborn(self, *, final: bool) -> bool:
-        """Whether another thread may still be in the constructor, so that a later look may find the descriptor.
+        """Whether the constructor may still be running, so that a later look may find the descriptor.
 
-        `final` looks come from the tests' thread; what that thread made is complete then.
+        `final` looks come from the tests' thread: what that thread made is complete then, or closed. What another thread
+        makes is given some time.
         """
-        self.looks += 1
         if self.matched or self.ref() is None:
             return False
-        return not self.at_home and self.looks == 1 if final else self.looks <= 2
+        if final and self.at_home:
+            return False
+        now = monotonic()
+        self.first_look = self.first_look or now
+        return now - self.first_look < _LONGEST_BIRTH
 
     @property
     def is_open(self) -> bool:
         """Whether the descriptor still is this socket."""
-        if self.key is None:
+        if self.key is None or self.superseded:
             return False
         if _WINDOWS:  # no inodes there, and no detached sockets that could outlive their object
             sock = self.ref()
