@@ -115,7 +115,7 @@ class Ledger:
         caller = frame.f_back
         if caller is not None and caller.f_code is _ACCEPT:
             record.accepted = True
-            if record.origin is None or not record.origin.in_users_code:
+            if record.origin is None or not record.origin.called_by_user:
                 self._give_to_listener(record, caller.f_locals["self"].fileno())
 
     def _give_to_listener(self, record: Record, fd: int) -> None:

@@ -64,16 +64,23 @@ class Places:
 class Origin:
     """Where a socket was created."""
 
-    __slots__ = ("_calls", "_users")
+    __slots__ = ("_awaited", "_calls", "_users")
 
-    def __init__(self, calls: list[tuple[CodeType, int]], users: int | None) -> None:
+    def __init__(self, calls: list[tuple[CodeType, int]], users: int | None, *, awaited: bool = False) -> None:
         self._calls = calls
         self._users = users
+        self._awaited = awaited
+        """The user's line is not on the stack: it awaits, in another task, what runs here."""
 
     @property
     def in_users_code(self) -> bool:
-        """Whether a line of the user's own code was on the stack."""
+        """Whether a line of the user's own code is known."""
         return self._users is not None
+
+    @property
+    def called_by_user(self) -> bool:
+        """Whether a line of the user's own code was on the stack, rather than that of an event loop alone."""
+        return self._users is not None and not self._awaited
 
     def opened_at(self, places: Places) -> Frame | None:
         """The innermost line of the user's own code; without one, the innermost line that is not the socket module's."""
@@ -129,9 +136,9 @@ def capture(frame: FrameType | None, places: Places) -> Origin:
             break  # beyond is who called pytest, a script of the user's perhaps: it opened nothing
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
-    if users is None:
-        users = _append_waiting_coroutine(calls, places)
-    return Origin(calls, users)
+    if users is not None:
+        return Origin(calls, users)
+    return Origin(calls, _append_waiting_coroutine(calls, places), awaited=True)
 
 
 _PYTEST_DOORS: Final = frozenset(

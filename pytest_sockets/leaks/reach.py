@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.records import Record
 
 _MOST_OBJECTS: Final = 200_000
-_LEAVES: Final = (str, bytes, bytearray, int, float, complex, bool, type(None))
+"""A tenth of a second: what a fixture's data frames hold beyond it is not searched."""
+_LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, type(None), object))
 _WALLS: Final = (
     types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger, logging.Manager,
     selectors.BaseSelector,
@@ -59,38 +60,44 @@ def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
 
 def _walk(roots: list[Any]) -> Iterator[Any]:
     seen: set[int] = set()
+    walls: dict[type, bool] = {}
     layer = roots
     is_wall = _wall_test()
-    while layer and len(seen) < _MOST_OBJECTS:
+    while layer:
         following: list[Any] = []
         for node in layer:
-            if isinstance(node, _LEAVES) or id(node) in seen:
+            kind = type(node)
+            if kind in _LEAVES or id(node) in seen:
                 continue
             seen.add(id(node))
-            if is_wall(node):
+            wall = walls.get(kind)
+            if wall is None:
+                wall = walls[kind] = is_wall(kind)
+            if wall:
                 continue
             yield node
-            following.extend(_next(node))
+            if len(seen) >= _MOST_OBJECTS:
+                return
+            following.extend(_next(kind, node))
         layer = following
 
 
-def _next(node: Any) -> list[Any]:
-    if isinstance(node, types.FunctionType):  # not its globals: they lead to everything
+def _next(kind: type, node: Any) -> list[Any]:
+    if kind is types.FunctionType:  # not its globals: they lead to everything
         return [node.__closure__, node.__defaults__, node.__kwdefaults__, node.__dict__]
-    if isinstance(node, types.FrameType):
+    if kind is types.FrameType:
         return list(node.f_locals.values())
-    if isinstance(node, types.GeneratorType) and node.gi_frame is not None:
+    if kind is types.GeneratorType and node.gi_frame is not None:
         return list(node.gi_frame.f_locals.values())
     return gc.get_referents(node)
 
 
-def _wall_test() -> Callable[[Any], bool]:
+def _wall_test() -> Callable[[type], bool]:
     events = sys.modules.get("asyncio.events")
     walls = (*_WALLS, events.AbstractEventLoop) if events is not None else _WALLS
 
-    def is_wall(node: Any) -> bool:
-        kind = type(node)
-        return issubclass(kind, walls) or (kind.__module__ or "").split(".", 1)[0] in _FOREIGN_ROOMS
+    def is_wall(kind: type) -> bool:
+        return issubclass(kind, walls) or str(kind.__module__).split(".", 1)[0] in _FOREIGN_ROOMS
 
     return is_wall
 
