@@ -37,6 +37,8 @@ class Holder:
     """The test or fixture of this run that opened the socket, or during which the process was started."""
     worker: str | None = None
     """The xdist worker that the process is, or that started it."""
+    opener_known: bool = False
+    """Whether `test` is what opened the socket, by a ledger; else it is the test during which the process was started."""
     is_child: bool = False
     """Whether it is a descendant of this process."""
 
@@ -103,6 +105,7 @@ def _holder(entry: SocketEntry, children: frozenset[int]) -> Holder:
 
     facts = processes.facts(entry.pid)
     own = entry.pid == os.getpid()
+    opener = opener_of(entry.pid, entry.inode)
     return Holder(
         entry,
         pid=entry.pid,
@@ -110,8 +113,9 @@ def _holder(entry: SocketEntry, children: frozenset[int]) -> Holder:
         command_line=facts.command_line,
         user=facts.user,
         started=facts.started,
-        test=opener_of(entry.pid, entry.inode) or (None if own else _without_phase(facts.test)),
-        worker=os.environ.get("PYTEST_XDIST_WORKER") if own else facts.worker,
+        test=opener.name if opener else None if own else _without_phase(facts.test),
+        worker=os.environ.get("PYTEST_XDIST_WORKER") if own else (opener and opener.worker) or facts.worker,
+        opener_known=opener is not None,
         is_child=entry.pid in children,
     )
 

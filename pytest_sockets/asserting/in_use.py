@@ -52,13 +52,18 @@ def explanation(address: Address) -> str:
     return "\n".join([*lines, *hints, *_facts(address.port)])
 
 
-def guessed_explanation(ports: Iterable[int]) -> str:
-    """For an error that names no address: the first of the ports that the failing code dealt with and somebody holds."""
-    for port in ports:
+def guessed_explanation(ports: Iterable[int], last: tuple[str, int] | None = None) -> str:
+    """For an error that names no address: the first of the ports that the failing code dealt with and somebody holds.
+
+    `last` is the address that was bound or connected to last, which speaks if nobody holds any of them now.
+    """
+    for port in dict.fromkeys(ports):
         found, protocol = _holders(Address(None, port))
         if found:
             text = explanation(Address(None, port, protocol))
             return f"The error names no address; of the ports that the failing code dealt with:\n{text}"
+    if last is not None:
+        return f"The error names no address; the last one used was:\n{explanation(Address(*last))}"
     return "The error does not say which address. `pytest --sockets-table=LISTEN` shows what is taken now."
 
 
@@ -91,7 +96,7 @@ def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
     if holder.command_line and not holder.is_this_process:
         lines.append(f"command line: {wording.shortened(holder.command_line)}")
     if holder.test:
-        verb = "opened by" if holder.is_this_process or not holder.is_child else "started by"
+        verb = "opened by" if holder.opener_known else "started by"
         lines.append(f"{verb} {holder.test}")
     if holder.worker and not holder.is_this_process:
         lines.append(f"on xdist worker {holder.worker}")

@@ -11,7 +11,7 @@ import _thread
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.real_socket import RealSocket
 
@@ -31,13 +31,25 @@ def set_opener_lookup(lookup: Callable[[int], str | None] | None) -> Callable[[i
     return before
 
 
-def opener_of(pid: int | None, inode: int | None) -> str | None:
+class Opener(NamedTuple):
+    """Who opened a socket, and the xdist worker that answered ("" if this process did)."""
+
+    name: str
+    worker: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} (xdist worker {self.worker})" if self.worker else self.name
+
+
+def opener_of(pid: int | None, inode: int | None) -> Opener | None:
     """What opened the socket, if that process is this one or another worker of the run; None if nobody knows."""
     if pid is None or inode is None:
         return None
     if pid == os.getpid():
-        return _known_here(inode)
-    return _ask(pid, inode)
+        known = _known_here(inode)
+        return Opener(known) if known else None
+    worker, _, name = (_ask(pid, inode) or "").partition("\n")
+    return Opener(name, worker) if name else None
 
 
 def _known_here(inode: int) -> str | None:
@@ -103,7 +115,9 @@ def _answer(listener: RealSocket) -> None:
         with client:
             try:
                 client.settimeout(_TIMEOUT)
-                text = _known_here(int(client.recv(64))) or ""
+                text = (
+                    f"{os.environ.get('PYTEST_XDIST_WORKER', '')}\n{_known_here(int(client.recv(64))) or ''}"
+                )
                 client.sendall(text.encode()[:_MOST])
             except (OSError, ValueError):
                 continue
