@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import random
-import re
+import runpy
 import shutil
-import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -143,109 +139,12 @@ def run_factory():
     return made_run
 
 
-class Browser:
-    """A headless Chromium through its WebDriver: just enough to open a file, look at it and hear it complain."""
-
-    def __init__(self, url, profile):
-        self._url = url
-        options = {
-            "args": [
-                "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-                "--disable-component-update", "--disable-sync", "--hide-scrollbars", f"--user-data-dir={profile}",
-            ]
-        }  # fmt: skip
-        wanted = {
-            "browserName": "chrome",
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        }
-        self._session = ""
-        answer = self._post("/session", {"capabilities": {"alwaysMatch": wanted}})
-        self._session = f"/session/{answer['sessionId']}"
-
-    def _post(self, path, body):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"{self._url}{self._session}{path}", data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
-
-    def command(self, name, **parameters):
-        """One command of the DevTools protocol."""
-        return self._post("/goog/cdp/execute", {"cmd": name, "params": parameters})
-
-    def open(self, path, *, scheme="light", width=1400, height=1000):
-        """Show the file as a person with that colour scheme would see it."""
-        self.command(
-            "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
-        )
-        self.command(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
-        )
-        self._logs("browser"), self._logs("performance")
-        self._post("/url", {"url": Path(path).as_uri()})
-
-    def run(self, script):
-        """The value of a function body in the page."""
-        return self._post("/execute/sync", {"script": script, "args": []})
-
-    def _logs(self, kind):
-        return self._post("/se/log", {"type": kind})
-
-    def complaints(self):
-        """Every message on the console since the page was opened."""
-        return [entry["message"] for entry in self._logs("browser")]
-
-    def requests(self):
-        """Every address that was asked for since the page was opened, except for the page."""
-        messages = [json.loads(entry["message"])["message"] for entry in self._logs("performance")]
-        sent = [
-            one["params"]["request"]["url"]
-            for one in messages
-            if one["method"] == "Network.requestWillBeSent"
-        ]
-        return [url for url in sent if not url.startswith(("file:", "data:"))]
-
-    def move(self, x, y, *, click=False):
-        """The pointer, in pixels from the top left of the window."""
-        actions = [{"type": "pointerMove", "duration": 0, "x": int(x), "y": int(y)}]
-        if click:
-            actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
-        self._post("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
-
-    def screenshot(self, path, *, whole=True):
-        """A picture of the whole page as PNG."""
-        picture = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        Path(path).write_bytes(base64.b64decode(picture["data"]))
-
-    def quit(self):
-        request = urllib.request.Request(f"{self._url}{self._session}", method="DELETE")
-        urllib.request.urlopen(request, timeout=30).close()
-
-
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
     """The browser, or a skip that says which program is missing."""
     for program in ("chromedriver", "chromium"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed (Debian packages: chromium chromium-driver)")
-    folder = tmp_path_factory.mktemp("browser")
-    driver = subprocess.Popen(
-        ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        port = next(
-            found[1] for line in driver.stdout if (found := re.search(r"successfully on port (\d+)", line))
-        )
-        browser = Browser(f"http://127.0.0.1:{port}", folder / "profile")
+    chromium = runpy.run_path(str(Path(__file__).with_name("browser.py")))["chromium"]
+    with chromium(tmp_path_factory.mktemp("browser") / "profile") as browser:
         yield browser
-        browser.quit()
-    finally:
-        driver.terminate()
-        driver.wait(10)
-        driver.stdout.close()

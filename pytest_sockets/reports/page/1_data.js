@@ -23,9 +23,11 @@ const groupKey = (kind, owner, frame) => `${kind}/${owner}/${frame}`;
 const tests = raw.tests.map(([id, start, length, outcome, lane]) => ({ id, start, stop: start + length, outcome, lane }));
 
 const withoutStatus = (tuple, status) => (status && tuple.endsWith(` ${status}`) ? tuple.slice(0, -status.length - 1) : tuple);
+// What only the interpreter closed was gone when it was judged, even if nobody noted the moment.
+const closedAt = (closed, kind, judged) => (closed >= 0 ? closed : kind === UNCLOSED && judged >= 0 ? judged : null);
 const lives = raw.lives.map(([tuple, protocol, status, opened, closed, owner, frame, kind, lane, judged]) => ({
-  tuple: withoutStatus(tuple, text(status)), protocol: text(protocol), status: text(status), opened, closed: closed < 0 ? null : closed,
-  stop: closed < 0 ? raw.stop : closed, owner, frame, kind, lane, judged: judged < 0 ? null : judged,
+  tuple: withoutStatus(tuple, text(status)), protocol: text(protocol), status: text(status), opened, closed: closedAt(closed, kind, judged),
+  stop: closedAt(closed, kind, judged) ?? raw.stop, owner, frame, kind, lane, judged: judged < 0 ? null : judged,
   key: groupKey(kind, owner, frame),
 }));
 
@@ -50,7 +52,8 @@ const spans = new Map(tests.map((test) => [`${test.id}/${test.lane}`, test]));
 for (const leak of leaks) {
   const test = spans.get(`${leak.id}/${leak.lane}`);
   if (!test || lived.has(`${leak.key}/${leak.lane}`)) continue;
-  lives.push({ tuple: leak.tuple, protocol: leak.protocol, status: leak.status, opened: test.start, closed: null, stop: raw.stop,
+  const closed = leak.kind === OPEN ? null : test.stop;
+  lives.push({ tuple: leak.tuple, protocol: leak.protocol, status: leak.status, opened: test.start, closed, stop: closed ?? raw.stop,
     owner: leak.owner, frame: leak.frame, kind: leak.kind, lane: leak.lane, judged: test.stop, key: leak.key, guessed: true });
 }
 lives.sort((a, b) => a.opened - b.opened);

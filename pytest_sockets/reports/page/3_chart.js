@@ -26,7 +26,7 @@ const overviewTime = (x) => ((x - gutter) / (width - gutter - 14)) * fullStop;
 function draw() {
   const ratio = Math.min(window.devicePixelRatio || 1, 16_000 / chartHeight);
   width = canvas.parentElement.clientWidth;
-  gutter = width > 760 ? Math.min(wantedGutter(), width * 0.3) : width > 480 ? 120 : 10;
+  gutter = width > 760 ? Math.round(Math.min(wantedGutter(), width * 0.3)) : width > 480 ? 120 : 10;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(chartHeight * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(chartHeight * ratio);
