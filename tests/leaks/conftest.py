@@ -1,0 +1,48 @@
+"""A ledger of its own for one test, listening beside the run's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_sockets.leaks import audit
+from pytest_sockets.leaks.children import Children
+from pytest_sockets.leaks.findings import Owner
+from pytest_sockets.leaks.ledger import Ledger
+from pytest_sockets.leaks.origins import Places
+from pytest_sockets.leaks.records import Scope
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def places():
+    """The user's code is what lies below the project's folder."""
+    return Places(ROOT)
+
+
+@pytest.fixture
+def ledger(places):
+    """It has begun: what is open now is nobody's."""
+    books = Ledger(places, Owner("session", "session", "session"))
+    audit.listen(books)
+    books.begin()
+    yield books
+    audit.stop_listening(books)
+
+
+@pytest.fixture
+def test_owner(ledger):
+    """The test that runs now, in its call phase."""
+    owner = Owner("test", "tests/test_a.py::test_one", "function")
+    ledger.scope = Scope(owner, "call")
+    return owner
+
+
+@pytest.fixture
+def children(test_owner):
+    """The children of this process from now on."""
+    watch = Children()
+    watch.begin(Scope(Owner("session", "session", "session"), "setup"))
+    return watch

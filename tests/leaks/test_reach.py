@@ -1,0 +1,204 @@
+"""A socket that a live fixture leads to is that fixture's; one that it does not lead to is not."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import logging
+import socket
+import sys
+import time
+import types
+import weakref
+
+import pytest
+
+from pytest_sockets.leaks.findings import Owner
+from pytest_sockets.leaks.reach import keepers, reaches
+
+
+@pytest.fixture
+def server():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def record(ledger, test_owner):
+    """A listener that the test opened, and its record."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ledger.checkpoint()
+        found = ledger.open_records()[-1]
+        assert found.ref() is server
+        yield found
+
+
+class Pool:
+    def __init__(self, *idle):
+        self.idle = list(idle)
+
+
+class Slotted:
+    __slots__ = ("sock",)
+
+    def __init__(self, sock):
+        self.sock = sock
+
+
+@dataclasses.dataclass
+class Deep:
+    inner: object
+
+
+def generator(sock):
+    yield sock.fileno()
+
+
+def suspended(sock):
+    running = generator(sock)
+    next(running)
+    return running
+
+
+async def waiting(sock):
+    await stop()
+    sock.close()
+
+
+@types.coroutine
+def stop():
+    yield
+
+
+def suspended_coroutine(sock):
+    coroutine = waiting(sock)
+    coroutine.send(None)
+    return coroutine
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda sock: sock,
+        lambda sock: [sock],
+        lambda sock: {"a": (1, {sock})},
+        Pool,
+        Slotted,
+        lambda sock: Deep(Deep(Deep(Pool(sock)))),
+        lambda sock: lambda: sock,
+        lambda sock: functools.partial(print, sock),
+        lambda sock: collections.deque([sock]),
+        lambda sock: types.MappingProxyType({"a": sock}),
+        lambda sock: sock.close,
+        suspended,
+        suspended_coroutine,
+        lambda sock: sock.makefile("rb"),
+    ],
+    ids=["itself", "list", "dict", "instance", "slots", "deep", "closure", "partial", "deque", "proxy", "method",
+         "generator", "coroutine", "makefile"],
+)  # fmt: skip
+def test_it_is_found_behind(record, wrap):
+    root = wrap(record.ref())
+    assert reaches(root, [record])
+    if hasattr(root, "close") and not isinstance(root, socket.socket):
+        try:
+            root.close()
+        except RuntimeError:
+            pass
+
+
+def test_it_is_not_found_where_it_is_not(record, server):
+    assert not reaches(Pool(server), [record])
+
+
+def test_a_weak_reference_keeps_nothing(record):
+    assert not reaches([weakref.ref(record.ref())], [record])
+
+
+@pytest.mark.parametrize(
+    "wall",
+    [sys, Pool, logging.getLogger("x"), print, compile("1", "x", "exec")],
+    ids=["module", "class", "logger", "builtin", "code"],
+)
+def test_the_search_stops_at_what_knows_everything(record, wall, monkeypatch):
+    if isinstance(wall, types.ModuleType | type | logging.Logger):
+        monkeypatch.setattr(wall, "the_socket", record.ref(), raising=False)
+    assert not reaches([wall], [record])
+
+
+def test_a_functions_globals_are_not_followed(record, monkeypatch):
+    monkeypatch.setitem(globals(), "KNOWN_TO_ALL", record.ref())
+    assert not reaches(generator, [record])
+
+
+def test_a_running_loop_is_a_wall(record):
+    import asyncio
+
+    loop = asyncio.new_event_loop()
+    try:
+        loop.a_socket = record.ref()
+        assert not reaches([loop], [record])
+        assert reaches([loop.a_socket], [record])
+    finally:
+        del loop.a_socket
+        loop.close()
+
+
+def test_pytests_own_objects_are_walls(record, request):
+    request.node.a_socket = record.ref()
+    try:
+        assert not reaches([request.node], [record])
+    finally:
+        del request.node.a_socket
+
+
+class Connection:
+    """What psycopg and pycurl give: an object of a C library that tells its descriptor."""
+
+    def __init__(self, fd):
+        self._fd = fd
+
+    def fileno(self):
+        if self._fd is None:
+            raise OSError("the connection is closed")
+        return self._fd
+
+
+def test_a_connection_of_a_c_library_is_known_by_its_fileno(ledger, test_owner):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ledger.checkpoint()
+        record = ledger.open_records()[-1]
+        record.ref = lambda: None
+        assert reaches(Pool(Connection(server.fileno())), [record])
+        assert not reaches(Pool(Connection(server.fileno() + 1)), [record])
+        assert not reaches(Pool(Connection(None)), [record])
+
+
+def test_an_object_whose_fileno_is_not_a_number_does_no_harm(ledger, test_owner, record):
+    class Odd:
+        def fileno(self):
+            return "seven"
+
+    record.ref = lambda: None
+    assert not reaches([Odd()], [record])
+
+
+def test_the_narrowest_live_owner_that_leads_to_it_keeps_it(record):
+    module, session = Owner("fixture", "m", "module"), Owner("fixture", "s", "session")
+    pool = Pool(record.ref())
+    assert keepers([record], [(module, [pool]), (session, [pool])]) == {record: module}
+    assert keepers([record], [(module, [Pool()]), (session, [pool])]) == {record: session}
+    assert keepers([record], [(module, [Pool()]), (session, [Pool()])]) == {}
+
+
+def test_a_cycle_ends(record):
+    loop = []
+    loop.append(loop)
+    assert not reaches(loop, [record])
+
+
+def test_a_huge_value_is_searched_up_to_a_bound(record):
+    began = time.perf_counter()
+    assert not reaches([[object()] for _ in range(400_000)], [record])
+    assert time.perf_counter() - began < 3
