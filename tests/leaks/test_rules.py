@@ -1,0 +1,152 @@
+"""Ignore rules say what they match, and refuse what they cannot mean."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pytest_sockets.errors import SettingError
+from pytest_sockets.leaks.findings import OPEN, Finding, Frame
+from pytest_sockets.leaks.rules import DEFAULT_IGNORES, KEYS, Ignores, parse_rule
+from pytest_sockets.model import Endpoint, SocketEntry
+
+ENTRY = SocketEntry(
+    "tcp", "AF_INET", Endpoint("127.0.0.1", 4001), Endpoint("127.0.0.1", 5432), "ESTABLISHED", 7, 1, 2
+)
+FINDING = Finding(
+    kind=OPEN,
+    nodeid="tests/test_a.py::test_one",
+    owner_kind="fixture",
+    owner_name="db_pool",
+    owner_scope="session",
+    phase="setup",
+    socket=ENTRY,
+    opened_at=Frame("tests/conftest.py", 3, "db_pool"),
+    stack=(
+        Frame("/x/site-packages/psycopg/connection.py", 90, "connect"),
+        Frame("tests/conftest.py", 3, "db_pool"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("matching", "other"),
+    [
+        ("protocol=tcp", "protocol=udp"),
+        ("local=127.0.0.1:4001", "local=127.0.0.1:400"),
+        ("local=*:4001", "local=*:4002"),
+        ("remote=127.0.0.1:5432", "remote=127.0.0.1:5433"),
+        ("status=ESTAB*", "status=estab*"),
+        ("opened_in=*/site-packages/psycopg/*", "opened_in=*/site-packages/redis/*"),
+        ("opened_in=tests/conftest.py", "opened_in=conftest.py"),
+        ("owner=fixture:db_pool", "owner=test:db_pool"),
+        ("owner=db_*", "owner=other"),
+        ("protocol=tcp status=ESTABLISHED remote=*:5432", "protocol=tcp status=LISTEN remote=*:5432"),
+        ("local=127.0.0.[01]:4001", "local=127.0.0.[23]:4001"),
+    ],
+)
+def test_a_rule_matches_the_whole_value_and_its_twin_does_not(matching, other):
+    assert parse_rule(matching).matches(FINDING)
+    assert not parse_rule(other).matches(FINDING)
+
+
+def test_a_socket_without_a_peer_meets_no_rule_on_remote():
+    unconnected = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, remote=None))
+    assert not parse_rule("remote=*").matches(unconnected)
+    assert parse_rule("remote=*").matches(FINDING)
+
+
+def test_process_is_the_command_line_or_its_last_part_and_only_of_other_processes():
+    child = dataclasses.replace(FINDING, process="/usr/bin/redis-server *:6379")
+    assert parse_rule("process=redis-server*").matches(child)
+    assert parse_rule("process=/usr/bin/redis*").matches(child)
+    assert not parse_rule("process=*").matches(FINDING)
+
+
+def test_brackets_of_ipv6_are_matched_through_a_question_mark():
+    sixth = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, local=Endpoint("::1", 80)))
+    assert parse_rule("local=?::1?:80").matches(sixth)
+
+
+def test_quoted_values_may_have_spaces():
+    child = dataclasses.replace(FINDING, process="python -m http.server 8000")
+    assert parse_rule("process='python -m http.server *'").matches(child)
+    with pytest.raises(SettingError, match="is no key=glob pair"):
+        parse_rule("process=python -m http.server *")
+
+
+def test_backslashes_are_kept_as_they_are():
+    windows = dataclasses.replace(FINDING, opened_at=Frame("C:\\x\\a.py", 1, "f"), stack=())
+    assert parse_rule("opened_in=C:\\x\\*").matches(windows)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "an empty rule would ignore everything"),
+        ("   ", "an empty rule would ignore everything"),
+        ("remote", "'remote' is no key=glob pair"),
+        ("remote=", "'remote=' is no key=glob pair"),
+        ("=x", "unknown key ''"),
+        ("port=5432", "unknown key 'port'; use one of: protocol, local, remote"),
+        ("Remote=x", "unknown key 'Remote'"),
+        ("remote='x", "a quotation mark is not closed"),
+        ("remote=x and local=y", "'and' is no key=glob pair"),
+    ],
+)
+def test_a_malformed_rule_is_refused_with_its_text(text, problem):
+    with pytest.raises(SettingError) as refused:
+        parse_rule(text)
+    assert problem in str(refused.value)
+
+
+def test_every_key_of_the_interface_is_known():
+    assert KEYS == ("protocol", "local", "remote", "status", "opened_in", "owner", "process")
+
+
+class TestCounting:
+    def test_the_first_rule_that_matches_is_counted_and_unmatched_ones_stay_at_zero(self):
+        ignores = Ignores(["remote=*:5432", "protocol=tcp", "protocol=udp"])
+        assert ignores.cover(FINDING)
+        assert ignores.hits == {"remote=*:5432": 1, "protocol=tcp": 0, "protocol=udp": 0}
+
+    def test_nothing_is_covered_without_a_rule(self):
+        assert not Ignores([]).cover(FINDING)
+
+    def test_a_marks_rules_count_beside_those_of_the_run(self):
+        assert Ignores([]).cover(FINDING, [parse_rule("protocol=tcp")])
+        assert not Ignores([]).cover(FINDING, [parse_rule("protocol=udp")])
+
+
+class TestDefaults:
+    PIPE = dataclasses.replace(
+        FINDING,
+        socket=SocketEntry("unix", "AF_UNIX", Endpoint("")),
+        stack=(
+            Frame("/lib/socket.py", 600, "socketpair"),
+            Frame("/lib/asyncio/selector_events.py", 120, "_make_self_pipe"),
+        ),
+    )
+
+    def test_a_loops_self_pipe_is_ignored(self):
+        assert Ignores([]).cover(self.PIPE)
+
+    def test_a_users_socketpair_is_not(self):
+        users = dataclasses.replace(
+            self.PIPE,
+            stack=(self.PIPE.stack[0], Frame("tests/asyncio_selector_events.py", 1, "_make_self_pipe")),
+        )
+        assert not Ignores([]).cover(users)
+
+    def test_multiprocessings_unix_pipes_are_ignored_and_its_tcp_listeners_are_not(self):
+        frame = Frame("/lib/multiprocessing/connection.py", 500, "__init__")
+        assert Ignores([]).cover(dataclasses.replace(self.PIPE, stack=(frame,)))
+        assert not Ignores([]).cover(dataclasses.replace(FINDING, stack=(frame,)))
+
+    def test_each_names_its_cause(self):
+        assert all(len(ignored.__doc__ or "") > 40 for ignored in DEFAULT_IGNORES)
+
+
+def test_a_rule_never_runs_code():
+    parse_rule("owner=`touch_x` remote=$(touch_x) local=__import__('os').system(1)")
