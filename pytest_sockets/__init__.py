@@ -9,6 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_sockets.asserting.checks import assert_listening as assert_listening
+    from pytest_sockets.asserting.checks import assert_loopback_only as assert_loopback_only
+    from pytest_sockets.asserting.checks import assert_no_connections as assert_no_connections
+    from pytest_sockets.asserting.checks import assert_not_listening as assert_not_listening
+    from pytest_sockets.asserting.holding import Holder as Holder
+    from pytest_sockets.asserting.holding import who_holds as who_holds
+    from pytest_sockets.asserting.probing import probe as probe
+    from pytest_sockets.asserting.view import SocketsView as SocketsView
+    from pytest_sockets.asserting.waits import async_wait_listening as async_wait_listening
+    from pytest_sockets.asserting.waits import async_wait_no_connections as async_wait_no_connections
+    from pytest_sockets.asserting.waits import async_wait_not_listening as async_wait_not_listening
+    from pytest_sockets.asserting.waits import wait_listening as wait_listening
+    from pytest_sockets.asserting.waits import wait_no_connections as wait_no_connections
+    from pytest_sockets.asserting.waits import wait_not_listening as wait_not_listening
     from pytest_sockets.errors import PortUnavailable as PortUnavailable
     from pytest_sockets.errors import ProcessDied as ProcessDied
     from pytest_sockets.errors import ServerFault as ServerFault
@@ -17,17 +31,37 @@ if TYPE_CHECKING:
     from pytest_sockets.errors import SocketLeakError as SocketLeakError
     from pytest_sockets.errors import SocketLeakWarning as SocketLeakWarning
     from pytest_sockets.errors import SocketsError as SocketsError
+    from pytest_sockets.errors import SocketsTroubleWarning as SocketsTroubleWarning
     from pytest_sockets.errors import WaitTimeout as WaitTimeout
     from pytest_sockets.model import Endpoint as Endpoint
     from pytest_sockets.model import SocketEntry as SocketEntry
     from pytest_sockets.model import SocketTable as SocketTable
+    from pytest_sockets.servers.echo import EchoServer as EchoServer
+    from pytest_sockets.servers.proxy import FaultProxy as FaultProxy
+    from pytest_sockets.servers.records import ConnectionRecord as ConnectionRecord
+    from pytest_sockets.servers.records import DatagramRecord as DatagramRecord
+    from pytest_sockets.table.reading import socket_table as socket_table
 
 _HOMES = {
+    "pytest_sockets.asserting.checks": (
+        "assert_listening", "assert_loopback_only", "assert_no_connections", "assert_not_listening",
+    ),
+    "pytest_sockets.asserting.holding": ("Holder", "who_holds"),
+    "pytest_sockets.asserting.probing": ("probe",),
+    "pytest_sockets.asserting.view": ("SocketsView",),
+    "pytest_sockets.asserting.waits": (
+        "async_wait_listening", "async_wait_no_connections", "async_wait_not_listening", "wait_listening",
+        "wait_no_connections", "wait_not_listening",
+    ),
     "pytest_sockets.errors": (
         "PortUnavailable", "ProcessDied", "ServerFault", "SettingError", "SocketAssertionError", "SocketLeakError",
-        "SocketLeakWarning", "SocketsError", "WaitTimeout",
+        "SocketLeakWarning", "SocketsError", "SocketsTroubleWarning", "WaitTimeout",
     ),
     "pytest_sockets.model": ("Endpoint", "SocketEntry", "SocketTable"),
+    "pytest_sockets.servers.echo": ("EchoServer",),
+    "pytest_sockets.servers.proxy": ("FaultProxy",),
+    "pytest_sockets.servers.records": ("ConnectionRecord", "DatagramRecord"),
+    "pytest_sockets.table.reading": ("socket_table",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
