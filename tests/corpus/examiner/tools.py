@@ -39,7 +39,7 @@ ALTERNATIVES = (
         ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning"),
         r"unclosed <|unclosed transport|Unclosed c|unclosed event loop",
     ),
-    Tool("pytest --lsof", ("-p", "pytester", "--lsof"), r"FD leakage|leaked"),
+    Tool("pytest --lsof", ("-p", "pytester", "--lsof"), r"FD leakage detected"),
     Tool("psutil in a fixture", ("-p", "examiner.psutil_per_test"), r"psutil sees"),
 )
 
