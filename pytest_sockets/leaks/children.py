@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -27,12 +30,34 @@ class Child(NamedTuple):
     origin: Origin | None
 
 
+class _Start(NamedTuple):
+    at: float
+    scope: Scope
+    origin: Origin
+
+
 class ChildListener(NamedTuple):
     """A listening socket of a child, or of a descendant of it."""
 
     child: Child
     entry: SocketEntry
     command: str | None
+
+
+_TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
+"""The kernel tells when a process began, and when it was asked, in ticks of 10 ms."""
+_LONGEST_START: Final = 2.0
+"""Seconds from the audit event to the fork, on a busy machine."""
+
+
+def _age(pid: int) -> float | None:
+    """Seconds since the process began; None where it is not told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            fields = file.read().rpartition(b")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return None
 
 
 def _has_children_by_waitid() -> bool:
@@ -59,7 +84,8 @@ class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self) -> None:
-        self._starts: list[tuple[Scope, Origin]] = []
+        self._starts: list[_Start] = []
+        self._used: list[_Start] = []
         self._known: dict[int, Child] = {}
         self._told: set[tuple[int, int | None]] = set()
 
@@ -70,7 +96,7 @@ class Children:
 
     def starting(self, scope: Scope, origin: Origin) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
-        self._starts.append((scope, origin))
+        self._starts.append(_Start(monotonic(), scope, origin))
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope; about a microsecond when there are none."""
@@ -78,18 +104,32 @@ class Children:
             if self._known:
                 self._known.clear()
             return
-        starts, self._starts = self._starts, []
         pids = sorted({*_child_pids(), *_multiprocessing_pids()})
-        new = [pid for pid in pids if pid not in self._known]
         for pid in self._known.keys() - set(pids):
             del self._known[pid]
-        for position, pid in enumerate(new):
-            # As many starts as new children: in order. Otherwise some have ended: the last start is the best guess.
-            if starts:
-                where, origin = starts[position] if len(starts) == len(new) else starts[-1]
-                self._known[pid] = Child(pid, where, origin)
-            else:
-                self._known[pid] = Child(pid, scope, None)
+        for pid in pids:
+            if pid not in self._known:
+                self._known[pid] = self._child(pid, scope)
+        # A start whose child does not show yet may be just before its fork, in another thread.
+        for start in tuple(self._starts):
+            if start.at < monotonic() - _LONGEST_START:
+                self._starts.remove(start)
+
+    def _child(self, pid: int, scope: Scope) -> Child:
+        """Belongs to a start just before the process began; without one, to whoever's scope it shows up in.
+
+        One start may bring several processes (multiprocessing's resource tracker), so each is taken first by one that is
+        not taken yet, in order, and then again.
+        """
+        age = _age(pid)
+        began = monotonic() - (age or 0.0) + _TICK
+        near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
+        if not near:
+            return Child(pid, scope, None)
+        unused = [start for start in near if start not in self._used]
+        start = unused[0] if unused else near[-1]
+        self._used = [*(used for used in self._used if used in self._starts), start]
+        return Child(pid, start.scope, start.origin)
 
     @property
     def any_left(self) -> bool:

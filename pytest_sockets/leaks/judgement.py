@@ -154,7 +154,7 @@ class Judge:
         stack = record.origin.stack(self._ledger.places) if record.origin is not None else ()
         if not any(frame.function == "socketpair" for frame in stack[:2]):
             return False
-        pair = (record.opener, record.origin)
+        pair = (record.opener, record.origin.callers if record.origin is not None else None)
         if pair in self._named:
             self._named.discard(pair)
             return True

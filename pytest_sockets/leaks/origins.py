@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_sockets.leaks.findings import Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Hashable, Iterator
     from types import CodeType, FrameType
 
 _PACKAGE: Final = str(Path(__file__).parent.parent) + os.sep
@@ -66,7 +66,9 @@ class Origin:
 
     __slots__ = ("_awaited", "_calls", "_users")
 
-    def __init__(self, calls: list[tuple[CodeType, int]], users: int | None, *, awaited: bool = False) -> None:
+    def __init__(
+        self, calls: list[tuple[CodeType, int]], users: int | None, *, awaited: bool = False
+    ) -> None:
         self._calls = calls
         self._users = users
         self._awaited = awaited
@@ -81,6 +83,11 @@ class Origin:
     def called_by_user(self) -> bool:
         """Whether a line of the user's own code was on the stack, rather than that of an event loop alone."""
         return self._users is not None and not self._awaited
+
+    @property
+    def callers(self) -> Hashable:
+        """The stack beyond the constructor and its caller: the same for both ends that one socketpair() makes."""
+        return tuple(self._calls[2:])
 
     def opened_at(self, places: Places) -> Frame | None:
         """The innermost line of the user's own code; without one, the innermost line that is not the socket module's."""

@@ -250,8 +250,10 @@ class LeakDetection:
 
 
 def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Owner | None:
-    """None for what belongs to the test itself: setup_method and setup_function are fixtures, too."""
+    """None for what belongs to the test itself: setup_method, setup_function and direct parameters are fixtures, too."""
     name = fixturedef.argname
+    if getattr(fixturedef.func, "__name__", "") == "get_direct_param_fixture_func":
+        return None
     if not name.startswith(("_xunit_", "_unittest_")):
         return Owner("fixture", name, fixturedef.scope, request.node)
     if fixturedef.scope == "function":
