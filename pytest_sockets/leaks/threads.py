@@ -29,6 +29,8 @@ class ThreadOwners:
         self._home = threading.get_ident()
         self._owners: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
         self._active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+        self._nameless = self._count_nameless()
+        """Threads that have no Thread object, by `_thread` or by C code: those that ran before the suite."""
 
     @property
     def at_home(self) -> bool:
@@ -58,7 +60,12 @@ class ThreadOwners:
         owners = [
             self._owners.get(thread) for thread in tuple(self._active.values()) if thread.ident != self._home
         ]
-        return any(owner is not self._session for owner in owners) or _thread._count() > len(owners)
+        if any(owner is not self._session for owner in owners):
+            return True
+        return self._count_nameless() > self._nameless
+
+    def _count_nameless(self) -> int:
+        return max(0, _thread._count() - (len(self._active) - 1))
 
 
 def _is_pool_worker(thread: threading.Thread | None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.asserting.openers import set_opener_lookup
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.children import Children
@@ -100,11 +101,26 @@ class LeakDetection:
         audit.listen(self.ledger)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
+        before = set_opener_lookup(self._opener)
+
+        def restore() -> None:
+            set_opener_lookup(before)
+
+        self._config.add_cleanup(restore)
 
     @_guarded
     def _begin(self) -> None:
         self.ledger.begin()
         self.verdicts.begin()
+
+    def _opener(self, inode: int) -> str | None:
+        """What opened this socket and where, for whoever explains who holds a port."""
+        self.ledger.settle()
+        record = self.ledger.by_inode(inode)
+        if record is None:
+            return None
+        place = record.origin.opened_at(self.ledger.places) if record.origin is not None else None
+        return f"{record.opener}, at {place.file}:{place.line}" if place is not None else str(record.opener)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(
