@@ -26,6 +26,7 @@ _REFUSALS: Final = (
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENOTSOCK,
     10061, 10049, 10054,
 )  # fmt: skip
+_LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to is each host's own affair
 _ABORT: Final = struct.pack("ii", 1, 0)
 
 
@@ -50,7 +51,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
         return
     if not isinstance(asked, Wanted) or asked.port is None:
         raise QueryTypeError(f"{address!r} is no address; use (host, port), a port or a unix path")
-    for host in resolved(asked.host or "localhost"):
+    for host in _LOOPBACK if asked.host is None else resolved(asked.host):
         for family, _, _, _, target in socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM):
             yield family, target
 

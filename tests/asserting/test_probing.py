@@ -1,0 +1,86 @@
+"""`probe` says open, closed or filtered, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import pytest
+
+from pytest_sockets.asserting.probing import probe
+from pytest_sockets.errors import QueryError
+from pytest_sockets.table.readers import reader
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_open_and_closed(family: int, host: str):
+    with socket.create_server((host, 0), family=family) as server:
+        address = server.getsockname()
+        assert probe(address) == "open"
+        assert probe(address[:2]) == "open"
+        assert (
+            not reader()
+            .with_status("TIME_WAIT")
+            .on_port(address[1])
+            .where(lambda entry: entry.local.host == host)
+        )
+        accepted, _ = server.accept()
+        with accepted, pytest.raises(ConnectionResetError):
+            accepted.recv(1)
+    assert probe(address) == "closed"
+
+
+def test_a_port_alone_means_this_host_by_any_family():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        assert probe(server.getsockname()[1]) == "open"
+        assert probe(("127.0.0.1", server.getsockname()[1])) == "closed"
+
+
+def test_a_full_backlog_is_filtered():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        fillers = []
+        try:
+            for _ in range(4):
+                fillers.append(socket.socket())
+                fillers[-1].setblocking(False)
+                fillers[-1].connect_ex(server.getsockname())
+            assert probe(server.getsockname(), timeout=0.2) == "filtered"
+        finally:
+            for one in fillers:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                one.close()
+
+
+def test_unix_open_closed_and_missing(tmp_path):
+    path = str(tmp_path / "x.sock")
+    assert probe(path) == "closed"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        assert probe(path) == "closed"
+        server.listen()
+        assert probe(path) == "open"
+    assert probe(path) == "closed"
+
+
+def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
+    """A client that is given the very port it asks for; made sure of by binding it first."""
+    from pytest_sockets.asserting import probing
+
+    class Bound(probing.RealSocket):
+        def connect_ex(self, address):
+            self.bind(address)
+            return super().connect_ex(address)
+
+    monkeypatch.setattr(probing, "RealSocket", Bound)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = free.getsockname()
+    assert probe(address) == "closed"
+
+
+@pytest.mark.parametrize("wrong", [True, "80", 0, ("127.0.0.1",), None, ("127.0.0.1", 70000)])
+def test_what_is_no_address_is_a_clear_error(wrong: object):
+    with pytest.raises(QueryError):
+        probe(wrong)

@@ -1,0 +1,220 @@
+"""Waits read the table, end early when the server dies, and say what is true instead."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from pytest_sockets.asserting import waits
+from pytest_sockets.errors import ProcessDied, QueryError, WaitTimeout
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LATE = "import socket, sys, time; time.sleep({delay}); s = socket.create_server(('127.0.0.1', {port})); sys.stdin.read()"
+
+
+def closed_port() -> int:
+    """Nobody listens on it now; outside the ephemeral range, so nobody gets it by chance."""
+    for port in range(28_000 + os.getpid() % 500, 29_000):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
+
+
+@pytest.fixture
+def port() -> int:
+    return closed_port()
+
+
+def server(port: int, delay: float = 0.0, code: str = LATE, **popen) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-Ic", code.format(port=port, delay=delay)], stdin=subprocess.PIPE, **popen
+    )
+
+
+def test_a_late_server_is_noticed_and_told(port: int):
+    with server(port, 0.1) as process:
+        (entry,) = waits.wait_listening(port, process=process)
+        assert (entry.pid, entry.local.port, entry.status) == (process.pid, port, "LISTEN")
+        process.kill()
+    waits.wait_not_listening(port)
+
+
+def test_waiting_never_connects(port: int):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        waits.wait_listening(port, "127.0.0.1")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+def test_a_dead_process_ends_the_wait_at_once_with_status_and_stderr(port: int):
+    begin = time.monotonic()
+    dying = server(port, code="import sys; sys.exit('no config\\nboom')", stderr=subprocess.PIPE)
+    with dying as process, pytest.raises(ProcessDied) as caught:
+        waits.wait_listening(port, process=process, timeout=30)
+    assert time.monotonic() - begin < 10
+    assert f"process {process.pid} exited with status 1 before it listened on port {port}/tcp" in str(
+        caught.value
+    )
+    assert "boom" in str(caught.value)
+
+
+def test_a_killed_pid_without_popen_is_noticed_and_its_file_is_read(port: int, tmp_path: Path):
+    log = tmp_path / "stderr.log"
+    code = (
+        "import sys, os, time; print('last words', file=sys.stderr); time.sleep(0.3); os.kill(os.getpid(), 9)"
+    )
+    with log.open("wb") as stderr, server(port, code=code, stderr=stderr) as process:
+        with pytest.raises(ProcessDied, match="was killed by SIGKILL") as caught:
+            waits.wait_listening(port, process=process.pid, timeout=30)
+        assert process.wait() == -9  # the status was not taken away
+    assert "last words" in str(caught.value)
+
+
+def test_a_grandchild_that_keeps_stderr_open_does_not_hold_the_wait(port: int):
+    code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3)']); sys.exit(4)"
+    begin = time.monotonic()
+    with server(port, code=code, stderr=subprocess.PIPE) as process:
+        with pytest.raises(ProcessDied, match="status 4"):
+            waits.wait_listening(port, process=process, timeout=30)
+        assert time.monotonic() - begin < 2.5
+
+
+def test_the_timeout_names_the_other_port_and_the_log_names_it_meanwhile(
+    port: int, caplog: pytest.LogCaptureFixture
+):
+    with server(port + 1) as process:
+        waits.wait_listening(port + 1, process=process)
+        with pytest.raises(WaitTimeout) as caught:
+            waits.wait_listening(port, process=process, timeout=0.3)
+        process.kill()
+    assert f"nothing listens on port {port}/tcp after 0.3 s, though process {process.pid} still runs" in str(
+        caught.value
+    )
+    assert f"process {process.pid} (" in str(caught.value)
+    assert f"listens on 127.0.0.1:{port + 1}" in str(caught.value)
+    assert f"listens on 127.0.0.1:{port + 1}" in caplog.text
+
+
+def test_the_timeout_names_the_other_address(port: int):
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(WaitTimeout, match=rf"listens on 127.0.0.1:{port}, which does not answer for ::1"):
+            waits.wait_listening(port, "::1", timeout=0.05)
+        assert waits.wait_listening(port, "localhost", timeout=0.05)
+        with pytest.raises(WaitTimeout, match=rf"somebody still listens on port {port}/tcp"):
+            waits.wait_not_listening(port, timeout=0.05)
+
+
+def test_udp_is_waited_for_apart_from_tcp(port: int):
+    with socket.socket(type=socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", port))
+        assert waits.wait_listening(port, protocol="udp", timeout=0.05)
+        with pytest.raises(WaitTimeout):
+            waits.wait_listening(port, timeout=0.05)
+
+
+def test_connections_are_waited_out_on_either_side_and_named():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = listener.accept()
+        with pytest.raises(WaitTimeout, match=r"has a connection in ESTABLISHED on 127\.0\.0\.1"):
+            waits.wait_no_connections(port, timeout=0.05)
+        accepted.close()
+        with pytest.raises(WaitTimeout, match="CLOSE_WAIT"):
+            waits.wait_no_connections(port, timeout=0.05)
+        timer = threading.Timer(0.1, client.close)
+        timer.start()
+        waits.wait_no_connections(port)
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    "run", [asyncio.run, lambda coroutine: trio.run(lambda: coroutine)], ids=["asyncio", "trio"]
+)
+def test_an_event_loop_goes_on_while_one_waits(port: int, run):
+    async def main() -> int:
+        ticks = 0
+        waiting = waits.async_wait_listening(port)
+
+        async def tick(sleep, done) -> None:
+            nonlocal ticks
+            while not done():
+                ticks += 1
+                await sleep(0.001)
+
+        if run is asyncio.run:
+            task = asyncio.ensure_future(waiting)
+            await tick(asyncio.sleep, task.done)
+            await task
+        else:
+            finished = trio.Event()
+
+            async def wait() -> None:
+                await waiting
+                finished.set()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(wait)
+                await tick(trio.sleep, finished.is_set)
+        await waits.async_wait_no_connections(port)
+        with pytest.raises(WaitTimeout):
+            await waits.async_wait_not_listening(port, timeout=0.01)
+        return ticks
+
+    with server(port, 0.2) as process:
+        assert run(main()) > 5
+        process.kill()
+
+
+@pytest.mark.parametrize("wrong", [-1, True, "5", float("inf"), float("nan")])
+def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object):
+    with pytest.raises(QueryError, match="no number of seconds"):
+        waits.wait_listening(80, timeout=wrong)
+    for port in (0, "80", True):
+        with pytest.raises(QueryError):
+            waits.wait_listening(port)
+    with pytest.raises(QueryError, match="no protocol; use one of: tcp, udp"):
+        waits.wait_listening(80, protocol="sctp")
+    with pytest.raises(QueryError, match="no process"):
+        waits.wait_listening(80, process=object())
+
+
+@pytest.mark.slow
+def test_a_new_listener_is_noticed_within_8_ms(port: int):
+    """Median of 30; the listener opens after 20-50 ms."""
+    late = []
+    for number in range(30):
+        opened: list[float] = []
+        made: list[socket.socket] = []
+
+        def listen(delay: float = 0.02 + number / 1000, opened=opened, made=made) -> None:
+            time.sleep(delay)
+            made.append(socket.create_server(("127.0.0.1", port)))
+            opened.append(time.perf_counter())
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        waits.wait_listening(port)
+        late.append(time.perf_counter() - max(opened or [time.perf_counter()]))
+        thread.join()
+        made[0].close()
+    assert statistics.median(late) < 0.008
