@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.errors import ServerFault
+from pytest_sockets.servers import unpatched
 
 if TYPE_CHECKING:
     import pathlib
@@ -95,6 +96,7 @@ class Authority:
 
 
 def _import_trustme() -> Any:
+    unpatched.load_ssl()
     try:
         import trustme
     except ImportError as error:

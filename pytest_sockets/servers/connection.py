@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_sockets.servers.faults.base import Ending, Place
 from pytest_sockets.servers.faults.pipe import Pipe
-from pytest_sockets.servers.stream import CLOSED, DRAINING, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
+from pytest_sockets.servers.poller import READ
+from pytest_sockets.servers.stream import CLOSED, DRAINING, ENDED, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class Connection(StreamSocket):
 
     def received(self, data: memoryview) -> None:
         """Bytes from the client."""
+        if self._finish and self._finish != "half":
+            return  # its end is decided: a service behind a proxy must not get what came after
         self.note_received(data)
         if self.plain:
             self.write(data)
@@ -277,3 +280,43 @@ class EchoConnection(Connection):
     def may_be_plain(self) -> bool:
         """A bare echo needs no copy: what was read is sent from the hub's own buffer."""
         return self._reply is None
+
+    def on_event(self, events: int) -> None:
+        """The way of nearly every event, all in one place: each call that it saves is 2 % of a round trip.
+
+        It does what `_read`, `received` and `write` do for a bare echo without faults of which nothing waits.
+        """
+        if events != READ or not self.plain or self._out or self._held or self._finish:
+            super().on_event(events)
+            return
+        hub, record = self.hub, self.record
+        try:
+            size = self._recv_into(hub.buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.lost(error)
+            return
+        if not size:
+            self.hold(ENDED)
+            self.read_end()
+            return
+        data = hub.buffer[:size]
+        if self._room:
+            self.note_received(data)
+        else:
+            record.last_at = hub.now
+            record.bytes_in += size
+        record.bytes_out += size
+        try:
+            sent = self._send_now(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            record.bytes_out -= size
+            self.lost(error)
+            return
+        if sent < size:
+            record.bytes_out -= size - sent
+            self.queue(data[sent:])
+            self.balance()

@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_sockets.errors import SettingError
-from pytest_sockets.servers import listening
+from pytest_sockets.servers import listening, unpatched
 from pytest_sockets.servers.connection import EchoConnection
 from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 
@@ -135,6 +135,7 @@ def _maker(
 def _tls_maker(
     reply: Reply | None,
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
+    unpatched.load_ssl()
     from pytest_sockets.servers.certificates import process_authority
     from pytest_sockets.servers.faults.certificates import TlsFault
     from pytest_sockets.servers.tls import TlsConnection

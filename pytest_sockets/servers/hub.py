@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 5.0
 """Seconds that a call into a busy hub waits before it gives up."""
+EVENTS_PER_ROUND: Final = 128
+"""After so many, jobs and timers get their turn."""
 READ_SIZE: Final = 256 * 1024
 
 
@@ -157,15 +159,18 @@ class Hub:
     # The thread
 
     def _serve(self) -> None:
-        poller, lock = self._poller, self._lock
+        # Attributes become locals: with 50,000 rounds a second each look-up is a measurable part of a round trip.
+        poll, acquire, release = self._poller.poll, self._lock.acquire, self._lock.release
+        find, timers, jobs = self._handlers.get, self._timers, self._jobs
         self._thread = get_ident()
+        handler: Handler | None = None
         while True:
-            ready = poller.poll(self._until_next_timer())
-            lock.acquire()
+            ready = poll(self._until_next_timer() if timers else None, EVENTS_PER_ROUND)
+            acquire()
             try:
                 self.now = monotonic()
                 for fd, events in ready:
-                    handler = self._handlers.get(fd)  # none: closed meanwhile, or the wake-up
+                    handler = find(fd)  # none: closed meanwhile, or the wake-up
                     if handler is None:
                         self._woken(fd)
                         continue
@@ -174,23 +179,20 @@ class Hub:
                         handler.on_event(events)
                     except BaseException as error:  # noqa: BLE001  (it fails the test that owns the server)
                         handler.failed(error)
-                if self._jobs:
+                if jobs:
                     self._do_jobs()
-                if self._timers:
+                if timers:
                     self._ring()
                 self._busy_with = handler = (
                     None  # a handler that closed must not live on because the hub is idle
                 )
             finally:
-                lock.release()
+                release()
 
-    def _until_next_timer(self) -> float | None:
-        # Without the lock: a timer that another thread adds right now finds the old value and wakes the poll below.
+    def _until_next_timer(self) -> float:
+        # Without the lock: a timer that another thread adds right now finds None and wakes the poll that follows.
         self._sleeps_until = None
-        timers = self._timers
-        if not timers:
-            return None
-        self._sleeps_until = due = timers[0][0]
+        self._sleeps_until = due = self._timers[0][0]
         return max(0.0, due - monotonic())
 
     def _do_jobs(self) -> None:
@@ -200,6 +202,7 @@ class Hub:
 
     def _ring(self) -> None:
         now = monotonic()
+        self._sleeps_until = None
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.call is None:

@@ -25,7 +25,7 @@ class Poller(Protocol):
     def add(self, fd: int, mask: int) -> None: ...
     def change(self, fd: int, mask: int) -> None: ...
     def remove(self, fd: int) -> None: ...
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]: ...
+    def poll(self, timeout: float | None, most: int) -> list[tuple[int, int]]: ...
     def close(self) -> None: ...
 
 
@@ -39,15 +39,11 @@ class EpollPoller:
         self.add = self._epoll.register
         self.change = self._epoll.modify
         self.close = self._epoll.close
+        self.poll = self._epoll.poll  # rounds its timeout up to milliseconds; None waits for ever
 
     def remove(self, fd: int) -> None:
         """Forget `fd`; must come before its close."""
         self._epoll.unregister(fd)
-
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Wait at most `timeout` seconds (rounded up to milliseconds by epoll); None waits for ever."""
-        ready: list[tuple[int, int]] = self._epoll.poll(-1 if timeout is None else timeout, 256)
-        return ready
 
 
 class SelectorPoller:
@@ -84,8 +80,8 @@ class SelectorPoller:
         else:
             self._selector.unregister(fd)
 
-    def poll(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Wait at most `timeout` seconds; None waits for ever."""
+    def poll(self, timeout: float | None, most: int) -> list[tuple[int, int]]:  # noqa: ARG002
+        """Wait at most `timeout` seconds; None waits for ever. `most` is epoll's: here all come at once."""
         return [
             (
                 key.fd,

@@ -23,6 +23,8 @@ DRAIN_SECONDS: Final = 2.0
 """How long an orderly close goes on reading what the client still sends."""
 DELIVER_SECONDS: Final = 1.0
 """How long a reset waits for the kernel to deliver what was written before it."""
+ACK_SECONDS: Final = 0.01
+"""How long it waits for an acknowledgement of what is sent already: the other side may delay that by 40 ms."""
 WRITES_PER_EVENT: Final = 16
 """One client that reads fast must not keep the hub from the others."""
 
@@ -33,7 +35,10 @@ HANGS: Final = 4
 ENDED: Final = 8
 CONNECTING: Final = 16
 
-OPEN, FLUSHING, DRAINING, CLOSED = range(4)
+OPEN, DRAINING, CLOSED = range(3)
+
+_SIOCOUTQ: Final = 0x5411  # linux/sockios.h: bytes that are not acknowledged
+_SIOCOUTQNSD: Final = 0x894B  # and those of them that are not sent
 
 
 class StreamSocket:
@@ -47,6 +52,8 @@ class StreamSocket:
         "_mask",
         "_out",
         "_phase",
+        "_recv_into",
+        "_send_now",
         "hub",
         "out_size",
         "sock",
@@ -57,6 +64,7 @@ class StreamSocket:
         self.sock = sock
         self.out_size = 0
         self._fd = sock.fileno()
+        self._recv_into, self._send_now = sock.recv_into, sock.send  # looked up once, not per event
         self._out: collections.deque[memoryview] = collections.deque()
         self._held = 0
         self._mask = READ
@@ -114,7 +122,7 @@ class StreamSocket:
     def _read(self) -> None:
         buffer = self.hub.buffer
         try:
-            size = self.sock.recv_into(buffer)
+            size = self._recv_into(buffer)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -180,6 +188,10 @@ class StreamSocket:
             if sent == len(data) or self._phase != OPEN:
                 return
             data = data[sent:]
+        self.queue(data)
+
+    def queue(self, data: bytes | memoryview) -> None:
+        """Send it when the kernel takes it."""
         self._out.append(memoryview(bytes(data)))
         self.out_size += len(data)
         self._update()
@@ -189,7 +201,7 @@ class StreamSocket:
         size = len(data)
         self.count_out(size)
         try:
-            sent = self.sock.send(data)
+            sent = self._send_now(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError as error:
@@ -247,7 +259,7 @@ class StreamSocket:
         if self._phase != OPEN:
             return
         if how == "reset":
-            self._reset_when_delivered(DELIVER_SECONDS)
+            self._reset_when_delivered(0.0)
         elif how == "half":
             self._shut()
         else:
@@ -271,12 +283,12 @@ class StreamSocket:
             self._update()
         self.hub.later(DRAIN_SECONDS, self.destroy, self)
 
-    def _reset_when_delivered(self, patience: float) -> None:
+    def _reset_when_delivered(self, waited: float) -> None:
         if self._phase == CLOSED:
             return
-        if patience > 0 and _undelivered(self.sock):
+        if waited < DELIVER_SECONDS and _undelivered(self.sock, sent_is_enough=waited > ACK_SECONDS):
             pause = 0.001
-            self.hub.later(pause, lambda: self._reset_when_delivered(patience - pause), self)
+            self.hub.later(pause, lambda: self._reset_when_delivered(waited + pause), self)
             return
         self.reset()
 
@@ -306,11 +318,10 @@ class StreamSocket:
         """The descriptor is closed."""
 
 
-def _undelivered(sock: RealSocket) -> bool:
-    """True if the kernel still has bytes that the other side has not acknowledged."""
+def _undelivered(sock: RealSocket, *, sent_is_enough: bool) -> bool:
+    """True if the kernel still has bytes that were not acknowledged, or not even sent."""
     if sys.platform != "linux" or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return False
     import fcntl
-    import termios
 
-    return any(fcntl.ioctl(sock, termios.TIOCOUTQ, b"\0\0\0\0"))
+    return any(fcntl.ioctl(sock, _SIOCOUTQNSD if sent_is_enough else _SIOCOUTQ, b"\0\0\0\0"))

@@ -39,7 +39,7 @@ class TlsConnection(EchoConnection):
 
     def received(self, data: memoryview) -> None:
         """Cipher text from the client."""
-        if self._tls is None:
+        if self._tls is None or (self._finish and self._finish != "half"):
             return
         self._incoming.write(data)
         if self._handshaken or self._shake_hands():

@@ -14,6 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from pytest_sockets.real_socket import RealSocket
+
 if TYPE_CHECKING:
     import _thread
     import selectors
@@ -47,6 +49,22 @@ if sys.platform == "win32":
     LINGER_OFF_RESET = b"\x01\x00\x00\x00"
 
 SOL_SOCKET, SO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER
+
+
+def load_ssl() -> None:
+    """Import `ssl` with the real socket class in place.
+
+    `ssl.SSLSocket` derives from whatever `socket.socket` is at its import: if that came first while a test has sockets
+    blocked, TLS would stay broken for the rest of the run, for the suite's own clients too.
+    """
+    if "ssl" in sys.modules:
+        return
+    replaced = socket.socket
+    socket.socket = RealSocket.__mro__[1]  # type: ignore[misc, assignment]
+    try:
+        importlib.import_module("ssl")
+    finally:
+        socket.socket = replaced  # type: ignore[misc]
 
 
 def pause(seconds: float) -> None:

@@ -102,9 +102,8 @@ def test_a_reply_of_the_wrong_type_is_told():
     """str is the usual mistake."""
     server = EchoServer(reply=lambda data: "text")
     server.connect().sendall(b"x")
-    server.wait_connections(1)
     with pytest.raises(ServerFault, match="reply must return bytes or None, not str"):
-        server.wait_closed()
+        server.wait_connections(2)
     server.stop()
 
 

@@ -15,9 +15,11 @@ from pytest_sockets import faults
 
 def shake_hands(server, sockets_tls, timeout: float = 5.0, host: str = "127.0.0.1") -> None:
     """As a client that checks everything."""
-    with socket.create_connection(server.address, timeout) as raw:
-        with sockets_tls.client_context.wrap_socket(raw, server_hostname=host):
-            pass
+    with (
+        socket.create_connection(server.address, timeout) as raw,
+        sockets_tls.client_context.wrap_socket(raw, server_hostname=host),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -28,7 +30,10 @@ def test_the_good_certificate_is_for_loopback_by_any_name(tls_echo_server, socke
 
 def test_a_client_that_does_not_know_the_ca_refuses(tls_echo_server):
     """It is a throw-away CA: nobody trusts it by default."""
-    with socket.create_connection(tls_echo_server.address, 5) as raw, pytest.raises(ssl.SSLCertVerificationError):
+    with (
+        socket.create_connection(tls_echo_server.address, 5) as raw,
+        pytest.raises(ssl.SSLCertVerificationError),
+    ):
         ssl.create_default_context().wrap_socket(raw, server_hostname="127.0.0.1")
 
 
@@ -75,9 +80,12 @@ def test_close_says_good_bye_and_limit_data_does_not(echo_server_factory, socket
     """A strict client tells an orderly end (close_notify) from a cut line."""
     for fault, cut in ((faults.Close(after=3), False), (faults.LimitData(3), True)):
         server = echo_server_factory("tls", faults=[fault])
-        with socket.create_connection(server.address, 5) as raw, sockets_tls.client_context.wrap_socket(
-            raw, server_hostname="localhost", suppress_ragged_eofs=False
-        ) as client:
+        with (
+            socket.create_connection(server.address, 5) as raw,
+            sockets_tls.client_context.wrap_socket(
+                raw, server_hostname="localhost", suppress_ragged_eofs=False
+            ) as client,
+        ):
             client.sendall(b"12345")
             assert client.recv(10) == b"123"
             if cut:
