@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.origins import Places, capture
 from pytest_sockets.leaks.records import Key, Record, Scope
+from pytest_sockets.leaks.strangers import Strangers
 from pytest_sockets.leaks.threads import ThreadOwners
 from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.timeline import Timeline
-    from pytest_sockets.model import SocketEntry
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _PURGE_EVERY: Final = 1000
@@ -36,7 +36,6 @@ _PURGE_EVERY: Final = 1000
 a million."""
 _MOST_UNSETTLED: Final = 1000
 """One of them may have been detached before its descriptor was seen; the newest most probably."""
-_LISTENERS_SEARCHED: Final = 200
 
 
 class Ledger:
@@ -53,7 +52,6 @@ class Ledger:
         self._children = children
         self._count = table.choose_fd_count()
         self._last_count = -1
-        self._list_always = False
         self._fresh: collections.deque[Record] = collections.deque()
         self._unsettled: list[Record] = []
         self._open: dict[Key, Record] = {}
@@ -64,8 +62,7 @@ class Ledger:
         self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
         self._threads = ThreadOwners(session)
-        self._strangers: list[Record] = []
-        """Sockets without an origin, found at the last look; their audit event may still come (see `_adopt`)."""
+        self._strangers = Strangers()
         self._lock = threading.RLock()
         """Held while records move from fresh to open, so that no look finds a record in neither."""
 
@@ -166,15 +163,11 @@ class Ledger:
             self._settle_fresh(final=True)
         if self._children is not None:
             self._children.checkpoint(self.scope)
-        if self._strangers:
-            self._list_always = self._list_always or any(
-                not stranger.superseded for stranger in self._strangers
-            )
-            self._strangers.clear()
+        self._strangers.confirm()
         if self._count is None:
             return
         count = self._count()
-        if count != self._last_count or self._list_always:
+        if count != self._last_count or self._strangers.seen:
             self._last_count = count
             self._list()
         if self.timeline is not None:
@@ -268,6 +261,10 @@ class Ledger:
         """A record of the socket with this inode, whatever the descriptor."""
         return next((record for key, record in tuple(self._open.items()) if key[1] == inode), None)
 
+    def creations(self) -> tuple[list[Record], list[Record]]:
+        """Records without a descriptor: those whose constructor may still be running, and those that lost theirs."""
+        return list(self._fresh), self._unsettled
+
     def open_records(self) -> list[Record]:
         """All sockets in the books, as of the last look."""
         return list(self._open.values())
@@ -350,7 +347,7 @@ class Ledger:
             for fd, inode in sorted(present - self._open.keys() - self._foreign):
                 if fd in ours:
                     continue
-                record = self._foreign_record(fd, inode)
+                record = self._strangers.record_of((fd, inode), self.scope, self)
                 if record is None:
                     self._last_count = -1
                 else:
@@ -360,51 +357,6 @@ class Ledger:
             ):  # last: a closed socket's record still tells the origin of its duplicate
                 if key not in present and not self._open[key].is_open:
                     self._forget(key)
-
-    def _foreign_record(self, fd: int, inode: int) -> Record | None:
-        """A socket that no audit event was bound to: a duplicate, a detached descriptor, or a C extension's own.
-
-        None if it is probably being made by another thread right now: the next look will tell.
-        """
-        original = self.by_inode(inode)
-        owner, phase = self.scope
-        # The look at the end of a test comes in its teardown; what it finds was most probably opened by the test itself.
-        scope = Scope(owner, "call" if phase == "teardown" else phase)
-        if original is not None:
-            record = Record(scope, original.origin, original.family, original.kind)
-            record.duplicate_of = original.key
-        else:
-            entry = table.describe(fd)
-            if entry is not None and any(fresh.describes(entry) for fresh in tuple(self._fresh)):
-                return None
-            record = Record(scope, None, 0, 0)
-            if entry is not None:
-                self._guess_origin(record, entry)
-        record.key = (fd, inode)
-        return record
-
-    def _guess_origin(self, record: Record, entry: SocketEntry) -> None:
-        for candidate in self._unsettled:
-            if not candidate.matched and candidate.describes(entry):
-                candidate.matched = True
-                record.origin, record.ref = candidate.origin, candidate.ref
-                record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
-                return
-        self._strangers.append(record)
-        self.opened += 1
-        if entry.remote is not None:
-            self._give_to_listening(record, entry.local.port)
-
-    def _give_to_listening(self, record: Record, port: int | None) -> None:
-        """What a C loop (uvloop, libzmq) accepted belongs with the listener on the same local port."""
-        for other in self.open_records()[:_LISTENERS_SEARCHED]:
-            if other.owner.over or other.owner is self.scope.owner or other.key is None:
-                continue
-            entry = table.describe(other.key[0])
-            if entry is not None and entry.is_listening and entry.local.port == port:
-                record.owner = record.opener = other.owner
-                record.origin, record.accepted = other.origin, True
-                return
 
     def _still_open(self, record: Record) -> bool:
         if record.is_open:

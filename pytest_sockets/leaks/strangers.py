@@ -1,0 +1,85 @@
+"""Descriptors without an audit event of their own: duplicates, detached ones, and what C extensions opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from pytest_sockets.leaks.records import Key, Record, Scope
+from pytest_sockets.table import own_fds as table
+
+if TYPE_CHECKING:
+    from pytest_sockets.model import SocketEntry
+
+_LISTENERS_SEARCHED: Final = 200
+
+
+class Books(Protocol):
+    """What must be known of the ledger."""
+
+    def by_inode(self, inode: int) -> Record | None: ...
+
+    def creations(self) -> tuple[list[Record], list[Record]]: ...
+
+    def open_records(self) -> list[Record]: ...
+
+
+class Strangers:
+    """Makes a record for each, as well as it can be told."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        """A socket that no Python code opened has been seen: from now on the number of descriptors proves nothing."""
+        self._new: list[Record] = []
+        """Found at the last look; the audit event of another thread's accept() may still come and supersede it."""
+
+    def confirm(self) -> None:
+        """At the next look: those that no event has claimed are strangers indeed."""
+        if self._new:
+            self.seen = self.seen or any(not record.superseded for record in self._new)
+            self._new.clear()
+
+    def record_of(self, key: Key, scope: Scope, books: Books) -> Record | None:
+        """The record; None if another thread is probably making the socket right now: the next look will tell."""
+        # The look at the end of a test comes in its teardown; what it finds was most probably opened by the test itself.
+        scope = Scope(scope.owner, "call" if scope.phase == "teardown" else scope.phase)
+        original = books.by_inode(key[1])
+        if original is not None:
+            record = Record(scope, original.origin, original.family, original.kind)
+            record.duplicate_of = original.key
+            record.key = key
+            return record
+        entry = table.describe(key[0])
+        unborn, unsettled = books.creations()
+        if entry is not None and any(record.describes(entry) for record in unborn):
+            return None
+        record = Record(scope, None, 0, 0)
+        record.key = key
+        if entry is not None and not _take_creation(record, entry, unsettled):
+            self._new.append(record)
+            _give_to_listener(record, entry, books.open_records())
+        return record
+
+
+def _take_creation(record: Record, entry: SocketEntry, unsettled: list[Record]) -> bool:
+    """An object that has lost its descriptor (detach) or cannot be referred to weakly may have been this socket's."""
+    for candidate in unsettled:
+        if not candidate.matched and candidate.describes(entry):
+            candidate.matched = True
+            record.origin, record.ref = candidate.origin, candidate.ref
+            record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
+            return True
+    return False
+
+
+def _give_to_listener(record: Record, entry: SocketEntry, known: list[Record]) -> None:
+    """What a C loop (uvloop, libzmq) accepted belongs with the wider owner's listener on the same local port."""
+    if entry.remote is None:
+        return
+    for other in known[:_LISTENERS_SEARCHED]:
+        if other.owner.over or other.owner is record.owner or other.key is None:
+            continue
+        listener = table.describe(other.key[0])
+        if listener is not None and listener.is_listening and listener.local.port == entry.local.port:
+            record.owner = record.opener = other.owner
+            record.origin, record.accepted = other.origin, True
+            return
