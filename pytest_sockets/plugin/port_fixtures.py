@@ -39,9 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
         _ranges(config)
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Bring in our versions of other plugins' fixtures last: among plugins the one registered last wins."""
+    """Bring in our versions of other plugins' fixtures, as the last plugin of all: among plugins the last one wins.
+
+    pytest reads the fixtures of plugins and then those of conftest files in its own, later, `pytest_sessionstart`.
+    """
     if session.config.stash[SETTINGS].override_ports:
         from pytest_sockets.plugin import override_ports
 

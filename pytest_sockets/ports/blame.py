@@ -6,6 +6,7 @@ import collections
 import os
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets import model
 from pytest_sockets.ports.locks import LOCK_NAME
 from pytest_sockets.service_names import port_name
 
@@ -35,7 +36,7 @@ def listeners(port: int, protocol: str) -> list[SocketEntry]:
 def used_up(ranges: PortRanges, taken: Taken, kept: tuple[int, ...], protocol: str) -> str:
     """The text for a pool in which every port was looked at in vain. Bounded, however many ports there are."""
     what = "on TCP and UDP" if protocol == "both" else f"on {protocol.upper()}"
-    lines = [f"no port of {ranges} is free {what}: {ranges.count} ports, all taken"]
+    lines = [f"no port of {ranges} is free {what}: {_counted(ranges.count)}"]
     if kept:
         lines.append(f"  {len(kept)} kept by this process ({os.getpid()}): {_some(kept, protocol)}")
     if taken.locked:
@@ -48,6 +49,10 @@ def used_up(ranges: PortRanges, taken: Taken, kept: tuple[int, ...], protocol: s
         "Release ports (free_port_factory.release(port)), end what holds them, or widen --sockets-ports."
     )
     return "\n".join(lines)
+
+
+def _counted(count: int) -> str:
+    return "1 port, taken" if count == 1 else f"{count:,} ports, all taken"
 
 
 def _some(ports: Iterable[int], protocol: str) -> str:
@@ -86,7 +91,7 @@ def _process(pid: int | None) -> str:
 
 
 def _users(ports: list[int], protocol: str) -> str:
-    """The first few ports with who has them: `20001/tcp: redis-server (pid 7) LISTEN`."""
+    """The first few ports with who has them: `20001/tcp: process 7 (redis-server *:20001), LISTEN`."""
     try:
         entries = _entries_on(ports[:_SHOWN], protocol)
     except Exception:  # noqa: BLE001  (as above)
@@ -100,21 +105,31 @@ def _users(ports: list[int], protocol: str) -> str:
 
 
 def _entries_on(ports: list[int], protocol: str) -> dict[int, list[SocketEntry]]:
-    from pytest_sockets.table import holders, sock_diag
+    from pytest_sockets.table import holders
 
     protocols = ("tcp", "udp") if protocol == "both" else (protocol,)
+    wanted = [
+        entry for entry in _table(protocols) if entry.local.port in ports and entry.protocol in protocols
+    ]
     found: dict[int, list[SocketEntry]] = {}
-    for entry in holders.with_holders(
-        entry
-        for entry in sock_diag.read(protocols)
-        if entry.local.port in ports and entry.local.port is not None
-    ):
+    for entry in holders.with_holders(wanted):
         found.setdefault(entry.local.port or 0, []).append(entry)
     return {port: entries[:2] for port, entries in found.items()}
+
+
+def _table(protocols: tuple[str, ...]) -> Iterable[SocketEntry]:
+    """All sockets, also those that are bound and do nothing: what nobody sees is the most puzzling of all."""
+    from pytest_sockets.table import inet_diag, sock_diag
+    from pytest_sockets.table.readers import reader
+
+    if reader().name == "sock_diag":
+        return sock_diag.read(protocols, inet_diag.ALL_STATES | inet_diag.BOUND_INACTIVE)
+    return reader().system()
 
 
 def _use(entry: SocketEntry) -> str:
     name = port_name(entry.local.port or 0, entry.protocol)
     if entry.time_wait_left is not None:
         return f"{name}: {entry.status}, {entry.time_wait_left:.0f} s left"
-    return f"{name}: {_process(entry.pid)} {entry.status}"
+    what = "bound, not listening" if entry.status in (model.CLOSE, model.NONE) else entry.status
+    return f"{name}: {_process(entry.pid)}, {what}"

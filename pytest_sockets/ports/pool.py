@@ -32,7 +32,7 @@ RANDOM_TRIES: Final = 32
 _LINGERING: Final = 256
 """Held ports whose lock is kept after `release`: the child for which it was released has yet to bind."""
 
-_random = random.SystemRandom()  # private, never seeded by anybody, and nothing to repeat after a fork
+_random = random.Random()  # noqa: S311  (private: pytest-randomly seeds the global one alike in every worker)
 
 
 class Released(NamedTuple):
@@ -291,6 +291,7 @@ _pools: weakref.WeakSet[PortPool] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
+    _random.seed()  # from the system: the child must not repeat what the parent draws
     holding.after_fork()
     for pool in tuple(_pools):
         pool.after_fork()

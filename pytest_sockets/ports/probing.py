@@ -60,13 +60,23 @@ class Prober:
 
     def is_free(self, port: int, kinds: tuple[int, ...], host: str | None = None) -> bool:
         """Whether nobody has `port`. Raises OSError if that cannot be found out (no descriptor left)."""
-        places = self.places if host is None else (*self.places, *self.places_of(host))
-        for kind in kinds:
-            for place in places:
-                sock = bind(place, kind, port)
-                if sock is None:
-                    return False
-                sock.close()
+        for family, address, v6only in self.places if host is None else (*self.places, *self.places_of(host)):
+            for kind in kinds:
+                sock = BareSocket(
+                    family, kind, 0
+                )  # bind() below, without its frame: this runs for every port
+                try:
+                    if v6only is not None:
+                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+                    if _EXCLUSIVE is not None:
+                        sock.setsockopt(socket.SOL_SOCKET, _EXCLUSIVE, 1)
+                    sock.bind((address, port))
+                except OSError as error:
+                    if error.errno in _TAKEN:
+                        return False
+                    raise
+                finally:
+                    sock.close()
         return True
 
     def places_of(self, host: str) -> tuple[Place, ...]:
