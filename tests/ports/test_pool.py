@@ -1,0 +1,335 @@
+"""A port from the pool is free, is kept from everybody else, and comes back when it is released."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import random
+import re
+import resource
+import socket
+import sys
+import threading
+
+import pytest
+
+from pytest_sockets.errors import PortUnavailable, SettingError
+from pytest_sockets.ports.probing import Prober
+from pytest_sockets.real_socket import own_fds
+from pytest_sockets.service_names import port_name, service_name
+
+TCP, UDP = socket.SOCK_STREAM, socket.SOCK_DGRAM
+EVERYWHERE = [
+    (socket.AF_INET, "127.0.0.1"),
+    (socket.AF_INET, "0.0.0.0"),
+    (socket.AF_INET6, "::1"),
+    (socket.AF_INET6, "::"),
+]
+
+
+def bound(family, host, port, kind=TCP, listen=False):
+    sock = socket.socket(family, kind)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind((host, port))
+    if listen:
+        sock.listen()
+    return sock
+
+
+@pytest.mark.parametrize(("family", "host"), EVERYWHERE)
+@pytest.mark.parametrize("kind", [TCP, UDP])
+def test_a_reserved_port_can_be_bound_without_any_reuse_option(pool, family, host, kind):
+    port = pool.reserve().port
+    bound(family, host, port, kind).close()
+
+
+@pytest.mark.parametrize(("family", "host"), EVERYWHERE)
+@pytest.mark.parametrize("kind", [TCP, UDP])
+@pytest.mark.parametrize("one_bind_is_enough", [True, False], ids=["linux", "elsewhere"])
+def test_a_port_bound_by_anybody_on_any_address_is_not_given_out(
+    make_pool, family, host, kind, one_bind_is_enough, block
+):
+    low = block(1)
+    pool = make_pool(low, low, prober=Prober(one_bind_is_enough=one_bind_is_enough))
+    with bound(family, host, low, kind), pytest.raises(PortUnavailable, match=f"1 in use: {low}/"):
+        pool.reserve()
+    assert pool.reserve().port == low
+
+
+def test_a_listener_with_reuse_options_does_not_pass_for_free(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind(("127.0.0.1", low))
+        server.listen()
+        with pytest.raises(PortUnavailable, match=rf"{low}/tcp: process \d+ \(.*pytest.*\), LISTEN"):
+            pool.reserve("tcp")
+
+
+def test_time_wait_remains_are_refused_and_told_with_the_seconds_left(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", low))
+        server.listen()
+        with socket.create_connection(("127.0.0.1", low)) as client:
+            connection, _ = server.accept()
+            connection.close()
+            assert client.recv(1) == b""
+    with pytest.raises(PortUnavailable, match=rf"{low}/tcp: TIME_WAIT, (5\d|60) s left"):
+        pool.reserve()
+    assert pool.reserve("udp").port == low, "TIME_WAIT is TCP's"
+
+
+def test_tcp_and_udp_are_separate(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    with bound(socket.AF_INET, "127.0.0.1", low, UDP):
+        with pytest.raises(PortUnavailable):
+            pool.reserve("both")
+        with pytest.raises(PortUnavailable):
+            pool.reserve("udp")
+        assert pool.reserve("tcp").port == low
+
+
+def test_no_port_is_given_twice_until_it_is_released(make_pool, block):
+    low = block(21)
+    pool = make_pool(low, low + 19)
+    ports = [pool.reserve().port for _ in range(20)]
+    assert sorted(ports) == list(range(low, low + 20))
+    with pytest.raises(PortUnavailable, match="20 ports, all taken\n  20 kept by this process"):
+        pool.reserve()
+    pool.release(ports[7])
+    assert pool.reserve().port == ports[7]
+
+
+def test_two_pools_of_one_process_do_not_meet(make_pool, block):
+    low = block(20)
+    one, other = make_pool(low, low + 19), make_pool(low, low + 19)
+    ports = [pool.reserve().port for _ in range(10) for pool in (one, other)]
+    assert len(set(ports)) == 20
+
+
+def test_another_process_does_not_get_a_kept_port_and_is_told_who_has_it(make_pool, make_peer, block):
+    low = block(2)
+    peer = make_peer(low, low + 1)
+    kept = peer.reserve()
+    pool = make_pool(low, low + 1)
+    assert pool.reserve().port != kept
+    with pytest.raises(PortUnavailable) as error:
+        pool.reserve()
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"no port of {low}-{low + 1} is free on TCP and UDP: 2 ports, all taken"
+    assert lines[1].startswith(f"  1 kept by this process ({os.getpid()}): ")
+    assert lines[2].startswith(f"  1 kept by other runs of pytest-sockets: process {peer.process.pid} (")
+    assert "peer.py" in lines[2]
+    assert lines[3].startswith("Release ports (free_port_factory.release(port))")
+
+
+def test_a_message_names_the_service_of_a_port(make_pool):
+    port = next((port for port in range(10240, 15000) if service_name(port)), None)
+    if port is None:
+        pytest.skip("this system's services database has no such port")
+    pool = make_pool(port, port)
+    pool.reserve("tcp")
+    with pytest.raises(
+        PortUnavailable, match=re.escape(f"1 kept by this process ({os.getpid()}): {port_name(port)}")
+    ):
+        pool.reserve("tcp")
+
+
+def test_a_message_about_many_ports_stays_short(pool):
+    ports = [pool.reserve().port for _ in range(300)]
+    with pytest.raises(SettingError, match=r"^port 1 ") as error:
+        pool.release(1)
+    assert len(str(error.value)) < 200
+    assert len(set(ports)) == 300
+
+
+def test_a_port_still_listened_on_is_told_and_not_given_out_again(make_pool, block):
+    low = block(2)
+    pool = make_pool(low, low + 1)
+    first = pool.reserve()
+    with bound(socket.AF_INET, "127.0.0.1", first.port, listen=True):
+        released = first.release()
+    assert released == (first.port, "both", True)
+    assert pool.reserve().port != first.port
+    with pytest.raises(PortUnavailable):
+        pool.reserve()
+
+
+def test_a_port_that_nobody_listens_on_any_more_is_just_given_back(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    reservation = pool.reserve()
+    bound(socket.AF_INET, "127.0.0.1", low, listen=True).close()
+    assert reservation.release() == (low, "both", False)
+    assert pool.reserve().port == low
+
+
+def test_remains_of_connections_are_no_listener(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    reservation = pool.reserve()
+    server = bound(socket.AF_INET, "127.0.0.1", low, listen=True)
+    with socket.create_connection(("127.0.0.1", low)):
+        connection, _ = server.accept()
+        server.close()
+        assert reservation.release() == (low, "both", False)
+        connection.close()
+
+
+def test_a_reservation_is_released_once(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    first = pool.reserve()
+    assert first.release() is not None
+    second = pool.reserve()
+    assert first.release() is None, "the second owner's port is not given back by the first"
+    assert pool.kept == (second.port,)
+
+
+def test_a_block_is_consecutive_and_kept(make_pool, make_peer, block):
+    low = block(21)
+    pool = make_pool(low, low + 19)
+    with bound(socket.AF_INET, "127.0.0.1", low + 9):
+        ports = [reservation.port for reservation in pool.reserve_block(9)]
+        assert ports in ([*range(low, low + 9)], [*range(low + 10, low + 19)], [*range(low + 11, low + 20)])
+        with pytest.raises(PortUnavailable, match="no 12 consecutive ports are free"):
+            pool.reserve_block(12)
+    assert pool.kept == tuple(ports), "a block that failed keeps nothing"
+    peer = make_peer(low, low + 19)
+    others = peer.block(9)
+    assert not set(others) & set(ports)
+
+
+@pytest.mark.parametrize(
+    ("count", "problem"), [(0, "one port at least"), (-1, "one port at least"), (21, "20 consecutive")]
+)
+def test_a_senseless_block_is_an_error(make_pool, count, problem, block):
+    low = block(20)
+    with pytest.raises(SettingError, match=problem):
+        make_pool(low, low + 19).reserve_block(count)
+
+
+def test_a_senseless_protocol_is_an_error_that_names_the_choices(pool):
+    with pytest.raises(SettingError, match="protocol='sctp': use one of 'tcp', 'udp', 'both'"):
+        pool.reserve("sctp")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::", "127.0.0.9"])
+def test_a_port_for_a_host_of_this_machine_can_be_bound_there(pool, host):
+    port = pool.reserve("both", host).port
+    family = socket.getaddrinfo(host, port)[0][0]
+    bound(family, host, port).close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+def test_a_host_that_is_not_this_machine_is_an_error(pool, host):
+    with pytest.raises(SettingError, match=f"host='{host}' is no address of this machine"):
+        pool.reserve("tcp", host)
+
+
+def test_a_localhost_server_that_binds_both_families_finds_its_port_free(pool):
+    port = pool.reserve("tcp").port
+    with (
+        bound(socket.AF_INET, "127.0.0.1", port, listen=True),
+        bound(socket.AF_INET6, "::1", port, listen=True),
+    ):
+        assert pool.reserve("tcp").port != port
+
+
+def test_threads_never_get_the_same_port(make_pool, block):
+    low = block(200)
+    pool = make_pool(low, low + 199)
+    barrier = threading.Barrier(8)
+
+    def twenty():
+        barrier.wait(10)
+        return [pool.reserve().port for _ in range(20)]
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        ports = [port for future in [threads.submit(twenty) for _ in range(8)] for port in future.result(30)]
+    assert len(set(ports)) == 160 == len(pool.kept)
+
+
+def test_a_forked_child_keeps_nothing_and_draws_other_ports(make_peer, block):
+    low = block(1000)
+    peer = make_peer(low, low + 999)
+    kept = {peer.reserve() for _ in range(5)}
+    drawn = {(answer := peer.fork_and_reserve())["port"] for _ in range(5)}
+    assert answer["kept"] == []
+    assert len(drawn) > 1, "each child draws for itself, not what its parent would draw next"
+    assert not drawn & kept
+    for port in kept:
+        assert peer.release(port) is False
+
+
+def test_the_global_random_is_neither_used_nor_touched(make_pool):
+    random.seed(7)
+    expected = random.Random(7).random()
+    one = [make_pool().reserve().port for _ in range(3)]
+    assert random.random() == expected
+    random.seed(7)
+    assert [make_pool().reserve().port for _ in range(3)] != one
+
+
+def test_the_locks_of_a_pool_are_ours_not_the_suites(pool):
+    before = own_fds()
+    reservation = pool.reserve()
+    assert len(own_fds() - before) == 1
+    reservation.release()
+    assert own_fds() == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptor limits are POSIX's")
+def test_running_out_of_descriptors_is_an_error_that_says_so(pool):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(map(int, os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd")))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 8, hard))
+    try:
+        with pytest.raises(
+            PortUnavailable, match=r"Too many open files \(\d+ ports are kept by this process"
+        ):
+            [pool.reserve() for _ in range(400)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert pool.reserve().port
+
+
+@pytest.mark.parametrize("has_ipv6", [True, False])
+@pytest.mark.parametrize("one_bind_is_enough", [True, False])
+def test_a_host_without_ipv6_has_ports_too(make_pool, has_ipv6, one_bind_is_enough, block):
+    low = block(10)
+    pool = make_pool(low, low + 9, prober=Prober(has_ipv6=has_ipv6, one_bind_is_enough=one_bind_is_enough))
+    assert pool.reserve().port
+    assert all(place.family == socket.AF_INET for place in pool.prober.places) is not has_ipv6
+
+
+@pytest.mark.parametrize("how", ["disable_ipv6", "bindv6only", "no_ipv4_address"])
+def test_hosts_of_one_family_have_ports_too(make_peer, namespace, how, block):
+    low = block(10)
+    more = {
+        "disable_ipv6": "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6;",
+        "bindv6only": "echo 1 > /proc/sys/net/ipv6/bindv6only;",
+        "no_ipv4_address": "ip addr del 127.0.0.1/8 dev lo;",
+    }[how]
+    peer = make_peer(low, low + 9, wrapper=namespace(more=more))
+    ports = {peer.reserve() for _ in range(10)}
+    assert len(ports) == 10
+    with pytest.raises(Exception, match="10 kept by this process"):
+        peer.reserve()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_with_bindv6only_an_ipv4_listener_is_still_noticed(make_peer, namespace, block):
+    low = block(1)
+    more = "echo 1 > /proc/sys/net/ipv6/bindv6only;"
+    peer = make_peer(low, low, wrapper=namespace(more=more))
+    peer.bind(low)
+    with pytest.raises(Exception, match=f"1 in use: {low}/tcp"):
+        peer.reserve()

@@ -1,0 +1,154 @@
+"""With PORTSERVER_ADDRESS set, ports come from portpicker's port server: its own, started here, not a stand-in."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from pytest_sockets.errors import PortUnavailable
+from pytest_sockets.ports.pool import PortPool
+from pytest_sockets.ports.port_server import REST, PortServer
+from pytest_sockets.ports.ranges import Kernel, Span, default_ranges
+from pytest_sockets.waiting import wait_until
+
+SCRIPT = Path(sysconfig.get_path("scripts")) / "portserver.py"
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="portpicker's portserver.py is not installed")
+
+
+@pytest.fixture
+def start_server(tmp_path, block):
+    """Starts a real port server for `count` ports; gives its address and the lowest port."""
+    processes = []
+
+    def start(count, *, abstract=False):
+        low = block(count)
+        address = f"@pytest-sockets-{low}" if abstract else str(tmp_path / "server")
+        command = [sys.executable, "-W", "ignore", str(SCRIPT), "--portserver_address", address]
+        pool = f"--portserver_static_pool={low}-{low + count - 1}"
+        processes.append(subprocess.Popen([*command, pool], stderr=subprocess.DEVNULL))
+        assert wait_until(lambda: answers(address), 10)
+        return address, low
+
+    yield start
+    for process in processes:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(address):
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex("\0" + address[1:] if address[0] == "@" else address) == 0
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def pool_of():
+    pools = []
+
+    def make(address, **more):
+        pools.append(PortPool(default_ranges(Kernel(Span(32768, 60999))), server=PortServer(address, **more)))
+        return pools[-1]
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_ports_come_from_the_server(start_server, pool_of, abstract):
+    address, low = start_server(5, abstract=abstract)
+    pool = pool_of(address)
+    assert sorted(pool.reserve().port for _ in range(5)) == list(range(low, low + 5))
+
+
+def test_an_empty_server_is_an_error_that_says_so_never_another_port(start_server, pool_of):
+    address, _ = start_server(2)
+    pool = pool_of(address)
+    pool.reserve()
+    pool.reserve()
+    with pytest.raises(
+        PortUnavailable, match=f"{address} .PORTSERVER_ADDRESS. has no free port left for process"
+    ):
+        pool.reserve()
+
+
+def test_a_server_that_does_not_answer_is_an_error_that_says_why(tmp_path, pool_of):
+    missing = tmp_path / "none"
+    with pytest.raises(
+        PortUnavailable, match=f"{missing} .PORTSERVER_ADDRESS. does not answer: No such file"
+    ):
+        pool_of(str(missing)).reserve()
+    with pytest.raises(PortUnavailable, match="does not answer: Connection refused"):
+        pool_of("@pytest-sockets-nobody-listens-here").reserve()
+
+
+def test_a_port_that_is_in_use_is_passed_over(start_server, pool_of):
+    address, low = start_server(3)
+    with socket.create_server(("127.0.0.1", low + 1)):
+        pool = pool_of(address)
+        assert {pool.reserve().port for _ in range(2)} == {low, low + 2}
+
+
+def test_a_released_port_rests_before_it_is_used_again(start_server, pool_of):
+    address, _low = start_server(3)
+    clock = Clock()
+    pool = pool_of(address, clock=clock)
+    first = pool.reserve()
+    first.release()
+    clock.now += REST - 1
+    assert pool.reserve().port != first.port
+    clock.now += 1
+    assert pool.reserve().port == first.port
+
+
+def test_a_long_run_does_not_use_the_server_up(start_server, pool_of):
+    """The server has no way to take a port back while the process lives."""
+    address, low = start_server(3)
+    pool = pool_of(address)
+    for _ in range(20):
+        reservation = pool.reserve()
+        assert low <= reservation.port < low + 3
+        reservation.release()
+
+
+def test_two_processes_get_different_ports_from_the_server(start_server, pool_of):
+    address, low = start_server(4)
+    code = f"import portpicker; print(portpicker.get_port_from_port_server({address!r})); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        theirs = int(other.stdout.readline())
+        pool = pool_of(address)
+        assert {pool.reserve().port for _ in range(3)} == set(range(low, low + 4)) - {theirs}
+        other.communicate("\n", timeout=10)
+
+
+def test_a_block_from_the_server_is_consecutive_or_an_error(start_server, pool_of):
+    address, low = start_server(6)
+    pool = pool_of(address)
+    ports = [reservation.port for reservation in pool.reserve_block(3)]
+    assert ports == list(range(ports[0], ports[0] + 3))
+    assert low <= ports[0] <= low + 3
+    with pytest.raises(PortUnavailable):
+        pool.reserve_block(4)
+    assert pool.kept == tuple(sorted(ports, key=pool.kept.index))
+
+
+def test_pytest_sockets_block_on_the_servers_socket_is_explained(pool_of, monkeypatch):
+    def blocked(*args, **kwargs):
+        raise RuntimeError("A test tried to use socket.socket.")
+
+    monkeypatch.setattr("portpicker.get_port_from_port_server", blocked)
+    with pytest.raises(PortUnavailable, match="--allow-unix-socket"):
+        pool_of("@any").reserve()
