@@ -1,0 +1,280 @@
+"""The port fixtures in a real pytest run: what tests get, when it comes back, and how settings and trouble are told."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from pytest_sockets.waiting import wait_until
+
+EVERY_FIXTURE = """
+    import socket
+    import pytest
+
+    def test_free_port(free_port):
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                with socket.socket(family, kind) as sock:
+                    sock.bind((host, free_port))
+
+    def test_factory(free_port_factory):
+        ports = [free_port_factory(), free_port_factory("tcp"), free_port_factory("udp", host="127.0.0.1")]
+        block = free_port_factory.block(5)
+        assert len({*ports, *block}) == 8
+        free_port_factory.release(ports[0])
+        with socket.create_connection(free_port_factory.listener().address):
+            pass
+
+    def test_closed_port(closed_port):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("localhost", closed_port), timeout=5)
+
+    def test_blackhole_port(blackhole_port):
+        with pytest.raises(TimeoutError):
+            socket.create_connection(("localhost", blackhole_port), timeout=0.1)
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n2",), ("--disable-socket", "--allow-unix-socket")])
+def test_every_fixture_does_what_it_says(suite, options):
+    """Also in xdist workers, and where pytest-socket blocks the suite's sockets, ours still probe and lock."""
+    text = EVERY_FIXTURE
+    if "--disable-socket" in options:
+        text = "def test(free_port, free_port_factory, closed_port, blackhole_port): assert free_port"
+    done = suite.write(test_a=text).run(*options, plugins=("xdist", "pytest_socket"))
+    assert done.outcomes == {"passed": 1 if "--disable-socket" in options else 4}, done.text
+    assert done.leaks == [], "no socket of ours is taken for one of the suite's"
+
+
+def test_a_port_is_given_back_after_the_fixtures_that_use_it(suite):
+    """With a range of one port each test finds it free again, although the server fixture closes after the test."""
+    suite.write(
+        test_a="""
+            import socket
+            import pytest
+
+            @pytest.fixture
+            def server(free_port):
+                with socket.create_server(("127.0.0.1", free_port)) as server:
+                    yield server
+
+            @pytest.mark.parametrize("n", range(5))
+            def test_a(server, n):
+                pass
+        """
+    )
+    port = _one_free_port()
+    done = suite.run(f"--sockets-ports={port}-{port}")
+    assert done.outcomes == {"passed": 5}, done.text
+
+
+def test_the_twin_a_port_still_kept_is_not_given_to_the_next_test(suite):
+    suite.write(
+        test_a="""
+            def test_a(free_port_factory):
+                free_port_factory()
+
+            def test_b(free_port):
+                pass
+        """
+    )
+    port = _one_free_port()
+    done = suite.run(f"--sockets-ports={port}-{port}")
+    assert done.outcomes == {"passed": 1, "error": 1}, done.text
+    assert f"PortUnavailable: no port of {port} is free on TCP and UDP: 1 port, taken" in done.text
+    assert "1 kept by this process" in done.text
+
+
+def test_a_port_still_listened_on_is_not_given_out_again_and_is_noted(suite):
+    suite.write(
+        conftest="""
+            from pytest_sockets.plugin.port_fixtures import STILL_LISTENING
+
+            def pytest_terminal_summary(terminalreporter, config):
+                terminalreporter.write_line(f"noted: {config.stash.get(STILL_LISTENING, None)}")
+        """,
+        test_a="""
+            import socket
+            LEFT = []
+
+            def test_left(free_port):
+                LEFT.append(socket.create_server(("127.0.0.1", free_port)))
+
+            def test_next(free_port):
+                LEFT.pop().close()
+        """,
+    )
+    port = _one_free_port(2)
+    done = suite.run(f"--sockets-ports={port}-{port + 1}", "-p", "no:randomly")
+    assert done.outcomes == {"passed": 2}, done.text
+    noted = "protocol='both', owner='free_port', nodeid='test_a.py::test_left')]"
+    assert "noted: [StillListening(port=" in done.text
+    assert noted in done.text
+    assert done.owners == ["test_left"]
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("1-1000", "1-1000 reaches into the privileged ports below 1024, which only root may bind"),
+        ("20000", "'20000' is no port range"),
+        ("30000-20000", "LOW not above HIGH"),
+    ],
+)
+@pytest.mark.parametrize("place", ["option", "ini"])
+def test_a_range_that_cannot_be_used_is_a_usage_error_that_says_where_it_was_set(
+    suite, value, problem, place
+):
+    suite.write(
+        test_a="def test(): pass",
+        tox__dot__ini=f"[pytest]\nsockets_ports = {value if place == 'ini' else ''}\n",
+    )
+    done = suite.run(*([f"--sockets-ports={value}"] if place == "option" else []), report=False)
+    assert done.exit_code == pytest.ExitCode.USAGE_ERROR
+    origin = "tox.ini, sockets_ports" if place == "ini" else "command line, --sockets-ports"
+    assert f"pytest-sockets: {origin}: " in done.text
+    assert problem in done.text
+
+
+def test_a_range_with_fewer_ports_than_workers_is_a_usage_error(suite):
+    done = suite.write(test_a="def test(): pass").run(
+        "-n3", "--sockets-ports=20000-20001", plugins=("xdist",), report=False
+    )
+    assert done.exit_code == pytest.ExitCode.USAGE_ERROR
+    assert "20000-20001 is too small: 2 ports for 3 pytest-xdist workers" in done.text
+
+
+def test_ports_come_from_the_range_that_was_set(suite):
+    low = _one_free_port(3)
+    suite.write(test_a=f"def test(free_port): assert {low} <= free_port <= {low + 2}")
+    assert suite.run(f"--sockets-ports={low}-{low + 2}").outcomes == {"passed": 1}
+
+
+def test_the_header_tells_of_held_ports_and_only_of_those(suite):
+    suite.write(test_a="def test(free_port): pass")
+    assert "sockets: free ports" not in suite.run().text
+    held = suite.run("--sockets-ports=40000-40999")
+    assert "sockets: free ports (40000-40999) lie in the kernel's ephemeral range and are held" in held.text
+    assert held.outcomes == {"passed": 1}
+
+
+def test_a_plain_server_works_on_a_held_port(suite):
+    suite.write(
+        test_a="""
+            import socketserver
+
+            def test(free_port):
+                with socketserver.TCPServer(("127.0.0.1", free_port), socketserver.BaseRequestHandler):
+                    pass
+        """
+    )
+    assert suite.run("--sockets-ports=40000-40999").outcomes == {"passed": 1}
+
+
+@pytest.fixture
+def port_server(tmp_path):
+    script = Path(sysconfig.get_path("scripts")) / "portserver.py"
+    if not script.exists():
+        pytest.skip("portpicker's portserver.py is not installed")
+    address, low = str(tmp_path / "server"), _one_free_port(4)
+    pool = f"--portserver_static_pool={low}-{low + 3}"
+    command = [sys.executable, "-W", "ignore", str(script), "--portserver_address", address, pool]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        assert wait_until(lambda: _answers(address), 10)
+        yield address, low
+        server.terminate()
+
+
+def test_ports_come_from_the_port_server_and_the_header_says_so(suite, port_server):
+    address, low = port_server
+    suite.write(test_a=f"def test(free_port): assert {low} <= free_port <= {low + 3}")
+    done = suite.run(environment={"PORTSERVER_ADDRESS": address})
+    assert done.outcomes == {"passed": 1}, done.text
+    assert f"sockets: free ports come from the port server at {address} (PORTSERVER_ADDRESS)" in done.text
+
+
+def test_a_port_server_that_does_not_answer_is_an_error_not_another_port(suite, tmp_path):
+    suite.write(test_a="def test(free_port): pass")
+    done = suite.run(environment={"PORTSERVER_ADDRESS": str(tmp_path / "none")})
+    assert done.outcomes == {"error": 1}
+    assert "does not answer: No such file or directory. Start it, or unset the variable" in done.text
+
+
+def test_a_system_that_cannot_hang_skips_with_the_reason(suite):
+    suite.write(
+        conftest="""
+            from pytest_sockets.ports import dead_ends
+            dead_ends._connects = lambda client, address: True
+        """,
+        test_a="def test(blackhole_port): pass",
+    )
+    done = suite.run("-rs")
+    assert done.outcomes == {"skipped": 1}
+    assert "blackhole_port: a queue of length 0 took 64 connections on this system" in done.text
+
+
+def test_nothing_heavy_is_imported_and_no_pool_is_built_before_a_port_is_asked_for(suite):
+    suite.write(
+        test_a="""
+            import sys
+
+            def test_before():
+                heavy = {"portpicker", "psutil", "pytest_sockets.ports.pool", "pytest_sockets.ports.holding"}
+                assert not heavy & sys.modules.keys()
+
+            def test_after(free_port):
+                assert "pytest_sockets.ports.pool" in sys.modules
+                assert not {"portpicker", "psutil"} & sys.modules.keys()
+        """
+    )
+    done = suite.run("-p", "no:randomly", "--sockets-leaks=off", report=False)
+    assert done.outcomes == {"passed": 2}, done.text
+
+
+def test_two_workers_never_share_a_port(suite):
+    suite.write(
+        test_a="""
+            import pytest, time
+
+            @pytest.fixture(scope="session")
+            def kept(free_port_factory):
+                return [free_port_factory() for _ in range(20)]
+
+            @pytest.mark.parametrize("n", range(4))
+            def test(kept, n, worker_id, tmp_path_factory):
+                folder = tmp_path_factory.getbasetemp().parent
+                (folder / worker_id).write_text(" ".join(map(str, kept)))
+        """
+    )
+    low = _one_free_port(40)
+    done = suite.run(
+        "-n2",
+        "--dist=each",
+        f"--sockets-ports={low}-{low + 39}",
+        f"--basetemp={suite.folder}/t",
+        plugins=("xdist",),
+    )
+    assert done.outcomes == {"passed": 8}, done.text
+    ports = [int(port) for name in ("gw0", "gw1") for port in (suite.folder / "t" / name).read_text().split()]
+    assert sorted(ports) == list(range(low, low + 40))
+
+
+def _one_free_port(count=1):
+    """The lowest of `count` ports that are free just now, in a range that is nobody's."""
+    from pytest_sockets.ports.pool import PortPool
+    from pytest_sockets.ports.ranges import PortRanges, Span
+
+    pool = PortPool(PortRanges((Span(20000, 24999),)))
+    block = pool.reserve_block(count)
+    pool.close()
+    return block[0].port
+
+
+def _answers(address):
+    with socket.socket(socket.AF_UNIX) as sock:
+        return sock.connect_ex(address) == 0
