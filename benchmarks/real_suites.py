@@ -96,7 +96,7 @@ SUITES = (
     ),
     Suite(
         "werkzeug", "3.1.9", ("cffi", "cryptography", "ephemeral-port-reserve", "pytest-timeout", "watchdog"),
-        ("tests", "pyproject.toml"),
+        ("tests", "pyproject.toml"), ("tests", "-m", "not dev_server"),
     ),
     Suite("waitress", "3.0.2", ("pytest-cov",), ("tests", "setup.cfg"), ("tests", "--no-cov")),
     Suite(

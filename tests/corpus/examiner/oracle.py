@@ -10,8 +10,8 @@ import gc
 import json
 import os
 import socket
-import time
 from pathlib import Path
+from time import monotonic, sleep  # bound early: a test may stop the clock
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -70,9 +70,9 @@ class Oracle:
 
     def settled(self) -> set[tuple[int, int]]:
         """What is open after the grace time and a collection."""
-        deadline = time.monotonic() + GRACE
-        while (left := self.sockets() - self.before) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        deadline = monotonic() + GRACE
+        while (left := self.sockets() - self.before) and monotonic() < deadline:
+            sleep(0.02)
         if left:
             gc.collect()
             gc.collect()
