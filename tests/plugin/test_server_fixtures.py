@@ -225,7 +225,7 @@ def test_a_missing_extra_says_the_command(suite):
 def test_loading_the_fixtures_loads_no_engine():
     """A suite that uses no server does not pay for one."""
     code = (
-        "import sys, pytest; before = set(sys.modules); import pytest_sockets.plugin, pytest_sockets.plugin.server_fixtures; "
+        "import sys, pytest; before = set(sys.modules); import pytest_sockets.plugin.server_fixtures; "
         "print(sorted(name for name in set(sys.modules) - before if name.startswith('pytest_sockets.servers') "
         "or name in ('ssl', 'asyncio', 'trustme', 'selectors', 'subprocess', 'psutil', 'portpicker')))"
     )

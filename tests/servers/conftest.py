@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
 
 class Clients:
@@ -64,7 +65,26 @@ class Stopwatch:
         return time.perf_counter() - self.began
 
 
+def first_within(limit: float, measure: Callable[[], float], tries: int = 8) -> float:
+    """The first measurement up to `limit`, or the best of `tries`: a busy machine can only make a time longer.
+
+    What must not be too short is to be asserted of the result.
+    """
+    best = float("inf")
+    for _ in range(tries):
+        best = min(best, measure())
+        if best <= limit:
+            break
+    return best
+
+
 @pytest.fixture
 def stopwatch() -> type[Stopwatch]:
     """Call it to start it."""
     return Stopwatch
+
+
+@pytest.fixture
+def within():
+    """`within(limit, measure)`: see `first_within`."""
+    return first_within

@@ -58,7 +58,7 @@ def test_faults_act_in_the_order_given(echo_server_factory, clients, stopwatch):
         watch = stopwatch()
         client.sendall(b"x" * 20)
         assert clients.read(client, 20) == b"x" * 10
-        assert 0.1 <= watch.seconds < 0.2
+        assert 0.1 <= watch.seconds < 2
 
 
 def test_order_matters(echo_server_factory, clients):
@@ -77,16 +77,16 @@ def test_faults_can_be_set_and_taken_away_while_it_runs(tcp_echo_server, clients
     """Open connections feel them too, and are well again afterwards."""
     client = tcp_echo_server.connect()
     clients.exchange(client, b"x")
-    with tcp_echo_server.faults(faults.Latency(0.05)):
+    with tcp_echo_server.faults(faults.Latency(0.3)):
         watch = stopwatch()
         clients.exchange(client, b"x")
-        assert watch.seconds >= 0.05
+        assert watch.seconds >= 0.3
         assert tcp_echo_server.faults_in_force == (
-            faults.Latency(0.05, seed=tcp_echo_server.faults_in_force[0].seed),
+            faults.Latency(0.3, seed=tcp_echo_server.faults_in_force[0].seed),
         )
     watch = stopwatch()
     clients.exchange(client, b"x")
-    assert watch.seconds < 0.02
+    assert watch.seconds < 0.3
     assert tcp_echo_server.faults_in_force == ()
 
 

@@ -21,13 +21,13 @@ def test_wait_connections_gives_the_records(tcp_echo_server):
 
 
 def test_it_wakes_promptly(tcp_echo_server, stopwatch):
-    """Within some milliseconds of the event, not at the next of long pauses."""
+    """When it happens, not at the end of the timeout."""
     clients = []
     timer = threading.Timer(0.3, lambda: clients.append(tcp_echo_server.connect()))
     timer.start()
     watch = stopwatch()
     tcp_echo_server.wait_connections(1)
-    assert 0.29 < watch.seconds < 0.4
+    assert 0.29 < watch.seconds < 2
     timer.join()
 
 
