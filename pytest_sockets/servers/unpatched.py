@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import importlib
 import socket
+import struct
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.real_socket import RealSocket
@@ -41,12 +41,8 @@ default_selector: type[selectors.BaseSelector] = original("selectors", "DefaultS
 getaddrinfo: Callable[..., Any] = original("socket", "getaddrinfo")
 _sleep: Callable[[float], None] = original("time", "sleep")
 
-# Constants never change; only what opens sockets or blocks does.
-BLOCKING_ERRORS = (BlockingIOError, InterruptedError)
-LINGER_OFF_RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+LINGER_OFF_RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 """struct linger {1, 0}: close(2) sends RST and leaves no TIME_WAIT."""
-if sys.platform == "win32":
-    LINGER_OFF_RESET = b"\x01\x00\x00\x00"
 
 SOL_SOCKET, SO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER
 
@@ -74,6 +70,3 @@ def pause(seconds: float) -> None:
         sys.modules["gevent"].sleep(seconds)
     else:
         _sleep(seconds)
-
-
-wall_clock = time.time
