@@ -17,11 +17,12 @@ sys.path.append(str(CORPUS))
 from examiner.compare import compare  # noqa: E402
 from examiner.peers import peers  # noqa: E402
 from examiner.running import Way, run  # noqa: E402
-from examiner.scenario import all_scenarios, load  # noqa: E402
+from examiner.scenario import all_scenarios, load, together  # noqa: E402
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
 # Most of a run is waiting (grace times, processes, late closers).
 AT_ONCE = 3
+TOPICS = sorted({scenario.topic for scenario in SCENARIOS.values() if scenario.plain})
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ def _is_scenario(item):
     return item.path == Path(__file__) and "name" in getattr(getattr(item, "callspec", None), "params", {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario_is_judged_as_it_promises(name, runs):
     scenario = SCENARIOS[name]
@@ -52,6 +54,18 @@ def test_scenario_is_judged_as_it_promises(name, runs):
         pytest.skip("the scenario skipped itself")
     assert done.report is not None, done.output
     verdict = compare(scenario, done.report["leaks"])
+    assert not verdict.problems, "\n".join([*verdict.problems, "", done.output])
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_topic_in_one_run_is_judged_as_its_scenarios_promise(topic, tmp_path):
+    members = [scenario for scenario in SCENARIOS.values() if scenario.topic == topic and scenario.plain]
+    all_of_them = together(topic, [scenario for scenario in members if not scenario.missing()])
+    with peers() as environment:
+        done = run(all_of_them, tmp_path, Way(), environment)
+    assert done.as_promised(all_of_them), done.output
+    assert done.report is not None, done.output
+    verdict = compare(all_of_them, done.report["leaks"])
     assert not verdict.problems, "\n".join([*verdict.problems, "", done.output])
 
 

@@ -8,6 +8,7 @@ A scenario is a file `<case>_leaky.py` / `<case>_clean.py`, or a folder of that 
     # outcomes: passed=1 failed=1      what pytest counts (default: at least one passed, none failed)
     # crosses: WHY                     sockets may be open between two tests (a wider fixture's)
     # fragile: WHY                     outcomes depend on timing, or the oracle cannot see this one
+    # alone: WHY                       never together with others in one process
 
 and on the line that opens a socket, or alone above it:
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).resolve().parent.parent
-_DIRECTIVE = re.compile(r"^# (run|plugins|needs|outcomes|crosses|fragile): (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^# (run|plugins|needs|outcomes|crosses|fragile|alone): (.*)$", re.MULTILINE)
 _EXPECTATION = re.compile(r"#\s*(LEAK|MAY)\b([^#]*)")
 
 
@@ -69,6 +70,7 @@ class Scenario:
     outcomes: dict[str, int]
     crosses: str
     fragile: str
+    alone: str
     expectations: tuple[Expectation, ...]
 
     @property
@@ -91,6 +93,11 @@ class Scenario:
     def all_needs(self) -> tuple[str, ...]:
         """Modules and programs, its plugins' among them."""
         return (*self.needs, *_plugin_modules(self.plugins))
+
+    @property
+    def plain(self) -> bool:
+        """Whether it can run with others in one process."""
+        return not (self.path.is_dir() or self.run or self.plugins or self.outcomes or self.alone)
 
     def missing(self) -> list[str]:
         """What this interpreter or machine lacks."""
@@ -136,6 +143,24 @@ def all_scenarios() -> list[Scenario]:
     return sorted((load(path) for path in found), key=lambda scenario: scenario.name)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Together(Scenario):
+    """Several plain scenarios in one run: what one leaves must not be blamed on another."""
+
+    members: tuple[Scenario, ...] = ()
+
+    def install(self, folder: Path) -> None:
+        """Copy all of them."""
+        for member in self.members:
+            member.install(folder)
+
+
+def together(name: str, members: list[Scenario]) -> Together:
+    """One run of all `members`, which must be plain."""
+    promised = tuple(item for member in members for item in member.expectations)
+    return Together(name, CORPUS, (), (), (), {}, "", "", "", promised, tuple(members))
+
+
 def load(path: Path) -> Scenario:
     """Read a scenario's directives and expectations."""
     files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
@@ -153,6 +178,7 @@ def load(path: Path) -> Scenario:
         outcomes={name: int(count) for name, _, count in (word.partition("=") for word in words("outcomes"))},
         crosses=" ".join(words("crosses")),
         fragile=" ".join(words("fragile")),
+        alone=" ".join(words("alone")),
         expectations=tuple(item for file in files for item in _expectations(file, path)),
     )
 

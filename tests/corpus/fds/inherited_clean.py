@@ -1,4 +1,5 @@
 """A socket that the process was started with is nobody's leak, also when a test looks at it."""
+# alone: inherits a descriptor
 
 import os
 import socket

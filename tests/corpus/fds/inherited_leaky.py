@@ -1,4 +1,5 @@
 """A copy of an inherited listener is the test's; the inherited one is not."""
+# alone: inherits a descriptor
 
 import os
 import socket

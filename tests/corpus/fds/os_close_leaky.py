@@ -1,4 +1,5 @@
 """os.close() under a live socket object, then a leaked socket that gets the same number."""
+# alone: needs the lowest free descriptor
 
 import os
 import socket

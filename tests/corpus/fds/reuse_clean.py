@@ -1,4 +1,5 @@
 """The fixture's fd number is taken by a client, which is closed: then one socket less is open, and none too many."""
+# alone: needs the lowest free descriptor
 # crosses: the module's listener
 
 import os

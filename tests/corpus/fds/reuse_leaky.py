@@ -1,4 +1,5 @@
 """A closed fixture's fd number is taken by a leaked client: number and count of descriptors stay the same."""
+# alone: needs the lowest free descriptor
 # crosses: the module's listener
 
 import os

@@ -1,4 +1,5 @@
 """By default garbage in a cycle is no finding, also in a suite that switched the collector off."""
+# alone: switches the collector off
 
 import gc
 import os
