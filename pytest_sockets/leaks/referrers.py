@@ -73,9 +73,10 @@ def _is_pytests(referrer: Any) -> bool:
 def _in_running_frame(node: Any, places: Places) -> Link | None:
     """A local variable of a running thread: no object that the collector tracks refers to it there."""
     names = {thread.ident: thread for thread in threading.enumerate()}
-    for ident, top in sys._current_frames().items():
-        if ident == threading.get_ident():
-            continue
+    others = sys._current_frames()
+    # Our own frame in a local of our own would be a cycle that keeps the socket alive until the collector runs.
+    others.pop(threading.get_ident(), None)
+    for ident, top in others.items():
         for frame in _outwards(top):
             for name, value in tuple(frame.f_locals.items()):
                 if value is node:
@@ -132,6 +133,8 @@ def _link_of_dict(referrer: dict[Any, Any], node: Any, places: Places) -> Link |
     for owner in gc.get_referrers(referrer):
         if _is_pytests(owner):
             continue
+        if isinstance(owner, type) and vars(owner).get(key) is node:
+            return Link(f"class attribute `{key}` of {owner.__module__}.{owner.__qualname__}", 1)
         if getattr(owner, "__dict__", None) is referrer and not _is_our_own(owner):
             return Link(f"attribute `{key}` of {_name(owner)}", 2, owner)
     return Link(f"a dict, under the key {str(key)[:40]!r}", 6, referrer)

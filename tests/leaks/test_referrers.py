@@ -1,0 +1,164 @@
+"""What still refers to a leaked socket is said with a name that can be found in the code."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import threading
+import weakref
+
+import pytest
+
+from pytest_sockets.leaks.referrers import holders
+
+GLOBAL = None
+THIS = "tests/leaks/test_referrers.py"
+
+
+@pytest.fixture
+def server():
+    """A one-item list, so that no local variable of a test refers to the socket."""
+    box = [socket.create_server(("127.0.0.1", 0))]
+    fd = box[0].fileno()
+    yield box
+    if box:
+        box.pop().close()
+    else:
+        try:
+            os.close(fd)
+        except OSError:
+            pass
+
+
+class Client:
+    """Keeps a socket."""
+
+    shared = None
+
+    def __init__(self, sock):
+        self.sock = sock
+
+
+def told(box, places, keep):
+    """The chain for the socket that only `keep(sock)` keeps from now on."""
+    kept = keep(box.pop())
+    sock = _find(kept)
+    try:
+        return kept, holders(sock, places)
+    finally:
+        del sock
+
+
+def _find(kept):
+    return kept() if callable(kept) and not isinstance(kept, Client) else kept.sock
+
+
+def test_an_attribute(server, places):
+    kept, chain = told(server, places, Client)
+    assert any(link == f"attribute `sock` of a {Client.__module__}.Client object" for link in chain), chain
+    kept.sock.close()
+
+
+def test_a_module_global(server, places, monkeypatch):
+    monkeypatch.setitem(globals(), "GLOBAL", server.pop())
+    chain = holders(GLOBAL, places)
+    assert chain[0] == f"module global `GLOBAL` of {THIS}"
+    GLOBAL.close()
+
+
+def test_a_class_attribute(server, places, monkeypatch):
+    monkeypatch.setattr(Client, "shared", server.pop())
+    chain = holders(Client.shared, places)
+    assert chain[0] == f"class attribute `shared` of {Client.__module__}.Client"
+    Client.shared.close()
+
+
+def test_a_local_of_a_running_thread(server, places):
+    started, stop = threading.Event(), threading.Event()
+
+    def serve(box):
+        mine = box.pop()
+        started.set()
+        stop.wait(10)
+        mine.close()
+
+    sock = server[0]
+    thread = threading.Thread(target=serve, args=(server,), name="acceptor", daemon=True)
+    thread.start()
+    started.wait(10)
+    try:
+        (link,) = holders(sock, places)
+        assert link.startswith("local `mine` of running daemon thread 'acceptor', " + THIS)
+        assert link.endswith(" in serve")
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_closure(server, places, monkeypatch):
+    def make(sock):
+        return lambda: sock
+
+    monkeypatch.setitem(globals(), "GLOBAL", make(server.pop()))
+    sock = GLOBAL()
+    chain = holders(sock, places)
+    assert "a closure variable" in chain[0]
+    assert "make.<locals>.<lambda>" in " ".join(chain)
+    sock.close()
+
+
+def test_a_suspended_generator(server, places, monkeypatch):
+    def serve(box):
+        mine = box.pop()
+        yield mine
+
+    monkeypatch.setitem(globals(), "GLOBAL", serve(server))
+    sock = next(GLOBAL)
+    chain = holders(sock, places)
+    assert chain[0].endswith("serve") or "serve" in " ".join(chain), chain
+    sock.close()
+
+
+def test_the_chain_leads_outwards_to_a_name(server, places, monkeypatch):
+    monkeypatch.setitem(globals(), "GLOBAL", {"clients": [Client(server.pop())]})
+    sock = GLOBAL["clients"][0].sock
+    chain = holders(sock, places)
+    assert chain[0].startswith("attribute `sock`")
+    assert chain[1] == "an item of a list"
+    assert chain[-1] in (f"module global `GLOBAL` of {THIS}", "a dict, under the key 'clients'"), chain
+    sock.close()
+
+
+def test_nothing_is_said_of_what_nobody_keeps(places):
+    def chain_of_a_lonely_one():
+        return holders(socket.socket(), places)
+
+    with pytest.warns(ResourceWarning):
+        chain = chain_of_a_lonely_one()
+    assert not [link for link in chain if "pytest_sockets" in link]
+
+
+def test_the_chain_is_short_however_long_the_way(server, places, monkeypatch):
+    deep = server.pop()
+    for _ in range(50):
+        deep = [deep]
+    monkeypatch.setitem(globals(), "GLOBAL", deep)
+    while isinstance(deep, list):
+        deep = deep[0]
+    assert len(holders(deep, places)) <= 5
+    deep.close()
+
+
+def test_looking_makes_no_cycle_that_keeps_it_alive(places):
+    gc.disable()
+    try:
+        sock = socket.socket()
+        ghost = weakref.ref(sock)
+        client = Client(sock)
+        holders(sock, places)
+        sock.close()
+        del sock, client
+        assert ghost() is None
+    finally:
+        gc.enable()
