@@ -1,0 +1,250 @@
+"""Suspicion is no verdict: what closes by itself, what a fixture keeps and what is the other end are no leaks."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+
+import pytest
+
+from pytest_sockets.leaks import judgement
+from pytest_sockets.leaks.findings import Owner
+from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.records import Scope
+
+
+def around(*, live=(), drop=lambda records: None, kinds=("tcp", "udp"), final=False):
+    return Surroundings(lambda: live, drop, kinds, final)
+
+
+@pytest.fixture
+def judge(ledger, test_owner):
+    """`judge(grace, ...)`: the verdicts at the end of the test that runs."""
+    judging = Judge(ledger)
+
+    def judge(grace=0.0, **surroundings):
+        ledger.checkpoint()
+        owner = ledger.scope.owner
+        ledger.end(owner)
+        ledger.scope = Scope(ledger.session, "teardown")
+        return judging.judge(ledger.suspects(), around(**surroundings), grace)
+
+    return judge
+
+
+@pytest.fixture
+def server():
+    """Opened before the ledger begins: not the test's."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+class TestWaiting:
+    def test_a_late_closer_is_no_leak(self, judge):
+        server = socket.create_server(("127.0.0.1", 0))
+        timer = threading.Timer(0.15, server.close)
+        timer.start()
+        assert judge(grace=5.0) == []
+        timer.join()
+
+    def test_without_grace_it_is_one(self, judge):
+        server = socket.create_server(("127.0.0.1", 0))
+        timer = threading.Timer(0.3, server.close)
+        timer.start()
+        assert len(judge(grace=0.0)) == 1
+        timer.join()
+
+    def test_when_nobody_can_close_it_nobody_waits(self, judge, ledger, monkeypatch):
+        monkeypatch.setattr(type(ledger), "has_threads", False)
+        with socket.create_server(("127.0.0.1", 0)):
+            began = time.monotonic()
+            assert len(judge(grace=30.0)) == 1
+            assert time.monotonic() - began < 5
+
+    def test_a_line_that_has_outlasted_the_grace_waits_no_second_time(self, judge, ledger):
+        stop = threading.Event()
+        thread = threading.Thread(target=stop.wait)
+        thread.start()
+        kept, waited = [], []
+        for number in range(2):
+            ledger.scope = Scope(Owner("test", f"test_{number}", "function"), "call")
+            kept.append(socket.create_server(("127.0.0.1", 0)))
+            began = time.monotonic()
+            assert len(judge(grace=1.0)) == 1
+            waited.append(time.monotonic() - began)
+        stop.set()
+        thread.join()
+        for server in kept:
+            server.close()
+        assert waited[0] >= 0.9
+        assert waited[1] < 0.7
+
+
+class TestGarbage:
+    def test_what_one_collection_closes_is_not_open(self, judge):
+        cycle = [socket.create_server(("127.0.0.1", 0))]
+        cycle.append(cycle)
+        gc.disable()
+        try:
+            del cycle
+            with pytest.warns(ResourceWarning):
+                assert judge() == []
+        finally:
+            gc.enable()
+
+    def test_nothing_is_collected_for_a_clean_test(self, judge, monkeypatch):
+        monkeypatch.setattr(judgement.gc, "collect", lambda: pytest.fail("collected"))
+        socket.create_server(("127.0.0.1", 0)).close()
+        assert judge() == []
+
+    def test_what_pytest_drops_right_after_is_dropped_first(self, judge):
+        values = {"server": socket.create_server(("127.0.0.1", 0))}
+        with pytest.warns(ResourceWarning):
+            assert judge(drop=lambda records: values.clear()) == []
+
+
+class TestKeepers:
+    def test_a_live_fixtures_pool_keeps_what_a_test_opened(self, judge, ledger):
+        pool, owner = [], Owner("fixture", "pool", "session")
+        pool.append(socket.create_server(("127.0.0.1", 0)))
+        assert judge(live=[(owner, [pool])]) == []
+        ledger.end(owner)
+        (record,) = ledger.suspects()
+        assert record.owner is owner
+        pool.pop().close()
+
+    def test_a_fixture_that_does_not_hold_it_keeps_nothing(self, judge):
+        with socket.create_server(("127.0.0.1", 0)):
+            assert len(judge(live=[(Owner("fixture", "pool", "session"), [[]])])) == 1
+
+    def test_the_verdict_says_both_names(self, judge, ledger):
+        pool, owner = [socket.create_server(("127.0.0.1", 0))], Owner("fixture", "pool", "session")
+        assert judge(live=[(owner, [pool])]) == []
+        ledger.scope = Scope(owner, "teardown")
+        (verdict,) = judge()
+        assert (
+            verdict.note == "opened by test tests/test_a.py::test_one, kept by fixture 'pool' (scope session)"
+        )
+        pool.pop().close()
+
+
+class TestOneConnection:
+    def test_two_ends_of_a_connection_count_once_and_the_client_is_named(self, server, judge):
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with client, accepted:
+            (verdict,) = judge()
+            assert verdict.entry.fd == client.fileno()
+
+    def test_two_connections_count_twice(self, server, judge):
+        with socket.create_connection(server.getsockname()), socket.create_connection(server.getsockname()):
+            assert len(judge()) == 2
+
+    def test_listener_and_client_count_both(self, judge):
+        server = socket.create_server(("127.0.0.1", 0))
+        client = socket.create_connection(server.getsockname())
+        accepted, _ = server.accept()
+        with server, client, accepted:
+            assert sorted(verdict.entry.status for verdict in judge()) == ["ESTABLISHED", "LISTEN"]
+
+    def test_a_unix_pair_counts_once(self, judge):
+        left, right = socket.socketpair()
+        with left, right:
+            assert len(judge(kinds=("unix",))) == 1
+
+    def test_two_unix_pairs_count_twice(self, judge):
+        pairs = [socket.socketpair() for _ in range(2)]
+        assert len(judge(kinds=("unix",))) == 2
+        for left, right in pairs:
+            left.close()
+            right.close()
+
+
+class TestKinds:
+    @pytest.mark.parametrize(
+        ("kinds", "protocols"),
+        [
+            (("tcp",), ["tcp"]),
+            (("udp",), ["udp"]),
+            (("unix",), ["unix"]),
+            (("tcp", "udp", "unix"), ["tcp", "udp", "unix"]),
+        ],
+    )
+    def test_only_the_wanted_ones(self, judge, kinds, protocols, tmp_path):
+        with (
+            socket.socket() as tcp,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+            socket.socket(socket.AF_UNIX) as unix,
+        ):
+            assert tcp.fileno() != udp.fileno() != unix.fileno()
+            assert sorted(verdict.entry.protocol for verdict in judge(kinds=kinds)) == protocols
+
+    def test_families_that_are_none_of_these_are_not_watched(self, judge):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0):
+            assert judge(kinds=("tcp", "udp", "unix")) == []
+
+
+class TestDeferred:
+    """What an idle loop of a wider scope closes on its next turn waits for the end of the session."""
+
+    class Transport:
+        def __init__(self, sock, loop, closing):
+            self._sock, self._loop, self._closing = sock, loop, closing
+
+    @pytest.mark.parametrize(("closing", "verdicts"), [(True, 0), (False, 1)])
+    def test_a_transport_that_is_closing_waits_for_its_loop(self, judge, closing, verdicts):
+        import asyncio
+
+        loop = asyncio.new_event_loop()
+        try:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                transport = self.Transport(server, loop, closing)
+                assert len(judge()) == verdicts
+                del transport
+        finally:
+            loop.close()
+
+    def test_at_the_sessions_end_nothing_waits(self, judge):
+        import asyncio
+
+        loop = asyncio.new_event_loop()
+        try:
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                transport = self.Transport(server, loop, True)
+                assert len(judge(final=True)) == 1
+                del transport
+        finally:
+            loop.close()
+
+
+def test_a_socket_that_closes_while_it_is_judged_is_no_leak(judge, ledger, monkeypatch):
+    server = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(judgement.gc, "collect", server.close)
+    assert judge() == []
+
+
+def test_fifty_threads_that_open_and_close_do_not_disturb(judge, ledger):
+    """Judging runs while others change the books; the leak is found, and none of the closed ones."""
+    stop = threading.Event()
+
+    def busy():
+        while not stop.is_set():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.connect(("127.0.0.1", 9))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ledger.checkpoint()
+        ledger.scope = Scope(Owner("fixture", "noise", "session"), "setup")
+        threads = [threading.Thread(target=busy) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        ledger.checkpoint()
+        first = next(record for record in ledger.open_records() if record.key[0] == server.fileno())
+        ledger.scope = Scope(first.owner, "call")
+        found = judge(grace=0.1)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert [verdict.entry.fd for verdict in found] == [server.fileno()]
