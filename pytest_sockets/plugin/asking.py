@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,7 @@ import pytest
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_sockets.asserting.view import SocketsView
 
@@ -61,32 +60,9 @@ def pytest_assertrepr_compare(
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let failure texts name the test that opened a socket; an xdist worker tells the others of its own."""
-    config = session.config
-    from pytest_sockets.asserting import openers
+    """An xdist worker tells the others what opened a socket of its own, if they run into it."""
+    if hasattr(session.config, "workerinput"):
+        from pytest_sockets.asserting import openers
 
-    before = openers.set_opener_lookup(functools.partial(_opener, config))
-    config.add_cleanup(functools.partial(_forget, before))
-    if hasattr(config, "workerinput"):
         openers.start_answering()
-        config.add_cleanup(openers.stop_answering)
-
-
-def _forget(before: Callable[[int], str | None] | None) -> None:
-    from pytest_sockets.asserting import openers
-
-    openers.set_opener_lookup(before)
-
-
-def _opener(config: pytest.Config, inode: int) -> str | None:
-    """Asked in the answering thread too: reads the ledger only."""
-    for plugin in config.pluginmanager.get_plugins():
-        ledger = getattr(plugin, "ledger", None)
-        if ledger is None or not hasattr(ledger, "by_inode"):
-            continue
-        ledger.settle()
-        record = ledger.by_inode(inode)
-        if record is not None:
-            frame = record.origin.opened_at(ledger.places) if record.origin else None
-            return f"{record.opener} at {frame}" if frame else str(record.opener)
-    return None
+        session.config.add_cleanup(openers.stop_answering)
