@@ -22,8 +22,8 @@ class Listener(Protocol):
     def socket_used(self, sock: Any, address: Any) -> None:
         """bind() or connect() with this address is about to run: by now the socket has its descriptor."""
 
-    def child_started(self, frame: FrameType) -> None:
-        """A child process is about to be started; no event carries its pid."""
+    def child_started(self, frame: FrameType, words: Any) -> None:
+        """A child process is about to be started with this command line, if there is one; no event carries its pid."""
 
 
 _listeners: tuple[Listener, ...] = ()
@@ -44,6 +44,9 @@ _EVENTS: Final = {
 }
 
 
+_WITH_COMMAND: Final = ("subprocess.Popen", "os.posix_spawn")
+
+
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     what = _EVENTS.get(event)
     if what is None or not _listeners:
@@ -58,7 +61,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
                 listener.socket_used(args[0], args[1])
         elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
-                listener.child_started(sys._getframe(1))
+                listener.child_started(sys._getframe(1), args[1] if event in _WITH_COMMAND else ())
     except BaseException:  # noqa: BLE001, S110  (also a KeyboardInterrupt that lands here must not abort the socket's creation)
         pass
 

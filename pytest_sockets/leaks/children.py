@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.daemons import Daemons, Start
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Scope
     from pytest_sockets.model import SocketEntry
@@ -28,12 +30,6 @@ class Child(NamedTuple):
     pid: int
     scope: Scope
     origin: Origin | None
-
-
-class _Start(NamedTuple):
-    at: float
-    scope: Scope
-    origin: Origin
 
 
 class ChildListener(NamedTuple):
@@ -84,8 +80,9 @@ class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self) -> None:
-        self._starts: list[_Start] = []
-        self._used: list[_Start] = []
+        self._starts: list[Start] = []
+        self._used: list[Start] = []
+        self._daemons = Daemons()
         self._known: dict[int, Child] = {}
         self._told: set[tuple[int, int | None]] = set()
 
@@ -94,9 +91,11 @@ class Children:
         self._starts.clear()
         self._known = {pid: Child(pid, scope, None) for pid in _child_pids()} if _has_children() else {}
 
-    def starting(self, scope: Scope, origin: Origin) -> None:
+    def starting(self, scope: Scope, origin: Origin, words: Any) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
-        self._starts.append(_Start(monotonic(), scope, origin))
+        start = Start(monotonic(), scope, origin, _as_words(words))
+        self._starts.append(start)
+        self._daemons.starting(start)
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope; about a microsecond when there are none."""
@@ -126,7 +125,8 @@ class Children:
         near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
         if not near:
             return Child(pid, scope, None)
-        unused = [start for start in near if start not in self._used]
+        # The last one before the process began; those that are too close to tell apart are taken in order.
+        unused = [start for start in near if start.at > near[-1].at - _TICK and start not in self._used]
         start = unused[0] if unused else near[-1]
         self._used = [*(used for used in self._used if used in self._starts), start]
         return Child(pid, start.scope, start.origin)
@@ -134,27 +134,45 @@ class Children:
     @property
     def any_left(self) -> bool:
         """Whether a child of an owner that is over still runs, as of the last checkpoint."""
-        return any(child.scope.owner.over for child in self._known.values())
+        return any(child.scope.owner.over for child in self._known.values()) or self._daemons.any_left
 
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
         from pytest_sockets.table import holders
 
         found = []
-        for child in tuple(self._known.values()):
-            if not child.scope.owner.over:
-                continue
+        left = [child for child in self._known.values() if child.scope.owner.over]
+        trees = {child: holders.descendants(child.pid) for child in left}
+        if self._daemons.any_left:
+            inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
+            for pid, start in self._daemons.find(ours, inside):
+                trees[Child(pid, start.scope, start.origin)] = []
+        for child, descendants in trees.items():
             # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
-            tree = [pid for pid in holders.descendants(child.pid) if pid not in self._known]
+            tree = [pid for pid in descendants if pid not in self._known]
             for entry in holders.listening_of([child.pid, *tree]):
                 if entry.inode in ours or (child.pid, entry.inode) in self._told:
                     continue
                 found.append(ChildListener(child, entry, holders.command_line(entry.pid or child.pid)))
         return found
 
+    def keep(self, listener: ChildListener, owner: Owner) -> None:
+        """`owner` keeps this process: it is judged with that owner."""
+        child = listener.child
+        if child.pid in self._known:
+            self._known[child.pid] = child._replace(scope=child.scope._replace(owner=owner))
+
     def tell(self, listener: ChildListener) -> None:
         """It is reported: never again."""
         self._told.add((listener.child.pid, listener.entry.inode))
+        self._daemons.forget(listener.child.pid)
+
+
+def _as_words(words: Any) -> tuple[str, ...]:
+    """The command line of an audit event: a sequence of str, bytes or paths, or one text for a shell."""
+    if isinstance(words, (str, bytes)):
+        return tuple(os.fsdecode(words).split())
+    return tuple(os.fsdecode(word) for word in words if isinstance(word, (str, bytes, os.PathLike)))
 
 
 def _multiprocessing_pids() -> list[int]:

@@ -81,14 +81,20 @@ class Judge:
             left = self._without_deferred(left)
         return self._each_connection_once(left)
 
-    def judge_children(self, children: Children, kinds: tuple[str, ...], grace: float) -> list[ChildListener]:
+    def judge_children(self, children: Children, around: Surroundings, grace: float) -> list[ChildListener]:
         """What children of ended owners still listen on after `grace` seconds; each is returned once."""
 
         def listening() -> list[ChildListener]:
             found = children.listeners(self._ledger.listed_inodes())
-            return [listener for listener in found if listener.entry.protocol in kinds]
+            return [listener for listener in found if listener.entry.protocol in around.kinds]
 
         left = listening()
+        if left:
+            kept = reach.keepers_of_processes({listener.child.pid for listener in left}, around.live())
+            for listener in left:
+                if listener.child.pid in kept:
+                    children.keep(listener, kept[listener.child.pid])
+            left = listening()
         if left:
             wait_until(lambda: not listening(), grace)
             left = listening()

@@ -94,10 +94,10 @@ class Ledger:
             if self.timeline is not None:
                 self.timeline.used(self._open.get(_key_of(sock)), address)
 
-    def child_started(self, frame: FrameType) -> None:
+    def child_started(self, frame: FrameType, words: Any) -> None:
         """A child process is about to be started."""
         if self._children is not None:
-            self._children.starting(self._scope_of_thread(), capture(frame, self.places))
+            self._children.starting(self._scope_of_thread(), capture(frame, self.places), words)
 
     def _scope_of_thread(self) -> Scope:
         if self._threads.at_home:

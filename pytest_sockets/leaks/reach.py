@@ -49,6 +49,26 @@ def reaches(root: Any, records: Iterable[Record]) -> bool:
     return next(iter(_found(list(records), [root])), None) is not None
 
 
+def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[Any]]]) -> dict[int, Owner]:
+    """For each process whose Popen, or object of that kind, a live owner's objects lead to: that owner."""
+    missing = set(pids)
+    kept: dict[int, Owner] = {}
+    for owner, roots in live:
+        for node in _walk(roots) if missing else ():
+            pid = _pid(node)
+            if pid in missing:
+                missing.discard(pid)
+                kept[pid] = owner
+    return kept
+
+
+def _pid(node: Any) -> int:
+    """subprocess.Popen and asyncio's have an attribute `pid`, multiprocessing's processes keep such an object."""
+    attributes = getattr(node, "__dict__", None)
+    pid = attributes.get("pid") if type(attributes) is dict else None
+    return pid if type(pid) is int else -1
+
+
 def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
     by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
     by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}

@@ -100,7 +100,7 @@ class _RecentAddresses:
     def socket_created(self, sock: object, family: int, kind: int, frame: object) -> None:
         """Not of interest."""
 
-    def child_started(self, frame: object) -> None:
+    def child_started(self, frame: object, words: object) -> None:
         """Not of interest."""
 
     def addresses(self) -> list[tuple[str, int]]:

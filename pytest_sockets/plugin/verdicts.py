@@ -176,17 +176,15 @@ class Verdicts:
         explainer = self._explainer
         suspects = [record for record in self._ledger.suspects() if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
+        around = Surroundings(live, drop, self._settings.kinds, final)
         if suspects:
             grace = max(policy_of(record.opener).grace for record in suspects)
-            around = Surroundings(live, drop, self._settings.kinds, final)
             for verdict in self._judge.judge(suspects, around, grace):
                 found.append((verdict.record, explainer.named_owner(verdict.record), explainer.open(verdict)))
         for record, entry in self._take_unclosed():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
         if self._children is not None and self._children.any_left:
-            for listener in self._judge.judge_children(
-                self._children, self._settings.kinds, self._settings.grace
-            ):
+            for listener in self._judge.judge_children(self._children, around, self._settings.grace):
                 found.append((None, listener.child.scope.owner, explainer.child(listener)))
         results = []
         for leaked, owner, finding in found:

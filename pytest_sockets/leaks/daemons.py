@@ -1,0 +1,128 @@
+"""Servers that left the process tree: a daemon forks twice, and init adopts it, so no walk of the children finds it.
+
+It still has the environment that it was started with, and pytest names the running test there (PYTEST_CURRENT_TEST), or its
+title still shows what it was started with. So when an owner that started a process is over, and somebody listens who did
+not before, the holders of the new listeners are looked into.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_sockets.waiting import monotonic
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.records import Scope
+    from pytest_sockets.model import SocketEntry
+
+_MARK: Final = "PYTEST_CURRENT_TEST"
+_LONGEST_BIRTH: Final = 3.0
+"""Seconds from the start of a command to its daemon's listening, beyond which nobody looks any more."""
+
+
+class Start(NamedTuple):
+    """A child process is about to be started here; `at` is monotonic."""
+
+    at: float
+    scope: Scope
+    origin: Origin
+    words: tuple[str, ...] = ()
+    """The command line, as far as it is known."""
+
+    def is_of(self, title: str, port: int | None) -> bool:
+        """Whether a process with this title (argv as it shows itself now) has come of this command line.
+
+        A daemon that writes a title of its own (redis, nginx, postgres) overwrites its environment with it, so the
+        program and something particular of its arguments must show: a path, or the port.
+        """
+        if not self.words:
+            return False
+        program, *arguments = self.words
+        particular = [word for word in arguments if "/" in word or word == str(port)]
+        return os.path.basename(program) in title and any(  # noqa: PTH119
+            word in title or word == str(port) for word in particular
+        )
+
+
+class Daemon(NamedTuple):
+    """A process outside our tree that one of our starts has brought."""
+
+    pid: int
+    start: Start
+
+
+class Daemons:
+    """Who listens that is no child of ours, but was started by a test of ours."""
+
+    def __init__(self) -> None:
+        self._before: set[int | None] | None = None
+        """Inodes of the listeners before the first start, and of those that were looked into since."""
+        self._starts: dict[str, Start] = {}
+        self._found: dict[int, Daemon] = {}
+
+    def starting(self, start: Start) -> None:
+        """Told before the process exists."""
+        mark = os.environ.get(_MARK)
+        if mark is None:
+            return
+        if self._before is None:
+            self._before = {entry.inode for entry in _listeners()}
+        self._starts[mark] = start
+
+    @property
+    def any_left(self) -> bool:
+        """Whether an owner that is over has started a process that was not looked for yet, or left a daemon."""
+        return any(start.scope.owner.over for start in self._starts.values()) or any(
+            daemon.start.scope.owner.over for daemon in self._found.values()
+        )
+
+    def find(self, ours: Container[int | None], children: Container[int]) -> list[Daemon]:
+        """The daemons of owners that are over. Walks all processes only if somebody listens who did not before."""
+        from pytest_sockets.table import holders
+
+        new = [
+            entry
+            for entry in _listeners()
+            if entry.inode not in (self._before or ()) and entry.inode not in ours
+        ]
+        for entry in holders.with_holders(new) if new else ():
+            if entry.pid is not None and entry.pid not in children:
+                self._look_into(entry.pid, entry.local.port)
+        if self._before is not None:
+            self._before.update(entry.inode for entry in new)
+        for mark, start in tuple(self._starts.items()):
+            if start.scope.owner.over and start.at < monotonic() - _LONGEST_BIRTH:
+                del self._starts[mark]
+        return [daemon for daemon in self._found.values() if daemon.start.scope.owner.over]
+
+    def forget(self, pid: int) -> None:
+        """It is told, or gone."""
+        self._found.pop(pid, None)
+
+    def _look_into(self, pid: int, port: int | None) -> None:
+        from pytest_sockets.table import processes
+
+        facts = processes.facts(pid)
+        if facts.test is not None:
+            same_worker = facts.worker == os.environ.get("PYTEST_XDIST_WORKER")
+            start = self._starts.get(facts.test) if same_worker else None
+        else:
+            title = facts.command_line or ""
+            start = next((start for start in self._starts.values() if start.is_of(title, port)), None)
+        if start is not None:
+            self._found[pid] = Daemon(pid, start)
+
+
+def _listeners() -> list[SocketEntry]:
+    from pytest_sockets.table import sock_diag
+
+    try:
+        return sock_diag.tcp_listening()
+    except (
+        sock_diag.SockDiagMissing
+    ):  # without it only a walk of all processes would tell: too much after each test
+        return []
