@@ -11,6 +11,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 exclude_patterns = ["_build", "outputs", "examples", "generated"]
 source_suffix = {".md": "markdown"}
 
+default_role = "code"  # docstrings mark names with single backticks
+
 html_theme = "furo"
 html_title = "pytest-sockets"
 html_static_path = ["_static"]
@@ -31,6 +33,7 @@ python_use_unqualified_type_names = True
 intersphinx_mapping = {}
 nitpicky = True
 nitpick_ignore_regex = [
+    ("py:.*", r"(pytest_sockets\.(servers|table|asserting|ports)\..*|Reply|Undo)"),  # our own, not public
     (
         "py:.*",
         r"(socket|collections|subprocess|asyncio|ssl|typing|types|pathlib|contextlib|abc|psutil|pytest|trio|datetime)\..*",

@@ -7,7 +7,9 @@ import textwrap
 from importlib import import_module
 
 import pytest_sockets
+from pytest_sockets.faults import Fault
 from pytest_sockets.plugin import _parts
+from pytest_sockets.servers.server import Server
 
 _TITLES = (
     ("Values", ("pytest_sockets.model",)),
@@ -47,7 +49,9 @@ def _home(name: str) -> str:
 def _directive(path: str, value: object) -> str:
     if inspect.isclass(value):
         kind = "exception" if issubclass(value, BaseException) else "class"
-        members = "" if kind == "exception" else "   :members:\n"
+        members = "" if kind == "exception" or issubclass(value, Fault) else "   :members:\n"
+        if issubclass(value, Server):
+            members += "   :inherited-members:\n"
         return f".. auto{kind}:: {path}\n{members}"
     return f".. auto{'function' if callable(value) else 'data'}:: {path}\n"
 

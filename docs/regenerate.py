@@ -34,11 +34,11 @@ def run(shown: Shown) -> str:
         **{
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("PYTEST", "COV_", "PY_COLORS"))
+            if not name.startswith(("PYTEST", "COV_", "PY_COLORS", "CI", "BUILD_NUMBER"))
         },
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "COLUMNS": "100",
+        "COLUMNS": "88",
         "NO_COLOR": "1",
         "TMPDIR": tempfile.gettempdir(),
     }
@@ -67,7 +67,7 @@ def cut(text: str, shown: Shown) -> str:
     lines = text.splitlines()
     for words in (shown.first, shown.last):
         if words and words not in text:
-            raise SystemExit(f"{shown.name}: {words!r} is not in the output\n{text}")
+            raise SystemExit(f"{shown.name}: {words!r} is not in the output\n{text[-3000:]}")
     if shown.first:
         lines = lines[next(number for number, line in enumerate(lines) if shown.first in line) :]
     if shown.last:
@@ -82,14 +82,18 @@ def normalise(text: str) -> str:
     text = re.sub(r"\bpython3(\.\d+)?\b", "python", text)
     text = re.sub(r"\b\d+\.\d\d(s| s)\b(?: \(\d+:\d\d:\d\d\))?", r"0.52\1", text)
     # Command lines are cut at a length, and how much of them is left depends on where this folder is.
-    text = re.sub(r"\bpid \d+( \(|: )[^)\n]*\bpython\b[^)\n]*\)", r"pid 4242\1python worker.py)", text)
+    text = re.sub(
+        r"(?<=[(])[^(:\n]*leaky_ser[^)\n]*\)|(?<=: )[^(:\n]*leaky_ser[^)\n]*\)", "python worker.py)", text
+    )
+    text = re.sub(r"(?<=\()[^()\n]*-m pytest[^()\n]*\)", "python -m pytest)", text)
+    text = re.sub(r"\bprocess \d+", "process 4242", text)
     text = re.sub(r"\bpid \d+", "pid 4242", text)
     text = re.sub(r"\b0x[0-9a-f]{8,}", "0x7f24a27e4e30", text)
     text = re.sub(r"\(fd \d+\)", "(fd 12)", text)
     text = re.sub(r"'Thread-\d+", "'Thread-5", text)
     text = re.sub(
         r"(?m)^(_+|=+) (.*?) (_+|=+)$",
-        lambda found: found[2].center(len(found[2]) + 2).center(100, found[1][0]),
+        lambda found: found[2].center(len(found[2]) + 2).center(88, found[1][0]),
         text,
     )
     text = re.sub(r'"(fd|inode|pid)": \d+', lambda found: f'"{found[1]}": {CONSTANTS[found[1]]}', text)

@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture
 def web(free_port):
     command = [sys.executable, "-m", "http.server", str(free_port), "--bind", "0.0.0.0"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         yield process, free_port
         process.terminate()
 
@@ -17,5 +17,5 @@ def web(free_port):
 def test_it_is_for_this_host_only(web, sockets):
     process, port = web
     sockets.wait_listening(port, timeout=10, process=process)
-    assert (("127.0.0.1", port)) in sockets.listening
+    assert ("127.0.0.1", port) in sockets.listening
     assert port in sockets.loopback_only
