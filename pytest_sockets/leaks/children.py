@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_sockets.leaks.daemons import Daemons, Start
@@ -17,6 +18,7 @@ from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
+    from types import FrameType
 
     from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.origins import Origin
@@ -81,7 +83,6 @@ class Children:
 
     def __init__(self) -> None:
         self._starts: list[Start] = []
-        self._used: list[Start] = []
         self._daemons = Daemons()
         self._known: dict[int, Child] = {}
         self._told: set[tuple[int, int | None]] = set()
@@ -91,9 +92,9 @@ class Children:
         self._starts.clear()
         self._known = {pid: Child(pid, scope, None) for pid in _child_pids()} if _has_children() else {}
 
-    def starting(self, scope: Scope, origin: Origin, words: Any) -> None:
+    def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
-        start = Start(monotonic(), scope, origin, _as_words(words))
+        start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
         self._starts.append(start)
         self._daemons.starting(start)
 
@@ -103,33 +104,30 @@ class Children:
             if self._known:
                 self._known.clear()
             return
-        pids = sorted({*_child_pids(), *_multiprocessing_pids()})
-        for pid in self._known.keys() - set(pids):
+        pids = {*_child_pids(), *_multiprocessing_pids()}
+        for pid in self._known.keys() - pids:
             del self._known[pid]
-        for pid in pids:
-            if pid not in self._known:
-                self._known[pid] = self._child(pid, scope)
+        new = sorted(pids - self._known.keys())
+        told = {start.pid: start for start in self._starts} if new else {}
+        for pid in new:
+            start = told.get(pid) or self._guessed(pid)
+            self._known[pid] = Child(pid, start.scope, start.origin) if start else Child(pid, scope, None)
         # A start whose child does not show yet may be just before its fork, in another thread.
         for start in tuple(self._starts):
-            if start.at < monotonic() - _LONGEST_START:
+            if start.pid is not None or start.at < monotonic() - _LONGEST_START:
                 self._starts.remove(start)
 
-    def _child(self, pid: int, scope: Scope) -> Child:
-        """Belongs to a start just before the process began; without one, to whoever's scope it shows up in.
+    def _guessed(self, pid: int) -> Start | None:
+        """The start of a process that no Popen object tells of (os.fork): the last one before the process began.
 
-        One start may bring several processes (multiprocessing's resource tracker), so each is taken first by one that is
-        not taken yet, in order, and then again.
+        One start may bring several processes (multiprocessing's resource tracker).
         """
         age = _age(pid)
         began = monotonic() - (age or 0.0) + _TICK
         near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
-        if not near:
-            return Child(pid, scope, None)
-        # The last one before the process began; those that are too close to tell apart are taken in order.
-        unused = [start for start in near if start.at > near[-1].at - _TICK and start not in self._used]
-        start = unused[0] if unused else near[-1]
-        self._used = [*(used for used in self._used if used in self._starts), start]
-        return Child(pid, start.scope, start.origin)
+        nameless = [start for start in near if start.process is None]
+        candidates = nameless or near
+        return candidates[-1] if candidates else None
 
     @property
     def any_left(self) -> bool:
@@ -166,6 +164,15 @@ class Children:
         """It is reported: never again."""
         self._told.add((listener.child.pid, listener.entry.inode))
         self._daemons.forget(listener.child.pid)
+
+
+def _popen_of(frame: FrameType) -> Callable[[], Any] | None:
+    """subprocess and multiprocessing start their processes in methods of an object that will know the pid."""
+    popen = frame.f_locals.get("self")
+    try:
+        return weakref.ref(popen) if hasattr(type(popen), "poll") else None
+    except TypeError:
+        return None
 
 
 def _as_words(words: Any) -> tuple[str, ...]:

@@ -8,12 +8,12 @@ not before, the holders of the new listeners are looked into.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
     from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Scope
@@ -32,6 +32,14 @@ class Start(NamedTuple):
     origin: Origin
     words: tuple[str, ...] = ()
     """The command line, as far as it is known."""
+    process: Callable[[], Any] | None = None
+    """A weak reference to the Popen object that starts it, if there is one; it will know the pid."""
+
+    @property
+    def pid(self) -> int | None:
+        """The pid, once the object that starts the process knows it."""
+        pid = getattr(self.process(), "pid", None) if self.process is not None else None
+        return pid if isinstance(pid, int) else None
 
     def is_of(self, title: str, port: int | None) -> bool:
         """Whether a process with this title (argv as it shows itself now) has come of this command line.

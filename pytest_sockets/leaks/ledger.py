@@ -97,7 +97,7 @@ class Ledger:
     def child_started(self, frame: FrameType, words: Any) -> None:
         """A child process is about to be started."""
         if self._children is not None:
-            self._children.starting(self._scope_of_thread(), capture(frame, self.places), words)
+            self._children.starting(self._scope_of_thread(), capture(frame, self.places), words, frame)
 
     def _scope_of_thread(self) -> Scope:
         if self._threads.at_home:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import inspect
 import logging
 import selectors
 import sys
@@ -42,6 +43,20 @@ def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) 
             kept[record] = owner
         missing = [record for record in missing if record not in kept]
     return kept
+
+
+def named_globals(function: Any) -> list[Any]:
+    """The values of the globals that the function's code names: a fixture that closes a global pool is there for it."""
+    function = inspect.unwrap(function)
+    code = getattr(function, "__code__", None)
+    known = getattr(function, "__globals__", None)
+    if code is None or known is None:
+        return []
+    codes = [code, *(const for const in code.co_consts if isinstance(const, types.CodeType))]
+    names = {name for one in codes for name in one.co_names}
+    return [
+        known[name] for name in names if name in known and not isinstance(known[name], types.FunctionType)
+    ]
 
 
 def reaches(root: Any, records: Iterable[Record]) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_sockets.asserting.openers import set_opener_lookup
 from pytest_sockets.errors import SocketLeakError
-from pytest_sockets.leaks import audit
+from pytest_sockets.leaks import audit, reach
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.findings import Owner
 from pytest_sockets.leaks.ledger import Ledger
@@ -279,7 +279,11 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
 
 def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
     result = fixturedef.cached_result
-    roots = [result[0] if result is not None else None, *fixturedef._finalizers]
+    roots = [
+        result[0] if result is not None else None,
+        *fixturedef._finalizers,
+        *reach.named_globals(fixturedef.func),
+    ]
     if owner.kind in ("class", "module"):
         # setup_class and setup_module keep things in the class or module; a teardown of theirs is still to come.
         holder = getattr(owner.context, "obj", None)
