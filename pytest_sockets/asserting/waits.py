@@ -146,9 +146,9 @@ class ConnectionsWait(_Wait):
         return not self.connections()
 
     def lines(self) -> list[str]:
-        """Who is still connected."""
-        found = [wording.sentence(entry) for entry in self.connections()]
-        return wording.listed(found, _SHOWN)
+        """Who is still connected, the end that has the port first."""
+        found = sorted(self.connections(), key=lambda entry: entry.local.port != self.port)
+        return wording.listed(map(wording.sentence, found), _SHOWN)
 
     def failure(self) -> WaitTimeout:
         head = f"connections of {self.place} are still open after {self.timeout:g} s"

@@ -65,15 +65,15 @@ def foreign():
 
 def test_the_entry_stays_and_loses_its_pid(foreign):
     process, port = foreign
-    (entry,) = as_nobody(lambda: list(socket_table("system").on_port(port)))
+    (entry,) = as_nobody(lambda: list(socket_table("system").listening.on_port(port)))
     assert (entry.status, entry.pid, entry.fd, entry.uid) == ("LISTEN", None, None, 0)
-    (entry,) = socket_table("system").on_port(port)
+    (entry,) = socket_table("system").listening.on_port(port)
     assert entry.pid == process.pid
 
 
 def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
     _, port = foreign
-    (holder,) = as_nobody(lambda: [str(one) for one in holding.who_holds(port)])
+    holder = as_nobody(lambda: str(holding.who_holds(port)[0]))
     assert "a process that this user may not look at (uid 0) listens on" in holder
     text = as_nobody(lambda: in_use.explanation(in_use.Address("127.0.0.1", port)))
     assert "not visible to this user" in text
@@ -99,7 +99,7 @@ def test_an_assertion_still_has_its_answer(foreign):
 def test_own_sockets_are_seen_in_full():
     def look():
         with socket.create_server(("127.0.0.1", 0)) as server:
-            found = socket_table("system").on_port(server.getsockname()[1])
+            found = socket_table("system").listening.on_port(server.getsockname()[1])
             return [(entry.pid == os.getpid(), entry.fd == server.fileno()) for entry in found]
 
     assert as_nobody(look) == [(True, True)]
