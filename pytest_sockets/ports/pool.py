@@ -135,7 +135,11 @@ class PortPool:
     def release(self, port: int) -> Released:
         """Give a port back. Raises SettingError if it is not kept."""
         reservation = self._kept.get(port)
-        released = reservation.release() if reservation is not None else None
+        released = (
+            self.give_back(reservation, linger=self.ranges.is_risky(port))
+            if reservation is not None
+            else None
+        )
         if released is None:
             kept = ", ".join(map(str, self.kept[:6])) or "none"
             raise SettingError(
@@ -143,19 +147,18 @@ class PortPool:
             )
         return released
 
-    def give_back(self, reservation: Reservation) -> Released | None:
-        """What `Reservation.release` does."""
+    def give_back(self, reservation: Reservation, *, linger: bool = False) -> Released | None:
+        """What `Reservation.release` does. With `linger` the lock stays a while: a child process has yet to bind."""
         port, protocol = reservation.port, reservation.protocol
         if self._kept.get(port) is not reservation:
             return None
         del self._kept[port]
-        was_held = self._risky and holding.is_held(port)
-        if was_held:
+        if self._risky:
             holding.let_go(port)
         still_listening = not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol)
         if still_listening:
             self._left.append(reservation.lock)  # until the run ends
-        elif was_held:
+        elif linger:
             self._linger(reservation.lock)
         else:
             self._unlock(port, reservation.lock)
@@ -212,6 +215,10 @@ class PortPool:
             reservation = self._try(port, protocol, kinds, host)
             if reservation is not None:
                 return reservation
+        if self._lingering:
+            while self._lingering:
+                self._lingering.popleft().close()
+            return self._look_at_all(protocol, kinds, host)
         from pytest_sockets.ports.blame import used_up
 
         raise PortUnavailable(used_up(self.ranges, self._sort_taken(), self.kept, protocol))
