@@ -147,3 +147,21 @@ def namespace():
         return ["unshare", "-n", "sh", "-c", setup, "sh"]
 
     return words
+
+
+@pytest.fixture
+def shared_namespace(namespace):
+    """`shared_namespace(ephemeral)`: the words that run commands in one new network namespace with that ephemeral range."""
+    with contextlib.ExitStack() as stack:
+
+        def make(ephemeral):
+            keeper = subprocess.Popen(
+                [*namespace(ephemeral=ephemeral), "sh", "-c", "echo up; exec cat"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            stack.enter_context(keeper)
+            assert keeper.stdout.readline() == b"up\n"
+            return ["nsenter", "-n", "-t", str(keeper.pid)]
+
+        yield make

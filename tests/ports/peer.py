@@ -1,17 +1,19 @@
 """A process beside the test's own, with a pool of its own: one JSON command a line on stdin, one JSON answer on stdout.
 
-Arguments: LOW HIGH KIND [held], KIND being "abstract" or the path of a lock file.
+Arguments: LOW HIGH KIND [held] [unlocked], KIND being "abstract" or the path of a lock file.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import sys
 from pathlib import Path
 
 from pytest_sockets.errors import SocketsError
+from pytest_sockets.ports import pool as pool_module
 from pytest_sockets.ports.locks import AbstractLocks, FileLocks
 from pytest_sockets.ports.pool import PortPool
 from pytest_sockets.ports.ranges import PortRanges, Span
@@ -22,6 +24,17 @@ pool = PortPool(
     PortRanges((span,), (span,) if "held" in sys.argv[4:] else ()),
     locks=AbstractLocks() if kind == "abstract" else FileLocks(Path(kind)),
 )
+
+
+class Repeatable(random.Random):
+    """Draws the same after each `reset`, also in a forked child: hypothesis must be able to repeat what it has found."""
+
+    def seed(self, a=None, version=2):
+        super().seed(7 if a is None else a, version)
+
+
+if "unlocked" in sys.argv[4:]:  # a broken pool, which tests must notice
+    pool._locks.take = lambda port: socket.socket()
 servers: dict[int, socket.socket] = {}
 
 
@@ -48,6 +61,17 @@ def bind(port, reuse=False):
 
 def close(port):
     servers.pop(port).close()
+
+
+def kept():
+    return pool.kept
+
+
+def reset():
+    while servers:
+        servers.popitem()[1].close()
+    pool.close()
+    pool_module._random = Repeatable()
 
 
 def fork_and_reserve():

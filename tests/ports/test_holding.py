@@ -214,6 +214,13 @@ def test_a_block_of_held_ports(held_pool):
         plain_server(reservation.port).close()
 
 
+def test_released_held_ports_do_not_use_a_small_range_up(make_pool, block):
+    low = block(4)
+    pool = make_pool(low, low + 3, held=True)
+    for _ in range(40):
+        pool.release(pool.reserve().port)
+
+
 def test_the_locks_of_released_held_ports_are_bounded(make_pool, block):
     low = block(1000)
     pool = make_pool(low, low + 999, held=True)
