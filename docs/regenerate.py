@@ -81,10 +81,6 @@ def normalise(text: str) -> str:
     text = re.sub(r"/\S*/lib/python3\.\d+/", "", text)
     text = re.sub(r"\bpython3(\.\d+)?\b", "python", text)
     text = re.sub(r"\b\d+\.\d\d(s| s)\b(?: \(\d+:\d\d:\d\d\))?", r"0.52\1", text)
-    # Command lines are cut at a length, and how much of them is left depends on where this folder is.
-    text = re.sub(
-        r"(?<=[(])[^(:\n]*leaky_ser[^)\n]*\)|(?<=: )[^(:\n]*leaky_ser[^)\n]*\)", "python worker.py)", text
-    )
     text = re.sub(r"(?<=\()[^()\n]*-m pytest[^()\n]*\)", "python -m pytest)", text)
     text = re.sub(r"\bprocess \d+", "process 4242", text)
     text = re.sub(r"\bpid \d+", "pid 4242", text)

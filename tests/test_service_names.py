@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pytest_sockets.service_names import port_name, service_name
 
 

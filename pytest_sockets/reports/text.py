@@ -97,8 +97,18 @@ def _short_file(file: str) -> str:
 
 def _holder(finding: Finding) -> str:
     if finding.process is not None:
-        return f" (pid {finding.socket.pid}: {finding.process[:80]})"
+        return f" (pid {finding.socket.pid}: {short_command(finding.process, 80)})"
     return f" (fd {finding.socket.fd})"
+
+
+def short_command(command_line: str, most: int) -> str:
+    """A command line without the program's folder, cut in the middle: its end tells more than the path of a Python."""
+    program, space, rest = command_line.partition(" ")
+    text = f"{program.rpartition('/')[2]}{space}{rest}"
+    if len(text) <= most:
+        return text
+    half = (most - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
 
 
 def _opened_at(finding: Finding) -> str:
@@ -185,7 +195,7 @@ def _counted(group: list[Finding]) -> str:
 
 
 def _process(finding: Finding) -> str:
-    return f" in pid {finding.socket.pid} ({finding.process[:60]})" if finding.process else ""
+    return f" in pid {finding.socket.pid} ({short_command(finding.process, 60)})" if finding.process else ""
 
 
 def _workers(group: list[Finding]) -> str:

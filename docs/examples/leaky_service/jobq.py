@@ -120,8 +120,8 @@ class Worker:
     """A worker is a process of its own with a status port."""
 
     def __init__(self):
-        script = Path(__file__).with_name("worker.py")
-        self.process = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "worker.py"]
+        self.process = subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True)
         self.port = int(self.process.stdout.readline())
 
     def stop(self):
