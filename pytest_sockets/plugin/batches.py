@@ -35,6 +35,7 @@ class Batch:
     lives: list[SocketLife] = dataclasses.field(default_factory=list)
     rule_hits: dict[str, int] = dataclasses.field(default_factory=dict)
     troubles: list[str] = dataclasses.field(default_factory=list)
+    notes: list[str] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0
     servers_started: int = 0
@@ -54,7 +55,7 @@ class Batch:
             ]
         if self.lives:
             data["lives"] = [dataclasses.asdict(life) for life in self.lives]
-        for name in ("rule_hits", "troubles", "listening", "ports_given", "servers_started"):
+        for name in ("rule_hits", "troubles", "notes", "listening", "ports_given", "servers_started"):
             if value := getattr(self, name):
                 data[name] = value
         return data
@@ -71,6 +72,7 @@ class Batch:
             lives=[_life(life) for life in data.get("lives", ())],
             rule_hits=data.get("rule_hits", {}),
             troubles=list(data.get("troubles", ())),
+            notes=list(data.get("notes", ())),
             listening=[(endpoint, process) for endpoint, process in data.get("listening", ())],
             ports_given=data.get("ports_given", 0),
             servers_started=data.get("servers_started", 0),

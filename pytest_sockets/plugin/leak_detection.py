@@ -52,9 +52,7 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *args)
         except Exception as error:  # noqa: BLE001
-            self.verdicts.trouble(
-                f"{method.__name__.strip('_').replace('_', ' ')}: {type(error).__name__}: {error}"
-            )
+            self._trouble(method.__name__.strip("_").replace("_", " "), error)
 
     return guarded
 
@@ -66,7 +64,6 @@ class LeakDetection:
         self,
         config: pytest.Config,
         settings: Settings,
-        deliver: Callable[[Batch], None],
         take: Callable[[pytest.TestReport], None] | None,
     ) -> None:
         self._config = config
@@ -76,7 +73,6 @@ class LeakDetection:
         self._children = Children() if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
         self.verdicts = Verdicts(config, settings, self.ledger, self._children)
-        self._deliver = deliver
         self._take = take
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
@@ -128,13 +124,32 @@ class LeakDetection:
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """What a module opens when it is imported is owned by that import."""
         owner = Owner("import", collector.nodeid, "module", collector)
-        before = self.ledger.enter(Scope(owner, "import"))
+        before = self._enter(Scope(owner, "import"))
         try:
             return (yield)
         finally:
-            self.ledger.leave(before)
+            self._leave(before)
             if self.ledger.owns(owner):
                 self._imports.append(owner)
+
+    def _enter(self, scope: Scope) -> Scope:
+        before = self.ledger.scope
+        try:
+            return self.ledger.enter(scope)
+        except Exception as error:  # noqa: BLE001
+            self.ledger.scope = scope
+            self._trouble("entering a scope", error)
+            return before
+
+    def _leave(self, before: Scope) -> None:
+        try:
+            self.ledger.leave(before)
+        except Exception as error:  # noqa: BLE001
+            self.ledger.scope = before
+            self._trouble("leaving a scope", error)
+
+    def _trouble(self, what: str, error: Exception) -> None:
+        self.verdicts.trouble(f"{what}: {type(error).__name__}: {error}")
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
@@ -142,7 +157,6 @@ class LeakDetection:
         result = yield
         if exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
             self._finish_session()
-        self._deliver(self.verdicts.finish())
         return result
 
     @_guarded
@@ -160,10 +174,13 @@ class LeakDetection:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """A new owner for each attempt: rerunfailures comes here again for the same item."""
         ledger = self.ledger
-        if ledger.has_fresh:
-            ledger.checkpoint()  # opened between two tests, by other plugins
-        if self.verdicts.watch is not None:
-            self.verdicts.watch.look_again()  # what was imported at collection or by the test before
+        try:
+            if ledger.has_fresh:
+                ledger.checkpoint()  # opened between two tests, by other plugins
+            if self.verdicts.watch is not None:
+                self.verdicts.watch.look_again()  # what was imported at collection or by the test before
+        except Exception as error:  # noqa: BLE001
+            self._trouble("looking between two tests", error)
         self._opened_before = ledger.opened
         self._previous_nodeid, self._nodeid = self._nodeid, item.nodeid
         self._failed = None
@@ -216,7 +233,7 @@ class LeakDetection:
             batch = self._outbox[item.nodeid] = Batch(opened=opened)
             return self.verdicts.judge_test(Teardown(item, erring, self._previous_nodeid, self._alive), batch)
         except Exception as error:  # noqa: BLE001
-            self.verdicts.trouble(f"judging {item.nodeid}: {type(error).__name__}: {error}")
+            self._trouble(f"judging {item.nodeid}", error)
             return ""
 
     @pytest.hookimpl(tryfirst=True)
@@ -225,7 +242,10 @@ class LeakDetection:
         if report.when == "teardown" and self._outbox:
             batch = self._outbox.pop(report.nodeid, None)
             if batch is not None:
-                setattr(report, OUTPUT, batch.as_json())
+                try:
+                    setattr(report, OUTPUT, batch.as_json())
+                except Exception as error:  # noqa: BLE001
+                    self._trouble(f"telling what {report.nodeid} left", error)
         if self._take is not None:
             self._take(report)
 
@@ -238,13 +258,13 @@ class LeakDetection:
         """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
         ledger = self.ledger
         owner = _owner_of(fixturedef, request) or ledger.scope.owner
-        before = ledger.enter(Scope(owner, "setup"))
+        before = self._enter(Scope(owner, "setup"))
         if owner.kind != "test":
             self._live[fixturedef] = owner  # in the order of set-up
         try:
             return (yield)
         finally:
-            ledger.leave(before)
+            self._leave(before)
 
     def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
         """Older pytest calls this for fixtures that were finished before: those have no result any more."""
@@ -254,10 +274,13 @@ class LeakDetection:
         if owner is None:
             return
         ledger = self.ledger
-        if ledger.scope.phase == "teardown":
-            ledger.give_teardown_to(owner)
-            self._erring.add(owner)
-        ledger.end(owner)
+        try:
+            if ledger.scope.phase == "teardown":
+                ledger.give_teardown_to(owner)
+                self._erring.add(owner)
+            ledger.end(owner)
+        except Exception as error:  # noqa: BLE001
+            self._trouble(f"the end of {owner}", error)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The live fixtures, narrowest scope first, with what each keeps: its value and its suspended generator."""

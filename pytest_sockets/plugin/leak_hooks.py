@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR
+from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR, Batch
+from pytest_sockets.plugin.counts import counts
 from pytest_sockets.plugin.policies import check_marks
 
 if TYPE_CHECKING:
-    from pytest_sockets.plugin.batches import Batch
+    from collections.abc import Generator
+
     from pytest_sockets.plugin.leak_detection import LeakDetection
     from pytest_sockets.plugin.reporting import Reporting
     from pytest_sockets.plugin.settings import Settings
@@ -31,6 +33,7 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(Receiver(parts.reporting), "sockets-receiver")
     if _is_xdist_controller(config):
         return
+    config.pluginmanager.register(Ending(parts), "sockets-ending")
     if settings.leaks != "off" or settings.unclosed != "off":
         parts.add_detection()
     config.pluginmanager.register(MarkCheck(parts), "sockets-marks")
@@ -58,7 +61,7 @@ class _Parts:
             take = self.reporting.take
             # One hook call for each report instead of two: it is counted in the budget of an empty test.
             self._config.pluginmanager.unregister(name="sockets-receiver")
-        self.detection = LeakDetection(self._config, self._settings, self._deliver, take)
+        self.detection = LeakDetection(self._config, self._settings, take)
         if wants_timeline(self._settings):
             self.detection.verdicts.watch_lives()
         self._config.pluginmanager.register(self.detection, "sockets-detection")
@@ -73,12 +76,20 @@ class _Parts:
         """Rides on the worker's output, as the last batch does."""
         self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
 
-    def _deliver(self, batch: Batch) -> None:
-        """The last batch of this process; with xdist it rides on the worker's output."""
+    def end(self) -> None:
+        """Deliver the last batch of this process; with xdist it rides on the worker's output."""
+        batch = self.detection.verdicts.finish() if self.detection is not None else Batch()
+        counts(self._config).add_to(batch)
+        try:
+            data = batch.as_json()
+        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+            data = Batch(
+                troubles=[*batch.troubles, f"telling the rest: {type(error).__name__}: {error}"]
+            ).as_json()
         if self.reporting is not None:
-            self.reporting.gather(batch.as_json())
+            self.reporting.gather(data)
         else:
-            self._config.workeroutput[OUTPUT] = batch.as_json()  # type: ignore[attr-defined]
+            self._config.workeroutput[OUTPUT] = data  # type: ignore[attr-defined]
 
 
 class Receiver:
@@ -90,6 +101,20 @@ class Receiver:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Called for the reports of every worker."""
         self._reporting.take(report)
+
+
+class Ending:
+    """When the session is over, after the detection has judged and before the reporting shows."""
+
+    def __init__(self, parts: _Parts) -> None:
+        self._parts = parts
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Registered after the reporting and before the detection: of trylast wrappers the later one is the inner."""
+        result = yield
+        self._parts.end()
+        return result
 
 
 class MarkCheck:

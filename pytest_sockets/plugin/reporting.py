@@ -60,14 +60,26 @@ class Reporting:
             self.gather(data)
 
     def gather(self, data: dict[str, Any]) -> None:
-        """One process's batch."""
-        batch = Batch.from_json(data)
+        """One process's batch; one that cannot be read becomes one line."""
+        try:
+            self._gather(Batch.from_json(data))
+        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+            self.trouble("gathering what the tests left", error)
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """Something of ours failed: said once at the end, and the run goes on."""
+        text = f"{what}: {type(error).__name__}: {error}"
+        if text not in self.run.troubles:
+            self.run.troubles.append(text)
+
+    def _gather(self, batch: Batch) -> None:
         run = self.run
         run.opened_total += batch.opened
         run.lives.extend(batch.lives)
         run.ports_given += batch.ports_given
         run.servers_started += batch.servers_started
         run.listening.extend(batch.listening)
+        run.notes.extend(batch.notes)
         run.troubles.extend(trouble for trouble in batch.troubles if trouble not in run.troubles)
         for rule, hits in batch.rule_hits.items():
             self._rule_hits[rule] = self._rule_hits.get(rule, 0) + hits
@@ -127,7 +139,7 @@ class Reporting:
         try:
             self._finish(complete=not stopped)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            self.run.troubles.append(f"finishing the reports: {type(error).__name__}: {error}")
+            self.trouble("finishing the reports", error)
         if self._must_fail and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._usage_error is not None:
@@ -165,6 +177,14 @@ class Reporting:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """The section, if there is something to say, and one line of totals."""
+        try:
+            self._summarize(terminalreporter)
+        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+            terminalreporter.write_line(
+                f"pytest-sockets could not do all of its work: printing its summary: {type(error).__name__}: {error}"
+            )
+
+    def _summarize(self, terminalreporter: pytest.TerminalReporter) -> None:
         from pytest_sockets.reports import text
 
         if self._usage_error is not None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.plugin.counts import counts
+
 # Imported early: it keeps the interpreter's own threads and polling from what a suite puts in their place later.
 from pytest_sockets.servers import unpatched as _unpatched  # noqa: F401
 from pytest_sockets.waiting import monotonic
@@ -42,7 +44,20 @@ def _echo_factory(node: pytest.Item | pytest.Session) -> EchoServerFactory:
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import ServerFactory
 
-    return ServerFactory(_skipping(EchoServer), node.stash.setdefault(_SERVERS, []).append)
+    return ServerFactory(_skipping(EchoServer), _remember_on(node))
+
+
+def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
+    """Count each server, and keep it where a failing test looks for it; the first one brings in those hooks."""
+    servers = node.stash.setdefault(_SERVERS, [])
+
+    def made(server: Server) -> None:
+        servers.append(server)
+        counts(node.config).servers += 1
+        if not node.config.pluginmanager.has_plugin(ServersShown.__name__):
+            node.config.pluginmanager.register(ServersShown(), ServersShown.__name__)
+
+    return made
 
 
 @pytest.fixture
@@ -91,7 +106,7 @@ def fault_proxy_factory(request: pytest.FixtureRequest) -> Iterator[FaultProxyFa
     from pytest_sockets.servers.factory import ServerFactory
     from pytest_sockets.servers.proxy import FaultProxy
 
-    factory = ServerFactory(_skipping(FaultProxy), request.node.stash.setdefault(_SERVERS, []).append)
+    factory = ServerFactory(_skipping(FaultProxy), _remember_on(request.node))
     yield factory
     factory.close()
 
@@ -106,24 +121,25 @@ def sockets_tls() -> Iterator[Authority]:
     authority.close()
 
 
-# What a failing test shows
+class ServersShown:
+    """What a failing test shows of its servers. Registered with the first server: other runs pay for no hook."""
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Remember when the test began: of a session's server only what came since then is its own."""
+        item.stash[_BEGAN] = monotonic()
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Remember when the test began: of a session's server only what came since then is its own."""
-    item.stash[_BEGAN] = monotonic()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failing test shows up to five connections of each of its servers."""
-    report = yield
-    if report.failed and report.when != "teardown":
-        text = "\n".join(_shown(item))
-        if text:
-            _add_section(report, text)
-    return report
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """A failing test shows up to five connections of each of its servers."""
+        report = yield
+        if report.failed and report.when != "teardown":
+            text = "\n".join(_shown(item))
+            if text:
+                _add_section(report, text)
+        return report
 
 
 def _shown(item: pytest.Item) -> Iterator[str]:
