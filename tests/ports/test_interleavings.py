@@ -137,7 +137,6 @@ def run(make_peer, low, *kind, lingers=False, **more):
     run_state_machine_as_test(Machine, settings=limits)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["abstract", "file", "held"])
 def test_any_interleaving_of_several_processes_keeps_the_promise(make_peer, block, tmp_path, kind):
     """For abstract names, for a lock file, and where ports are held."""
