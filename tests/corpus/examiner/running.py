@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.metadata
 import json
 import os
@@ -57,6 +58,7 @@ class Run:
         return self.outcomes.get("passed", 0) > 0 and not self.outcomes.keys() & {"failed", "error"}
 
 
+@functools.lru_cache
 def plugin_arguments(python: str) -> tuple[str, ...]:
     """How to load pytest-sockets: by entry point where it is installed, else by module (from PYTHONPATH)."""
     if python == sys.executable:
