@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.waits import wait_listening as wait_listening
     from pytest_sockets.asserting.waits import wait_no_connections as wait_no_connections
     from pytest_sockets.asserting.waits import wait_not_listening as wait_not_listening
+    from pytest_sockets.errors import FamilyUnavailable as FamilyUnavailable
     from pytest_sockets.errors import PortUnavailable as PortUnavailable
     from pytest_sockets.errors import ProcessDied as ProcessDied
+    from pytest_sockets.errors import QueryError as QueryError
+    from pytest_sockets.errors import QueryTypeError as QueryTypeError
     from pytest_sockets.errors import ServerFault as ServerFault
     from pytest_sockets.errors import SettingError as SettingError
     from pytest_sockets.errors import SocketAssertionError as SocketAssertionError
     from pytest_sockets.errors import SocketLeakError as SocketLeakError
     from pytest_sockets.errors import SocketLeakWarning as SocketLeakWarning
     from pytest_sockets.errors import SocketsError as SocketsError
-    from pytest_sockets.errors import SocketsTroubleWarning as SocketsTroubleWarning
     from pytest_sockets.errors import WaitTimeout as WaitTimeout
     from pytest_sockets.model import Endpoint as Endpoint
     from pytest_sockets.model import SocketEntry as SocketEntry
     from pytest_sockets.model import SocketTable as SocketTable
     from pytest_sockets.servers.echo import EchoServer as EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
+    from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory
     from pytest_sockets.servers.proxy import FaultProxy as FaultProxy
     from pytest_sockets.servers.records import ConnectionRecord as ConnectionRecord
     from pytest_sockets.servers.records import DatagramRecord as DatagramRecord
@@ -54,11 +58,12 @@ _HOMES = {
         "wait_no_connections", "wait_not_listening",
     ),
     "pytest_sockets.errors": (
-        "PortUnavailable", "ProcessDied", "ServerFault", "SettingError", "SocketAssertionError", "SocketLeakError",
-        "SocketLeakWarning", "SocketsError", "SocketsTroubleWarning", "WaitTimeout",
+        "FamilyUnavailable", "PortUnavailable", "ProcessDied", "QueryError", "QueryTypeError", "ServerFault",
+        "SettingError", "SocketAssertionError", "SocketLeakError", "SocketLeakWarning", "SocketsError", "WaitTimeout",
     ),
     "pytest_sockets.model": ("Endpoint", "SocketEntry", "SocketTable"),
     "pytest_sockets.servers.echo": ("EchoServer",),
+    "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory"),
     "pytest_sockets.servers.proxy": ("FaultProxy",),
     "pytest_sockets.servers.records": ("ConnectionRecord", "DatagramRecord"),
     "pytest_sockets.table.reading": ("socket_table",),

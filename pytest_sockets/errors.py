@@ -39,10 +39,6 @@ class SocketLeakWarning(SocketsError, UserWarning):
     """A test or fixture left sockets open and the mode for that is `warn`."""
 
 
-class SocketsTroubleWarning(SocketsError, UserWarning):
-    """pytest-sockets itself failed at something; it says what was lost. The run's outcome is not changed."""
-
-
 class SocketAssertionError(SocketsError, AssertionError):
     """An `assert_*` function found the socket table different from what was asserted."""
 
