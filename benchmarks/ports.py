@@ -224,18 +224,15 @@ def main() -> None:
         print(json.dumps(work(way, kind, int(servers), folder)))
         return
     speed = allocations(options.ways)
-    print(
-        "| way |"
-        + "".join(f" EADDRINUSE, {kind} | given twice |" for kind in options.kinds)
-        + " allocations/s |"
-    )
-    print("|---" * (2 + 2 * len(options.kinds)) + "|")
+    columns = [column for kind in options.kinds for column in (f"EADDRINUSE, {kind}", "given twice")]
+    print("| way | " + " | ".join([*columns, "allocations/s"]) + " |")
+    print("|---" * (2 + len(columns)) + "|")
     for way in options.ways:
         cells = []
         for kind in options.kinds:
             with surroundings(way):
                 cells += [f"{number:,.0f}" for number in stress(way, kind, options)]
-        print(f"| {way} | " + " | ".join(cells) + f" | {speed[way]:,.0f} |", flush=True)
+        print("| " + " | ".join([way, *cells, f"{speed[way]:,.0f}"]) + " |", flush=True)
 
 
 if __name__ == "__main__":
