@@ -244,6 +244,10 @@ class LeakDetection:
             if batch is not None:
                 try:
                     setattr(report, OUTPUT, batch.as_json())
+                    if batch.leaks:
+                        from pytest_sockets.plugin import machines
+
+                        machines.tell(self._config, report, batch.leaks)
                 except Exception as error:  # noqa: BLE001
                     self._trouble(f"telling what {report.nodeid} left", error)
         if self._take is not None:

@@ -205,10 +205,13 @@ def _workers(group: list[Finding]) -> str:
 
 def totals(run: Run) -> str:
     """One short line: what was opened, given, started and leaked."""
-    leaked = len(run.findings)
-    parts = [f"{run.opened_total} sockets opened", f"{leaked} leaked"]
+    parts = [f"{_number(run.opened_total, 'socket')} opened", f"{len(run.findings)} leaked"]
     if run.ports_given:
-        parts.append(f"{run.ports_given} ports given")
+        parts.append(f"{_number(run.ports_given, 'port')} given")
     if run.servers_started:
-        parts.append(f"{run.servers_started} servers started")
+        parts.append(f"{_number(run.servers_started, 'server')} started")
     return "sockets: " + ", ".join(parts)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -141,3 +141,21 @@ class TestSummary:
 
 def test_every_status_has_its_words():
     assert set(STATUS_WORDS) == set(STATUSES)
+
+
+def test_one_is_one_and_two_are_two_in_the_line_of_totals():
+    assert (
+        text.totals(Run("0", "warn", opened_total=1, ports_given=1))
+        == "sockets: 1 socket opened, 0 leaked, 1 port given"
+    )
+    two = text.totals(Run("0", "warn", opened_total=2, servers_started=2))
+    assert two == "sockets: 2 sockets opened, 0 leaked, 2 servers started"
+
+
+def test_a_long_command_line_keeps_its_program_and_its_end():
+    line = f"/a/{'long/' * 30}bin/python /another/{'long/' * 30}path/server.py --port 80"
+    shown = text.short_command(line, 60)
+    assert len(shown) <= 60
+    assert shown.startswith("python /another/")
+    assert shown.endswith("server.py --port 80")
+    assert text.short_command("/usr/bin/nginx -g x", 60) == "nginx -g x"

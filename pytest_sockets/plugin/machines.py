@@ -1,0 +1,36 @@
+"""What junit XML, json-report and pytest-html are told of a test's leaks: plain data on its teardown report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.reports import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from pytest_sockets.plugin.batches import Leak
+
+MOST: Final = 20
+"""How many leaks of one test are told one by one; their number is told in any case."""
+
+
+def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]) -> None:
+    """Properties in every mode, so that a build server sees what only warned; leaks of the baseline are left out."""
+    findings = [leak.finding for leak in leaks if not leak.known]
+    if not findings:
+        return
+    report.user_properties.append(("sockets_leaked", str(len(findings))))
+    lines = (
+        f"{finding.kind}: {finding.socket}, owner {finding.owner}, opened at {finding.place}"
+        for finding in findings[:MOST]
+    )
+    report.user_properties.extend(("sockets_leak", line) for line in lines)
+    if config.pluginmanager.hasplugin("html"):
+        extra = {
+            "name": "leaked sockets", "format_type": "text", "content": text.message(findings),
+            "mime_type": "text/plain", "extension": "txt",
+        }  # fmt: skip
+        report.extras = [*getattr(report, "extras", ()), extra]
