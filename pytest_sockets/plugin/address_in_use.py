@@ -53,15 +53,18 @@ def _captured(item: pytest.Item) -> Iterator[str]:
 
 
 def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
-    from pytest_sockets.asserting import bind_errors
-
     try:
+        from pytest_sockets.asserting import bind_errors
+
         address = bind_errors.in_error(error)
         if address is None or (address.host is None and address.port is None):
             told = [found for text in captured if (found := bind_errors.in_text(text))]
             address = told[0] if told else address
-        if address is None:
-            return None
+    except Exception:  # noqa: BLE001  (no descriptor is left to import with: whether this is one is not known)
+        return None
+    if address is None:
+        return None
+    try:
         from pytest_sockets.asserting import in_use
 
         if address.host is None and address.port is None:

@@ -83,9 +83,7 @@ class _Parts:
         try:
             data = batch.as_json()
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            data = Batch(
-                troubles=[*batch.troubles, f"telling the rest: {type(error).__name__}: {error}"]
-            ).as_json()
+            data = {"opened": 0, "troubles": [f"telling the rest: {type(error).__name__}: {error}"]}
         if self.reporting is not None:
             self.reporting.gather(data)
         else:
