@@ -240,7 +240,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str]) -> tuple
 
 
 def compare(without: list[Done], with_plugin: list[Done]) -> tuple[list[str], list[str]]:
-    """(changed tests with their outcomes, flaky tests)."""
+    """(changed tests, flaky tests), with their outcomes."""
     changed, flaky = [], []
     names = {name for done in (*without, *with_plugin) for name in done.outcomes}
     for name in sorted(names):
@@ -248,8 +248,8 @@ def compare(without: list[Done], with_plugin: list[Done]) -> tuple[list[str], li
         on = {done.outcomes.get(name, ("missing",)) for done in with_plugin}
         if off.isdisjoint(on):
             changed.append(f"{name}: {sorted(off)} -> {sorted(on)}")
-        elif off | on != off & on:
-            flaky.append(name)
+        elif off != on:
+            flaky.append(f"{name}: {sorted(off)} without, {sorted(on)} with")
     return changed, flaky
 
 
@@ -291,6 +291,8 @@ def _show(suite: Suite, without: list[Done], with_plugin: list[Done]) -> int:
     )
     for line in changed[:20]:
         print(f"  changed: {line}")
+    for line in flaky[:20]:
+        print(f"  flaky: {line}")
     if not without[0].outcomes:
         print(without[0].output[-1500:])
     leaks = collections.Counter(_leak_line(leak) for done in with_plugin for leak in done.leaks)
