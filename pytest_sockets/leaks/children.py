@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.births import TICK, birth_of
 from pytest_sockets.leaks.daemons import Daemons, Start
 from pytest_sockets.waiting import monotonic
 
@@ -42,20 +42,8 @@ class ChildListener(NamedTuple):
     command: str | None
 
 
-_TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
-"""The kernel tells when a process began, and when it was asked, in ticks of 10 ms."""
 _LONGEST_START: Final = 2.0
 """Seconds from the audit event to the fork, on a busy machine."""
-
-
-def _age(pid: int) -> float | None:
-    """Seconds since the process began; None where it is not told."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            fields = file.read().rpartition(b")")[2].split()
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, ValueError, IndexError, AttributeError):
-        return None
 
 
 def _has_children_by_waitid() -> bool:
@@ -122,8 +110,8 @@ class Children:
 
         One start may bring several processes (multiprocessing's resource tracker).
         """
-        age = _age(pid)
-        began = monotonic() - (age or 0.0) + _TICK
+        birth = birth_of(pid)
+        began = (birth.at if birth is not None else monotonic()) + TICK
         near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
         nameless = [start for start in near if start.process is None]
         candidates = nameless or near

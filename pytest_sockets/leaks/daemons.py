@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.births import TICK, birth_of
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 _MARK: Final = "PYTEST_CURRENT_TEST"
+_REAPERS: Final = ("systemd", "tini", "dumb-init", "catatonit", "docker-init")
 _LONGEST_BIRTH: Final = 3.0
 """Seconds from the start of a command to its daemon's listening, beyond which nobody looks any more."""
 
@@ -114,15 +116,27 @@ class Daemons:
     def _look_into(self, pid: int, port: int | None) -> None:
         from pytest_sockets.table import processes
 
+        birth = birth_of(pid)
+        if birth is None or not _adopted(birth.parent):
+            return  # somebody else's: it still has a parent of its own
         facts = processes.facts(pid)
         if facts.test is not None:
             same_worker = facts.worker == os.environ.get("PYTEST_XDIST_WORKER")
-            start = self._starts.get(facts.test) if same_worker else None
+            starts = [start for mark, start in self._starts.items() if same_worker and mark == facts.test]
         else:
-            title = facts.command_line or ""
-            start = next((start for start in self._starts.values() if start.is_of(title, port)), None)
-        if start is not None:
-            self._found[pid] = Daemon(pid, start)
+            starts = [start for start in self._starts.values() if start.is_of(facts.command_line or "", port)]
+        for start in starts:
+            if start.at <= birth.at + TICK:
+                self._found[pid] = Daemon(pid, start)
+
+
+def _adopted(parent: int) -> bool:
+    """Whether init, or a reaper in its place, is the parent: that is what a second fork is for."""
+    if parent == 1:
+        return True
+    from pytest_sockets.table import processes
+
+    return (processes.name(parent) or "") in _REAPERS
 
 
 def _listeners() -> list[SocketEntry]:
