@@ -136,7 +136,7 @@ def _link_of_dict(referrer: dict[Any, Any], node: Any, places: Places) -> Link |
         if isinstance(owner, type) and vars(owner).get(key) is node:
             return Link(f"class attribute `{key}` of {owner.__module__}.{owner.__qualname__}", 1)
         if getattr(owner, "__dict__", None) is referrer and not _is_our_own(owner):
-            return Link(f"attribute `{key}` of {_name(owner)}", 2, owner)
+            return Link(f"attribute `{key}` of {_name(owner)}", _rank(owner), owner)
     return Link(f"a dict, under the key {str(key)[:40]!r}", 6, referrer)
 
 
@@ -155,8 +155,13 @@ def _link_of_instance(referrer: Any, node: Any) -> Link | None:
     except TypeError:
         key = None
     if key is not None:
-        return Link(f"attribute `{key}` of {_name(referrer)}", 2, referrer)
+        return Link(f"attribute `{key}` of {_name(referrer)}", _rank(referrer), referrer)
     return Link(_name(referrer), 5, referrer)
+
+
+def _rank(owner: Any) -> int:
+    """The user's own object says more than the SocketIO that the standard library put between."""
+    return 4 if type(owner).__module__.partition(".")[0] in sys.stdlib_module_names else 2
 
 
 def _name(value: Any) -> str:

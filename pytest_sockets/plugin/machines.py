@@ -33,4 +33,4 @@ def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]
             "name": "leaked sockets", "format_type": "text", "content": text.message(findings),
             "mime_type": "text/plain", "extension": "txt",
         }  # fmt: skip
-        report.extras = [*getattr(report, "extras", ()), extra]
+        report.extras = [*getattr(report, "extras", ()), extra]  # type: ignore[attr-defined]
