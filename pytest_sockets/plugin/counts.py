@@ -9,19 +9,20 @@ import pytest
 
 if TYPE_CHECKING:
     from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.ports.pool import PortPool
 
 
 @dataclasses.dataclass(slots=True)
 class Counts:
     """Of this process."""
 
-    ports: int = 0
+    port_pools: list[PortPool] = dataclasses.field(default_factory=list)
     servers: int = 0
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def add_to(self, batch: Batch) -> None:
         """Put them on the process's last batch."""
-        batch.ports_given += self.ports
+        batch.ports_given += sum(pool.given for pool in self.port_pools)
         batch.servers_started += self.servers
         batch.notes.extend(self.notes)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.plugin.counts import counts
 from pytest_sockets.plugin.settings import SETTINGS
+from pytest_sockets.service_names import port_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,6 +79,7 @@ def port_pool(config: pytest.Config) -> PortPool:
         address = port_server_address()
         pool = PortPool(_ranges(config), server=PortServer(address) if address else None)
         config.stash[_POOL] = pool
+        counts(config).port_pools.append(pool)
         config.add_cleanup(pool.close)
     return pool
 
@@ -87,6 +90,11 @@ def note_released(request: pytest.FixtureRequest, released: Released | None) -> 
         return
     found = StillListening(released.port, released.protocol, request.fixturename or "", request.node.nodeid)
     request.config.stash.setdefault(STILL_LISTENING, []).append(found)
+    if request.config.stash[SETTINGS].leaks != "off":
+        counts(request.config).notes.append(
+            f"port {port_name(released.port, released.protocol)} of {found.owner} was still listened on when it was given back "
+            f"({found.nodeid or 'session'}); it is not given out again"
+        )
 
 
 @pytest.fixture

@@ -87,6 +87,8 @@ class PortPool:
         self._ports = ranges.ports()
         self._risky = bool(ranges.risky)
         self._kept: dict[int, Reservation] = {}
+        self.given = 0
+        """How many ports were reserved so far, those of blocks one by one."""
         self._left: list[Lock] = []
         self._lingering: collections.deque[Lock] = collections.deque()
         _pools.add(self)
@@ -199,6 +201,7 @@ class PortPool:
             raise self._cannot_look(error) from error
         if not free:
             lock.close()
+        self.given += 1
             return None
         reservation = self._kept[port] = Reservation(self, port, protocol, lock)
         return reservation
