@@ -201,9 +201,9 @@ class PortPool:
             raise self._cannot_look(error) from error
         if not free:
             lock.close()
-        self.given += 1
             return None
         reservation = self._kept[port] = Reservation(self, port, protocol, lock)
+        self.given += 1
         return reservation
 
     def _secure(self, port: int, kinds: tuple[int, ...], host: str | None) -> bool:
