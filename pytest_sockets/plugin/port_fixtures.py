@@ -91,8 +91,9 @@ def note_released(request: pytest.FixtureRequest, released: Released | None) -> 
     found = StillListening(released.port, released.protocol, request.fixturename or "", request.node.nodeid)
     request.config.stash.setdefault(STILL_LISTENING, []).append(found)
     if request.config.stash[SETTINGS].leaks != "off":
+        port = port_name(released.port, released.protocol)
         counts(request.config).notes.append(
-            f"port {port_name(released.port, released.protocol)} of {found.owner} was still listened on when it was given back "
+            f"port {port} of {found.owner} was still listened on when it was given back "
             f"({found.nodeid or 'session'}); it is not given out again"
         )
 

@@ -65,7 +65,9 @@ def test_a_listener_with_reuse_options_does_not_pass_for_free(make_pool, block):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(("127.0.0.1", low))
         server.listen()
-        with pytest.raises(PortUnavailable, match=rf"{low}/tcp: process {os.getpid()} \(.*python.*\), LISTEN"):
+        with pytest.raises(
+            PortUnavailable, match=rf"{low}/tcp: process {os.getpid()} \(.*python.*\), LISTEN"
+        ):
             pool.reserve("tcp")
 
 
