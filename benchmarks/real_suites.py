@@ -46,6 +46,8 @@ class Suite:
     extra: str = ""
     path: str = ""
     """A folder of the sdist to import the package from, where the tests are inside of the package."""
+    conftest: str = ""
+    """What the suite's own runner does before it runs."""
 
     @property
     def title(self) -> str:
@@ -75,7 +77,10 @@ SUITES = (
          "tests/test_test_utils.py", "tests/test_proxy_functional.py", "tests/test_client_ws_functional.py",
          "-o", "asyncio_mode=auto"),
     ),
-    Suite("tornado", "6.6.1", ("pycurl",), ("tornado",), ("tornado/test", "-o", "python_files=*_test.py"), path="."),
+    Suite(
+        "tornado", "6.6.1", ("pycurl",), ("tornado",), ("tornado/test", "-o", "python_files=*_test.py"), path=".",
+        conftest='import logging\n\nlogging.getLogger("tornado.access").setLevel(logging.CRITICAL)\n',
+    ),
     Suite(
         "trio", "0.35.0", ("pyopenssl", "trustme", "astor", "cryptography", "async_generator"), ("src", "pyproject.toml"),
         ("src/trio", "-p", "trio._tests.pytest_plugin", "--skip-optional-imports",
@@ -99,17 +104,13 @@ SUITES = (
         "uvicorn", "0.54.0",
         ("pytest-mock", "pytest-xdist[psutil]", "trustme", "cryptography", "httpx", "httpx2", "a2wsgi", "wsproto",
          "websockets", "typing-extensions"),
-        ("tests", "pyproject.toml"), ("tests", "-n", "0"), extra="[standard]",
+        ("tests", "pyproject.toml"), ("tests", "-n", "0", "--ignore=tests/benchmarks"), extra="[standard]",
     ),
     Suite(
         "werkzeug", "3.1.9", ("cffi", "cryptography", "ephemeral-port-reserve", "pytest-timeout", "watchdog"),
         ("tests", "pyproject.toml"), ("tests", "-m", "not dev_server"),
     ),
     Suite("waitress", "3.0.2", ("pytest-cov",), ("tests", "setup.cfg"), ("tests", "--no-cov")),
-    Suite(
-        "pyftpdlib", "2.2.0", ("psutil", "pyasynchat", "pyasyncore", "pyopenssl", "pytest-instafail", "setuptools"),
-        ("tests",), ("tests",),
-    ),
 )  # fmt: skip
 
 
@@ -177,6 +178,8 @@ class Bench:
         tests.mkdir()
         for part in suite.parts:
             (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tests / part)
+        if suite.conftest:
+            (tests / "conftest.py").write_text(suite.conftest)
 
     def run(self, suite: Suite, *, plugin: bool, xdist: bool) -> Done:
         """Run the suite once."""
