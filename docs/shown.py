@@ -79,9 +79,19 @@ SHOWN = (
         first="socket leaks, free ports and echo servers",
         last="range)",
     ),
-    Shown("wait-died", ("wait_for_a_server/fails_died.py", "-q", "--tb=short"), status=1),
-    Shown("wait-timeout", ("wait_for_a_server/fails_timeout.py", "-q", "--tb=short"), status=1),
-    Shown("address-in-use", ("address_in_use/fails_bind.py", "-q", "--tb=short"), status=1),
+    Shown("wait-died", ("wait_for_a_server/fails_died.py", "-q", "--tb=short"), status=1, last="no section"),
+    Shown(
+        "wait-timeout",
+        ("wait_for_a_server/fails_timeout.py", "-q", "--tb=short"),
+        status=1,
+        last="listen on nothing",
+    ),
+    Shown(
+        "address-in-use",
+        ("address_in_use/fails_bind.py", "-q", "--tb=short"),
+        status=1,
+        last="lies in the kernel",
+    ),
     Shown(
         "port-loopback",
         ("showcase/fails_port.py", "-q", "--tb=short"),
