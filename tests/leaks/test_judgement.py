@@ -51,10 +51,12 @@ class TestWaiting:
 
     def test_without_grace_it_is_one(self, judge):
         server = socket.create_server(("127.0.0.1", 0))
-        timer = threading.Timer(0.3, server.close)
+        timer = threading.Timer(60.0, server.close)  # somebody could close it, so only the grace ends the wait
         timer.start()
         assert len(judge(grace=0.0)) == 1
+        timer.cancel()
         timer.join()
+        server.close()
 
     def test_when_nobody_can_close_it_nobody_waits(self, judge, ledger, monkeypatch):
         monkeypatch.setattr(type(ledger), "has_threads", False)

@@ -140,7 +140,9 @@ def test_only_sock_diag_tells_what_is_bound_and_does_not_listen():
             pytest.skip("kernels before 6.8 do not tell")
         (entry,) = LinuxReader().bound_to_nothing().on_port(port)
         assert (entry.status, entry.pid, entry.fd) == ("CLOSE", os.getpid(), bound.fileno())
-        assert not PortableReader().system().on_port(port)
+        # Connections of neighbours that have ended may still have this port on their other side.
+        held = PortableReader().system().on_port(port).where(lambda entry: entry.status != "TIME_WAIT")
+        assert not held
 
 
 def test_unix_sockets_have_path_or_abstract_name(tmp_path):
@@ -215,7 +217,7 @@ def test_a_forked_listener_has_one_entry_for_each_process_and_one_line():
             os.read(reading, 1)
             os._exit(0)
         try:
-            table = socket_table("system").on_port(server.getsockname()[1])
+            table = socket_table("system").on_port(server.getsockname()[1]).with_status("LISTEN")
             assert {entry.pid for entry in table} == {os.getpid(), pid}
             assert len(str(table).splitlines()) == 2
         finally:

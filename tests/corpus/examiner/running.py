@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .scenario import Scenario
 
-TIMEOUT = 90.0
+TIMEOUT = 300.0
 PROJECT = Path(__file__).resolve().parents[3]
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|rerun)\b")
 
