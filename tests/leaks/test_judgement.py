@@ -51,7 +51,7 @@ class TestWaiting:
 
     def test_without_grace_it_is_one(self, judge):
         server = socket.create_server(("127.0.0.1", 0))
-        timer = threading.Timer(60.0, server.close)  # somebody could close it, so only the grace ends the wait
+        timer = threading.Timer(60.0, server.close)  # somebody could close it: only the grace ends the wait
         timer.start()
         assert len(judge(grace=0.0)) == 1
         timer.cancel()
