@@ -44,7 +44,7 @@ def message(findings: Sequence[Finding]) -> str:
         lines.extend(
             ["", f"... and {more} more opening lines; --sockets-report=leaks.json lists every socket"]
         )
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
 
 
 def short_message(findings: Sequence[Finding]) -> str:
@@ -54,7 +54,14 @@ def short_message(findings: Sequence[Finding]) -> str:
     lines.extend(f"  {_counted(group)}, opened at {group[0].place}" for group in groups[:MOST_SOCKETS])
     if len(groups) > MOST_SOCKETS:
         lines.append(f"  ... and {len(groups) - MOST_SOCKETS} more opening lines")
-    return "\n".join(lines)
+    return "\n".join(map(_printable, lines))
+
+
+def _printable(line: str) -> str:
+    """Command lines, socket paths and file names may hold anything: no escape sequence of theirs reaches a terminal."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
 def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
@@ -167,7 +174,7 @@ def summary(run: Run) -> list[str]:
     lines.extend(f"the baseline lists a leak that is gone: {entry}" for entry in run.vanished)
     lines.extend(run.notes)
     lines.extend(f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles)
-    return lines
+    return [_printable(line) for line in lines]
 
 
 FAILED_WITHOUT_TEARDOWN: Final = (

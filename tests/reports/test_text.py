@@ -116,6 +116,23 @@ class TestBounds:
         assert max(map(len, text.summary(Run("1", "warn", findings=[child])))) < 250
 
 
+class TestControlCharacters:
+    HOSTILE = dataclasses.replace(FINDING, process="sh\x1b[2J\r\nFORGED \u202e x", held_by=("a\x07b",))
+
+    def test_they_are_shown_and_not_sent(self):
+        for told in (
+            text.message([self.HOSTILE]),
+            text.short_message([self.HOSTILE]),
+            "\n".join(text.summary(Run("1", "warn", findings=[self.HOSTILE]))),
+        ):
+            assert not set(told) & set("\x1b\r\x07\u202e")
+            assert "\nFORGED" not in told
+            assert "sh\\x1b[2J\\r\\nFORGED" in told
+
+    def test_letters_of_every_language_stay(self):
+        assert "grüße 端口" in text.message([dataclasses.replace(FINDING, process="/tmp/grüße 端口")])
+
+
 class TestSummary:
     def test_owners_are_headings_and_lines_are_counted(self):
         lines = text.summary(Run("1", "warn", findings=[FINDING, FINDING]))
