@@ -260,11 +260,11 @@ class LeakDetection:
         self, fixturedef: FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
-        ledger = self.ledger
-        owner = _owner_of(fixturedef, request) or ledger.scope.owner
+        owner = _owner_of(fixturedef, request)
+        if owner is None:
+            return (yield)  # whoever runs now goes on; each parameter of a test comes here
         before = self._enter(Scope(owner, "setup"))
-        if owner.kind != "test":
-            self._live[fixturedef] = owner  # in the order of set-up
+        self._live[fixturedef] = owner  # in the order of set-up
         try:
             return (yield)
         finally:
