@@ -69,13 +69,13 @@ SUITES = (
     ),
     Suite(
         "aiohttp", "3.14.5",
-        ("pytest-mock", "pytest-xdist", "pytest-timeout", "pytest-cov", "pytest-aiohttp", "freezegun", "re-assert",
+        ("pytest-mock", "pytest-xdist", "pytest-timeout", "pytest-cov", "freezegun", "re-assert",
          "proxy.py", "trustme", "time-machine", "blockbuster", "isal", "zlib_ng", "uvloop", "pytest_codspeed",
          "setuptools-git", "pkgconfig", "wait-for-it", "aiodns", "brotli", "cryptography"),
-        ("tests", "examples"),
+        ("tests", "examples", "pytest.ini"),
         ("tests/test_client_functional.py", "tests/test_web_functional.py", "tests/test_web_runner.py",
          "tests/test_test_utils.py", "tests/test_proxy_functional.py", "tests/test_client_ws_functional.py",
-         "-o", "asyncio_mode=auto"),
+         "-n", "0", "--no-cov", "--durations=0"),
     ),
     Suite(
         "tornado", "6.6.1", ("pycurl",), ("tornado",), ("tornado/test", "-o", "python_files=*_test.py"), path=".",
