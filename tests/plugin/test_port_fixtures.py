@@ -249,6 +249,10 @@ def test_two_workers_never_share_a_port(suite):
             def test(kept, n, worker_id, tmp_path_factory):
                 folder = tmp_path_factory.getbasetemp().parent
                 (folder / worker_id).write_text(" ".join(map(str, kept)))
+                # A worker that ends gives its ports back: each keeps them until the other has its own.
+                deadline = time.monotonic() + 60
+                while not all((folder / name).exists() for name in ("gw0", "gw1")) and time.monotonic() < deadline:
+                    time.sleep(0.01)
         """
     )
     low = _one_free_port(60)  # some to spare: other runs on this host may have ports of the range
