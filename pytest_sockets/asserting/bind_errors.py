@@ -32,7 +32,11 @@ _ADDRESSES: Final = (
     re.compile(
         r":(?P<host>::):(?P<port>\d{1,5})\b|(?P<host2>::):(?P<port2>\d{1,5})\b"
     ),  # node: in use :::3000
-    re.compile(r"(?P<host>\d+\.\d+\.\d+\.\d+|localhost|\*|\b[a-z][\w.-]*\.[a-z]{2,}):(?P<port>\d{1,5})\b"),
+    re.compile(
+        r"(?P<host>\d+\.\d+\.\d+\.\d+|localhost|\*|"
+        r"\b[a-z][\w.-]*\.(?!(?:py|[cm]?js|ts|rb|go|java|cpp|php):)[a-z]{2,})"  # not the place `test_x.py:7`
+        r":(?P<port>\d{1,5})\b"
+    ),
     re.compile(r"\b(?:tcp|udp)[46]? (?P<host>[\w.]*):(?P<port>\d{1,5})\b"),  # Go: listen tcp :8080
     re.compile(r"\bport[ =:#]+(?P<port>\d{1,5})\b", re.I),
 )

@@ -2,7 +2,7 @@
 
 Nothing is done where ports are bound (port scanners must not pay), and nothing for a phase that passes but one look at
 `call.excinfo`. Carriers: the section is part of longrepr (terminal also with --show-capture=no, xdist, junit, json, html),
-its headline is a note on the exception from Python 3.11 on (GitHub annotations).
+its headline is a note on the exception (GitHub annotations).
 """
 
 from __future__ import annotations
@@ -75,13 +75,14 @@ def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
 
 
 def _note(error: BaseException, text: str) -> None:
-    if not hasattr(error, "add_note"):
-        return
     lines = text.splitlines()
     last = next((number for number, line in enumerate(lines) if not line.endswith(":")), 0)
     headline = " ".join(line.strip() for line in lines[: last + 1])
     try:
-        error.add_note(f"pytest-sockets: {headline}")
+        if hasattr(error, "add_note"):
+            error.add_note(f"pytest-sockets: {headline}")
+        else:  # Python 3.10: exceptiongroup, which pytest needs there, prints notes all the same
+            vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), f"pytest-sockets: {headline}"]
     except Exception:  # noqa: BLE001, S110  (an exception class may forbid attributes)
         pass
 

@@ -11,13 +11,20 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.listening import Bound
 
 
-def connect(transport: str, bound: Bound, timeout: float | None) -> socket.socket:
-    """Connect (for TLS: shake hands, trusting the throw-away CA). Raises what connect(2) gives."""
+def connect(transport: str, bound: Bound, timeout: float | None, connecting: set[object]) -> socket.socket:
+    """Connect (for TLS: shake hands, trusting the throw-away CA). Raises what connect(2) gives.
+
+    The client is in `connecting` until connect(2) has returned.
+    """
     kind = socket.SOCK_DGRAM if transport == "udp" else socket.SOCK_STREAM
     client = RealSocket(bound.sock.family, kind)
     try:
         client.settimeout(timeout)
-        client.connect(bound.address)
+        connecting.add(client)
+        try:
+            client.connect(bound.address)
+        finally:
+            connecting.discard(client)
         return client if transport != "tls" else _secured(client, bound)
     except BaseException:
         client.close()

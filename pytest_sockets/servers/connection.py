@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS: Final = 0.005
 """How long after accept a reset on connect comes: connect() returns first, as it does on a network with a round trip."""
+SETTLE_AT_MOST: Final = 1.0
+"""How long a client of ours that is still in connect() is waited for."""
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 
@@ -29,6 +31,7 @@ class Owner(Protocol):
 
     max_buffer: int
     record_size: int
+    connecting: set[object]
 
     def connection_gone(self, connection: Connection) -> None: ...
     def trouble(self, error: BaseException, where: str) -> None: ...
@@ -136,6 +139,14 @@ class Connection(StreamSocket):
     def _is_fresh(self) -> bool:
         """True if the client may still be inside its connect(), which an RST would fail in place of the first recv()."""
         return not self.record.bytes_in and not self.record.bytes_out
+
+    def _act(self) -> None:
+        """A client's thread still inside `server.connect()` is waited for: on a loaded machine 5 ms are too few for it."""
+        waited = monotonic() - self.record.accepted_at
+        if self._finish == "reset" and self.owner.connecting and self._is_fresh() and waited < SETTLE_AT_MOST:
+            self.hub.later(SETTLE_SECONDS, self._act, self)
+        else:
+            super()._act()
 
     def count_out(self, size: int) -> None:
         """Bytes go to the client."""

@@ -29,6 +29,8 @@ class Engine:
         self.troubles: list[tuple[BaseException, str]] = []
         self.in_force: list[InForce] = []
         self.stopped = False
+        self.connecting: set[object] = set()
+        """Our own clients that are inside connect(2) now, added and taken out in their own threads."""
         self._pid = os.getpid()
 
     # What a subclass does, in the hub

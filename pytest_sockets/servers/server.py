@@ -101,7 +101,7 @@ class Server:
         """A connected blocking client, closed when the server stops. Each of its calls waits `timeout` seconds at most."""
         from pytest_sockets.servers.clients import connect
 
-        client = connect(self.transport, self._engine.bound[0], timeout)
+        client = connect(self.transport, self._engine.bound[0], timeout, self._engine.connecting)
         self._clients.append(client)
         return client
 

@@ -38,6 +38,8 @@ from pytest_sockets.asserting.in_use import Address
         ("listen tcp :8080: bind: address already in use", None, 8080),
         ("Address already in use\nPort 5000 is in use by another program.", None, 5000),
         ("OSError: [Errno 48] Address already in use: ('localhost', 7000)", "localhost", 7000),
+        ("db.example.com:5432: Address already in use", "db.example.com", 5432),
+        ("/tests/test_x.py:7: OSError: [Errno 98] Address already in use", None, None),
     ],
 )
 def test_a_text_that_says_it_names_the_address(text: str, host: str | None, port: int):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from pytest_sockets import faults
@@ -15,6 +17,20 @@ def is_reset(client) -> bool:
         return client.recv(1) != b"x"
     except (ConnectionResetError, BrokenPipeError):
         return True
+
+
+def test_a_client_still_inside_connect_is_not_reset_there(echo_server_factory):
+    """Else connect() would raise in place of the first recv(), now and then, on a loaded machine."""
+    server = echo_server_factory(faults=[faults.Reset()])
+    slow = object()
+    server._engine.connecting.add(slow)
+    with socket.create_connection(server.address, timeout=0.1) as client:
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        server._engine.connecting.discard(slow)
+        client.settimeout(5)
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
 
 
 def test_times_is_for_the_first_so_many(echo_server_factory):
