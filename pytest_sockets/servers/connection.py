@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
 
-SETTLE_SECONDS: Final = 0.005
-"""How long after accept a reset on connect comes: connect() returns first, as it does on a network with a round trip."""
-SETTLE_AT_MOST: Final = 1.0
-"""How long a client of ours that is still in connect() is waited for."""
+SETTLE_SECONDS: Final = 0.05
+"""How long after accept a reset on connect comes if the client sends nothing: a loaded machine took more than 5 ms to let
+curl return from connect(), which an RST would fail in place of the first recv()."""
+CONNECTING_SECONDS: Final = 1.0
+"""The same for a client of ours, of which it is known that it is still in connect()."""
+_LOOK_AGAIN: Final = 0.002
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 
 
@@ -129,24 +131,20 @@ class Connection(StreamSocket):
             self.finish("half")
             return
         self._ending = ending
-        if ending.kind == "reset":
-            self.finish(
-                "reset", self.record.accepted_at + SETTLE_SECONDS - monotonic() if self._is_fresh() else 0.0
-            )
-        else:
-            self.finish("close")
-
-    def _is_fresh(self) -> bool:
-        """True if the client may still be inside its connect(), which an RST would fail in place of the first recv()."""
-        return not self.record.bytes_in and not self.record.bytes_out
+        self.finish("reset" if ending.kind == "reset" else "close")
 
     def _act(self) -> None:
-        """A client's thread still inside `server.connect()` is waited for: on a loaded machine 5 ms are too few for it."""
-        waited = monotonic() - self.record.accepted_at
-        if self._finish == "reset" and self.owner.connecting and self._is_fresh() and waited < SETTLE_AT_MOST:
-            self.hub.later(SETTLE_SECONDS, self._act, self)
+        if self._finish == "reset" and self._may_be_connecting():
+            self.hub.later(_LOOK_AGAIN, self._act, self)
         else:
             super()._act()
+
+    def _may_be_connecting(self) -> bool:
+        """Whether the client may still be inside connect(): it has sent nothing, and there was little time."""
+        if self.record.bytes_in or self.record.bytes_out:
+            return False
+        age = monotonic() - self.record.accepted_at
+        return age < SETTLE_SECONDS or (bool(self.owner.connecting) and age < CONNECTING_SECONDS)
 
     def count_out(self, size: int) -> None:
         """Bytes go to the client."""

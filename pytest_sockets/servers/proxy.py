@@ -49,10 +49,10 @@ class Upstream(StreamSocket):
             self._out.append(memoryview(bytes(data)))
             self.out_size += len(data)
 
-    def finish(self, how: str, not_before: float = 0.0) -> None:
+    def finish(self, how: str) -> None:
         """Before the connection is made: remember it."""
         if self._connected:
-            super().finish(how, not_before)
+            super().finish(how)
         elif self._phase == OPEN:
             self._finish = how
 

@@ -246,16 +246,12 @@ class StreamSocket:
 
     # Ending
 
-    def finish(self, how: str, not_before: float = 0.0) -> None:
-        """When all that was written has gone, and in so many seconds: "close", "half" (shut the sending side) or "reset"."""
+    def finish(self, how: str) -> None:
+        """When all that was written has gone: "close", "half" (shut the sending side) or "reset"."""
         if self._phase != OPEN or how == self._finish:
             return
         self._finish = how
-        if self._out:
-            return
-        if not_before > 0:
-            self.hub.later(not_before, self._act, self)
-        else:
+        if not self._out:
             self._act()
 
     def _act(self) -> None:

@@ -72,7 +72,7 @@ def test_bandwidth_is_even(echo_server_factory, clients, stopwatch, within):
 
 def test_slice_gives_short_reads(echo_server_factory, clients):
     """Each recv() finds at most `size` bytes; all of them come, in order."""
-    client = echo_server_factory(faults=[faults.Slice(3, pause=0.003)]).connect()
+    client = echo_server_factory(faults=[faults.Slice(3, pause=0.05)]).connect()
     client.sendall(b"0123456789")
     pieces = [client.recv(100) for _ in range(4)]
     assert b"".join(pieces) == b"0123456789"

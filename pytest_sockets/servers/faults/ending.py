@@ -18,7 +18,10 @@ class _After(Fault):
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class Reset(_After):
-    """An RST once `after` bytes have passed; 0: 5 ms after accept, before a TLS handshake too.
+    """An RST once `after` bytes have passed; 0: before any, also before a TLS handshake.
+
+    An RST at once would fail the connect() of a client on a busy machine now and then, so the first of these is waited for:
+    the client sent something, or 50 ms passed.
 
     The client gets exactly `after` bytes and then `ConnectionResetError` (a send may give `BrokenPipeError`). A unix
     socket has no RST: its client gets `ConnectionResetError` only if the server had not read all it sent, else b"".
