@@ -6,6 +6,7 @@ each recv(2), so a non-blocking socket never has to wait, and no event loop is b
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -62,6 +63,7 @@ def split(datagram: bytes) -> Part:
         if kind > _NLMSG_DONE:
             add(datagram[offset + size : following])
         elif kind == _NLMSG_DONE:
+            _check_end(datagram[offset + size : following])
             return Part(payloads, True, bool(interrupted))
         elif kind == _NLMSG_ERROR:
             _refuse(datagram[offset + size : following])
@@ -70,8 +72,23 @@ def split(datagram: bytes) -> Part:
 
 
 def _refuse(body: bytes) -> None:
-    code = -_ERRNO.unpack_from(body)[0] if len(body) >= _ERRNO.size else 0
-    raise DumpFailed(f"the kernel refused the dump: {os.strerror(code)}")
+    raise DumpFailed(f"the kernel refused the dump: {_reason(_code(body))}")
+
+
+def _check_end(body: bytes) -> None:
+    """A dump that fails half-way ends like a whole one, but for a negative errno in its last message."""
+    code = _code(body)
+    if code < 0:
+        raise DumpFailed(f"the kernel broke the dump off: {_reason(code)}")
+
+
+def _code(body: bytes) -> int:
+    return int(_ERRNO.unpack_from(body)[0]) if len(body) >= _ERRNO.size else 0
+
+
+def _reason(code: int) -> str:
+    # strerror() of the one number that has no opposite in 32 bits would raise OverflowError.
+    return os.strerror(-code) if -code in errno.errorcode or not code else f"error {-code}"
 
 
 class Dumper:

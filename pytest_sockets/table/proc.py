@@ -1,4 +1,8 @@
-"""What Linux's /proc says of processes: their sockets, children, command line. A vanished or foreign process is no error."""
+"""What Linux's /proc says of processes: their sockets, children, command line.
+
+A vanished or foreign process is no error, and what cannot be understood (emulated, truncated) is taken as not said. The
+`parse_` functions are pure: one file's content in, values out.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +32,21 @@ def sockets_of(pid: int) -> dict[int, int]:
             target = os.readlink(f"{directory}/{name}")  # noqa: PTH115  (a Path costs more than the call)
         except OSError:
             continue
-        if target.startswith(_PREFIX):
-            inode, fd = int(target[len(_PREFIX) : -1]), int(name)
+        inode = parse_link(target)
+        if inode is not None and name.isdecimal():
+            fd = int(name)
             found[inode] = min(fd, found.get(inode, fd))
     return found
+
+
+def parse_link(target: str) -> int | None:
+    """The inode in "socket:[4711]"; None for whatever else a descriptor's link says."""
+    if not target.startswith(_PREFIX):
+        return None
+    try:
+        return int(target[len(_PREFIX) : -1])
+    except ValueError:
+        return None
 
 
 def pids() -> list[int]:
@@ -77,32 +92,51 @@ def _children(pid: int) -> Iterator[int]:
     for task in tasks:
         try:
             with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
-                yield from map(int, file.read().split())
+                yield from parse_children(file.read())
         except OSError:
             continue
 
 
+def parse_children(raw: bytes) -> list[int]:
+    """The pids of /proc/PID/task/TID/children."""
+    try:
+        return [int(word) for word in raw.split()]
+    except ValueError:
+        return []
+
+
 def command_line(pid: int) -> str | None:
     """The command line as a shell would take it; the name in brackets for a zombie or kernel thread; None if it went."""
-    import shlex
-
     raw = _read(f"/proc/{pid}/cmdline")
-    if raw:
-        # A program that rewrites its title (redis, nginx, postgres) leaves one string padded with zero bytes.
-        words = raw.rstrip(b"\0").split(b"\0")
-        text = [os.fsdecode(word) for word in words]
-        return text[0].strip() if len(text) == 1 else shlex.join(text)
+    line = parse_command_line(raw) if raw else ""
+    if line:
+        return line
     name = _read(f"/proc/{pid}/comm")
     return f"[{os.fsdecode(name.strip())}]" if name else None
+
+
+def parse_command_line(raw: bytes) -> str:
+    """The words of /proc/PID/cmdline as a shell would take them; empty if the program wrote nothing but zero bytes there."""
+    import shlex
+
+    # A program that rewrites its title (redis, nginx, postgres) leaves one string padded with zero bytes.
+    text = [os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")]
+    return text[0].strip() if len(text) == 1 else shlex.join(text)
 
 
 def birth(pid: int) -> tuple[str, int] | None:
     """State letter ("Z": a zombie) and start time in clock ticks, which tells a reused pid; None if it went."""
     raw = _read(f"/proc/{pid}/stat")
-    if raw is None:
-        return None
+    return parse_stat(raw) if raw is not None else None
+
+
+def parse_stat(raw: bytes) -> tuple[str, int] | None:
+    """State letter and start time of /proc/PID/stat; None if it is cut short."""
     fields = raw.rpartition(b")")[2].split()  # the name before it may hold anything
-    return fields[0].decode(), int(fields[19])
+    try:
+        return fields[0].decode("ascii"), int(fields[19])
+    except (IndexError, ValueError):  # a process may end while it is read
+        return None
 
 
 def _read(path: str) -> bytes | None:

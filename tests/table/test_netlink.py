@@ -52,6 +52,20 @@ def test_a_refusal_of_the_kernel_says_why():
         netlink.split(message(struct.pack("=i", -errno.ENOENT) + bytes(16), kind=2))
 
 
+@pytest.mark.parametrize("code", [-(1 << 31), -4095, 0, 5, (1 << 31) - 1])
+def test_a_refusal_with_a_number_that_is_no_errno_is_one_too(code: int):
+    """The lowest of them has no opposite in 32 bits: strerror() would raise OverflowError."""
+    with pytest.raises(netlink.DumpFailed, match="the kernel refused the dump: "):
+        netlink.split(message(struct.pack("=i", code) + bytes(16), kind=2))
+
+
+def test_a_dump_that_the_kernel_broke_off_is_no_whole_one():
+    end = message(struct.pack("=i", -errno.EMSGSIZE), kind=3)
+    with pytest.raises(netlink.DumpFailed, match="broke the dump off: Message too long"):
+        netlink.split(message(b"abcd") + end)
+    assert netlink.split(message(b"abcd") + DONE).done
+
+
 class FakeSocket:
     def __init__(self, answers: list[bytes]) -> None:
         self.answers = answers
