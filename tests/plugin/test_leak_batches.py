@@ -59,6 +59,7 @@ batches = st.builds(
     lives=st.lists(lives, max_size=2),
     rule_hits=st.dictionaries(words, numbers, max_size=2),
     troubles=st.lists(words, max_size=2),
+    notes=st.lists(words, max_size=2),
     listening=st.lists(st.tuples(words, words), max_size=2),
     ports_given=numbers,
     servers_started=numbers,
