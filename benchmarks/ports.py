@@ -4,6 +4,7 @@
     python benchmarks/ports.py --servers 10000 --noise 2 --ways pytest-sockets anyio
     python benchmarks/ports.py --kinds plain reuse closes-first
     python benchmarks/ports.py --kinds                        # only how fast
+    python benchmarks/ports.py --check                        # exits 1 if a goal is missed by more than 20 %
 
 Each process: get a port, wait 0-20 ms as a fixture and a server's start do, bind and listen, close, give the port back.
 Beside them processes take ports by bind(0) and connect() as fast as they can. Kinds: `plain` servers do not set
@@ -28,18 +29,19 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import results
+from results import PROJECT, Goal, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     Way = tuple[Callable[[], int], Callable[[int], Any]]
 
-PROJECT = Path(__file__).resolve().parent.parent
 NOISE = PROJECT / "tests" / "ports" / "noise.py"
-sys.path.insert(0, str(PROJECT))
 KINDS = ("plain", "reuse", "closes-first")
-BATCH, ROUNDS = 400, 9
+BATCH = 400
 
 
 def nothing(port: int) -> None:
@@ -92,8 +94,9 @@ def reserve() -> Way:
     return reserve_port, nothing
 
 
+OURS = "pytest-sockets"
 WAYS: dict[str, Callable[[], Way]] = {
-    "pytest-sockets": lambda: ours("both"),
+    OURS: lambda: ours("both"),
     "pytest-sockets, TCP": lambda: ours("tcp"),
     "pytest-asyncio": pytest_asyncio,
     "anyio": anyio,
@@ -138,15 +141,30 @@ def work(way: str, kind: str, servers: int, folder: str) -> dict[str, int]:
     return counts
 
 
-def stress(way: str, kind: str, options: argparse.Namespace) -> tuple[float, float]:
-    """EADDRINUSE and ports given twice, per 10,000."""
-    each = options.servers // options.processes
-    with tempfile.TemporaryDirectory() as folder, noise(options.noise):
+class Load(NamedTuple):
+    """How many servers are started for each way and kind, by how many processes, beside how many that take ports."""
+
+    servers: int = 2000
+    processes: int = 8
+    noise: int = 1
+
+
+class Mishaps(NamedTuple):
+    """Per 10,000."""
+
+    in_use: float
+    twice: float
+
+
+def stress(way: str, kind: str, load: Load) -> Mishaps:
+    """Every process at once."""
+    each = load.servers // load.processes
+    with tempfile.TemporaryDirectory() as folder, noise(load.noise):
         command = [sys.executable, "-W", "ignore", __file__, "--work", way, kind, str(each), folder]
-        workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(options.processes)]
+        workers = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(load.processes)]
         counts = [json.loads(worker.communicate()[0]) for worker in workers]
-    per = 10_000 / (each * options.processes)
-    return sum(count["in use"] for count in counts) * per, sum(count["twice"] for count in counts) * per
+    per = 10_000 / (each * load.processes)
+    return Mishaps(*(sum(count[word] for count in counts) * per for word in ("in use", "twice")))
 
 
 @contextlib.contextmanager
@@ -189,24 +207,63 @@ def surroundings(way: str) -> contextlib.AbstractContextManager[None]:
     return port_server() if way == "portpicker + portserver" else contextlib.nullcontext()
 
 
-def allocations(ways: list[str]) -> dict[str, float]:
-    """Ports a second for each way: the best of interleaved rounds, giving back not counted."""
-    best = dict.fromkeys(ways, 0.0)
+def allocations(ways: Sequence[str], rounds: int) -> dict[str, list[float]]:
+    """Ports a second for each way in each of the interleaved rounds, giving back not counted."""
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
     gets = {way: WAYS[way]() for way in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way, (get, give_back) in gets.items():
             with surroundings(way):
                 start = time.perf_counter()
                 ports = [get() for _ in range(BATCH)]
-                best[way] = max(best[way], BATCH / (time.perf_counter() - start))
-            if way.startswith("pytest-sockets"):  # portpicker would only hand out again what it is given back
+                speeds[way].append(BATCH / (time.perf_counter() - start))
+            if way.startswith(OURS):  # portpicker would only hand out again what it is given back
                 for port in ports:
                     give_back(port)
-    return best
+    return speeds
+
+
+def measure(
+    ways: Sequence[str] = tuple(WAYS),
+    kinds: Sequence[str] = KINDS[:2],
+    servers: int = Load().servers,
+    processes: int = Load().processes,
+    noise: int = Load().noise,
+    rounds: int = 9,
+) -> Iterator[Result]:
+    """How fast, then how safe; each row is ours beside one other way."""
+    yield from speed_rows(ways, rounds)
+    for kind in kinds:
+        yield from stress_rows(ways, kind, Load(servers, processes, noise))
+
+
+def speed_rows(ways: Sequence[str], rounds: int) -> Iterator[Result]:
+    """Allocations a second."""
+    speeds = allocations([OURS, *(way for way in ways if way != OURS)], rounds)
+    mine = speeds.pop(OURS)
+    yield Result("free ports a second", max(mine), "/s", goal=Goal("at least", 40_000, of="ours"))
+    for way, theirs in speeds.items():
+        ratios = tuple(one / other for one, other in zip(mine, theirs, strict=True))
+        yield Result("free ports a second", max(mine), "/s", max(theirs), way, ratios)
+
+
+def stress_rows(ways: Sequence[str], kind: str, load: Load) -> Iterator[Result]:
+    """EADDRINUSE and ports given twice."""
+    in_use, twice = f"EADDRINUSE, {kind} servers", f"given twice, {kind} servers"
+    mine = stress(OURS, kind, load)
+    never = Goal("at most", 0, of="ours")
+    yield Result(in_use, mine.in_use, "per 10,000", goal=never)
+    yield Result(twice, mine.twice, "per 10,000", goal=never)
+    for way in ways:
+        if way != OURS:
+            with surroundings(way):
+                theirs = stress(way, kind, load)
+            yield Result(in_use, mine.in_use, "per 10,000", theirs.in_use, way)
+            yield Result(twice, mine.twice, "per 10,000", theirs.twice, way)
 
 
 def main() -> None:
-    """Print one Markdown table."""
+    """Print the rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -215,6 +272,7 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=2000, help="for each way and kind (default: 2000)")
     parser.add_argument("--processes", type=int, default=8)
     parser.add_argument("--noise", type=int, default=1, help="processes that take ports (default: 1)")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument(
         "--work", nargs=4, metavar=("WAY", "KIND", "SERVERS", "FOLDER"), help=argparse.SUPPRESS
     )
@@ -223,16 +281,11 @@ def main() -> None:
         way, kind, servers, folder = options.work
         print(json.dumps(work(way, kind, int(servers), folder)))
         return
-    speed = allocations(options.ways)
-    columns = [column for kind in options.kinds for column in (f"EADDRINUSE, {kind}", "given twice")]
-    print("| way | " + " | ".join([*columns, "allocations/s"]) + " |")
-    print("|---" * (2 + len(columns)) + "|")
-    for way in options.ways:
-        cells = []
-        for kind in options.kinds:
-            with surroundings(way):
-                cells += [f"{number:,.0f}" for number in stress(way, kind, options)]
-        print("| " + " | ".join([way, *cells, f"{speed[way]:,.0f}"]) + " |", flush=True)
+    shown = results.show(
+        measure(options.ways, options.kinds, options.servers, options.processes, options.noise)
+    )
+    if options.check:
+        results.check(shown)
 
 
 if __name__ == "__main__":

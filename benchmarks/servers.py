@@ -2,10 +2,11 @@
 
     python benchmarks/servers.py            # start + stop, round trips and throughput at 1 and at 100 connections
     python benchmarks/servers.py --quick    # a tenth of the work, to see that it runs
+    python benchmarks/servers.py --check    # exits 1 if a goal is missed by more than 20 %
 
 Each measurement goes round all servers in turn, several times, so that a noisy machine is noisy for all. Medians are
-shown; the ratio to uvloop is the median of the ratios within each turn. For round trips and throughput every server runs
-in a process of its own. On Linux the server's processor time per round trip is shown too: it is steadier than the clock.
+shown; a ratio is the median of those within each turn. For round trips and throughput every server runs in a process of
+its own. On Linux the server's processor time is shown too: it is steadier than the clock.
 """
 
 from __future__ import annotations
@@ -20,9 +21,20 @@ import socketserver
 import statistics
 import threading
 import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import results
+from results import Goal, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 TURNS = 5
-KINDS = ("pytest-sockets", "asyncio", "uvloop")
+OURS = "pytest-sockets"
+KINDS = (OURS, "asyncio", "uvloop")
+_BLOCK = bytes(256 * 1024)
+_CLIENT_THREADS = 2
+"""The clients of a throughput: they share the connections, each watches its own by epoll."""
 
 
 class EchoProtocol(asyncio.Protocol):
@@ -79,18 +91,24 @@ def socketserver_in_a_thread() -> None:
     server.server_close()
 
 
-def start_and_stop(scale: float) -> None:
-    print("start + stop of an idle TCP server, microseconds (median, best)")
-    rows = ((ours, 300), (asyncio_in_a_thread, 100), (socketserver_in_a_thread, 1))
-    times: dict[str, list[float]] = {make.__name__: [] for make, _ in rows}
-    for _ in range(TURNS):
-        for make, count in rows:
+def start_and_stop(scale: float, turns: int) -> Iterator[Result]:
+    """Of an idle TCP server, in microseconds."""
+    makers = {ours: 300, asyncio_in_a_thread: 100, socketserver_in_a_thread: 1}
+    times: dict[str, list[float]] = {make.__name__: [] for make in makers}
+    for _ in range(turns):
+        for make, count in makers.items():
+            each = []
             for _ in range(max(1, int(count * scale))):
                 began = time.perf_counter()
                 make()
-                times[make.__name__].append(time.perf_counter() - began)
-    for name, seconds in times.items():
-        print(f"  {name:28} {statistics.median(seconds) * 1e6:10.0f} {min(seconds) * 1e6:10.0f}")
+                each.append((time.perf_counter() - began) * 1e6)
+            times[make.__name__].append(statistics.median(each))
+    name, mine = "start + stop of an idle TCP server", times.pop("ours")
+    median = statistics.median(mine)
+    yield Result(name, median, "us", goal=Goal("at most", 100, of="ours"))
+    for kind, theirs in times.items():
+        ratios = tuple(one / other for one, other in zip(mine, theirs, strict=True))
+        yield Result(name, median, "us", statistics.median(theirs), kind.replace("_", " "), ratios)
 
 
 # Round trips and throughput
@@ -98,7 +116,7 @@ def start_and_stop(scale: float) -> None:
 
 def serve(kind: str, pipe) -> None:
     """In a process of its own until the pipe says stop."""
-    if kind == "pytest-sockets":
+    if kind == OURS:
         from pytest_sockets.servers.echo import EchoServer
 
         with EchoServer(backlog=1024) as server:
@@ -159,23 +177,11 @@ def round_trips(address, connections: int, total: int) -> float:
 
 
 def throughput(address, connections: int, total: int) -> float:
-    """MiB a second, there and back counted once."""
+    """MiB a second, there and back counted once, over all connections at once."""
     share = total // connections
-    block = b"x" * (256 * 1024)
-
-    def push(sock: socket.socket) -> None:
-        left = share
-        while left > 0:
-            left -= sock.send(block[: min(left, len(block))])
-
-    def pull(sock: socket.socket) -> None:
-        left, buffer = share, bytearray(256 * 1024)
-        while left > 0:
-            left -= sock.recv_into(buffer)
-
-    socks = [socket.create_connection(address) for _ in range(min(connections, 8))]
-    share = total // len(socks)
-    threads = [threading.Thread(target=work, args=(sock,)) for sock in socks for work in (push, pull)]
+    socks = [socket.create_connection(address) for _ in range(connections)]
+    groups = [socks[start::_CLIENT_THREADS] for start in range(min(_CLIENT_THREADS, connections))]
+    threads = [threading.Thread(target=push_and_pull, args=(group, share)) for group in groups]
     began = time.perf_counter()
     for thread in threads:
         thread.start()
@@ -184,7 +190,34 @@ def throughput(address, connections: int, total: int) -> float:
     seconds = time.perf_counter() - began
     for sock in socks:
         sock.close()
-    return total / seconds / (1 << 20)
+    return share * connections / seconds / (1 << 20)
+
+
+def push_and_pull(socks: list[socket.socket], share: int) -> None:
+    """Send `share` bytes on each connection and receive them again, whatever is ready first."""
+    by_fd = {sock.fileno(): sock for sock in socks}
+    to_send, to_receive = dict.fromkeys(by_fd, share), dict.fromkeys(by_fd, share)
+    buffer, block = bytearray(len(_BLOCK)), memoryview(_BLOCK)
+    poll = select.epoll()
+    for sock in socks:
+        sock.setblocking(False)
+        poll.register(sock, select.EPOLLIN | select.EPOLLOUT)
+    while by_fd:
+        for fd, events in poll.poll():
+            sock = by_fd[fd]
+            if events & select.EPOLLIN:
+                received = sock.recv_into(buffer)
+                if not received:
+                    raise SystemExit("the server closed a connection too early")
+                to_receive[fd] -= received
+            if events & select.EPOLLOUT and to_send[fd]:
+                to_send[fd] -= sock.send(block[: to_send[fd]])
+                if not to_send[fd]:
+                    poll.modify(fd, select.EPOLLIN)
+            if not to_receive[fd]:
+                poll.unregister(fd)
+                del by_fd[fd]
+    poll.close()
 
 
 def processor_time(pid: int) -> float:
@@ -196,49 +229,94 @@ def processor_time(pid: int) -> float:
     return total / 1e9
 
 
-def compare(title: str, measure, trips: int = 0) -> None:
-    """Every server in every turn; medians, and the median of the ratios to uvloop."""
+class Task(NamedTuple):
+    """What the clients do: `run(address)` is a speed in `unit`; `pieces` of work cost the server something each."""
+
+    name: str
+    unit: str
+    run: Callable[[object], float]
+    pieces: float
+    piece: str
+
+
+def compare(task: Task, turns: int) -> Iterator[Result]:
+    """Every server in every turn; ours beside each of the others."""
     services = {kind: Service(kind) for kind in KINDS}
-    results: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    speeds: dict[str, list[float]] = {kind: [] for kind in KINDS}
     busy: dict[str, list[float]] = {kind: [] for kind in KINDS}
     try:
         for service in services.values():
-            measure(service.address)  # warm
-        for _ in range(TURNS):
+            task.run(service.address)  # warm
+        for _ in range(turns):
             for kind, service in services.items():
                 before = processor_time(service.process.pid)
-                results[kind].append(measure(service.address))
-                busy[kind].append(processor_time(service.process.pid) - before)
+                speeds[kind].append(task.run(service.address))
+                spent = processor_time(service.process.pid) - before
+                busy[kind].append(spent / task.pieces * 1e6)
     finally:
         for service in services.values():
             service.stop()
-    print(title)
-    for kind, values in results.items():
-        ratios = [mine / theirs for mine, theirs in zip(values, results["uvloop"], strict=True)]
-        each = f"   {statistics.median(busy[kind]) / trips * 1e6:6.1f} us of processor each" if trips else ""
-        print(
-            f"  {kind:28} {statistics.median(values):10.0f}   {statistics.median(ratios):5.2f} of uvloop{each}"
+    spent_each = ", ".join(f"{kind} {statistics.median(values):.1f}" for kind, values in busy.items())
+    for kind in KINDS[1:]:
+        ratios = tuple(mine / theirs for mine, theirs in zip(speeds[OURS], speeds[kind], strict=True))
+        yield Result(
+            task.name,
+            statistics.median(speeds[OURS]),
+            task.unit,
+            statistics.median(speeds[kind]),
+            kind,
+            ratios,
+            goal=Goal("at least", 0.9) if kind == "uvloop" else None,
+            note=f"processor time of the server, us a {task.piece}: {spent_each}"
+            if kind == KINDS[-1]
+            else "",
         )
+
+
+def tasks(scale: float) -> Iterator[Task]:
+    """Round trips and throughput, at 1 and at 100 connections."""
+    for connections in (1, 100):
+        trips, title = max(int(20_000 * scale), 500), _title(connections)
+        yield Task(
+            f"round trips of 1 KiB, {title}",
+            "/s",
+            lambda address, n=connections, trips=trips: round_trips(address, n, trips),
+            trips,
+            "round trip",
+        )
+    for connections in (1, 100):
+        size, title = max(int((256 << 20) * scale), 64 << 20), _title(connections)
+        yield Task(
+            f"throughput, {title}",
+            "MiB/s",
+            lambda address, n=connections, size=size: throughput(address, n, size),
+            size / (1 << 20),
+            "MiB",
+        )
+
+
+def _title(connections: int) -> str:
+    return "1 connection" if connections == 1 else f"{connections} connections"
+
+
+def measure(scale: float = 1.0, turns: int = TURNS) -> Iterator[Result]:
+    """All rows."""
+    yield from start_and_stop(scale, turns)
+    for task in tasks(scale):
+        yield from compare(task, turns)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--quick", action="store_true", help="a tenth of the work")
-    scale = 0.1 if options.parse_args().quick else 1.0
-    start_and_stop(scale)
-    for connections in (1, 100):
-        trips = int(20_000 * scale)
-        compare(
-            f"round trips of 1 KiB a second, {connections} connections",
-            lambda address, n=connections, trips=trips: round_trips(address, n, trips),
-            trips,
-        )
-    for connections in (1, 8):
-        size = int((256 << 20) * scale)
-        compare(
-            f"MiB a second through {connections} connections",
-            lambda address, n=connections, size=size: throughput(address, n, size),
-        )
+    """Print the rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    shown = results.show(measure(0.1 if options.quick else 1.0))
+    if options.check:
+        results.check(shown)
 
 
 if __name__ == "__main__":
