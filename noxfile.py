@@ -1,6 +1,7 @@
 """Every check of the project as a session: `nox` runs them all, `nox -l` lists them, `nox -s tests-3.12` runs one.
 
-Words after `--` go to pytest: `nox -s "tests-3.12(pytest='newest')" -- tests/reports -x`.
+Words after `--` go to pytest: `nox -s "tests-3.12(pytest='newest')" -- tests/reports -x`. The sessions `proof`, `corpus`,
+`bench` and `fuzz` take minutes and want a quiet machine, so they run when they are named; words after `--` go on.
 """
 
 from __future__ import annotations
@@ -89,3 +90,37 @@ def fresh(session: nox.Session) -> None:
     session.log(output)
     if "left open by" not in output:
         session.error("the leaky example was run, and no leak was named")
+
+
+@nox.session(python=DOCS_PYTHON)
+def proof(session: nox.Session) -> None:
+    """Faults, load, soak and security, each in real runs."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    session.run("pytest", "-m", "slow", "tests/proof", *_junit(session), *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("pytest", ["newest", "lowest"])
+def corpus(session: nox.Session, pytest: str) -> None:
+    """What is found, whose it is and what is invented, beside ResourceWarning, --lsof and psutil for each test."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    session.install("--upgrade", "pytest==8.4.*" if pytest == "lowest" else "pytest")
+    ways = ("--ways", "plain", "xdist", "all")
+    session.run("python", "benchmarks/corpus.py", "--tools", "all", *ways, *session.posargs)
+
+
+@nox.session(python=DOCS_PYTHON)
+def bench(session: nox.Session) -> None:
+    """Every figure beside its peers; fails if a goal is missed by more than 20 %."""
+    session.install(*_group("bench"), "-e", ".")
+    session.run("python", "benchmarks/all.py", "--check", *session.posargs)
+
+
+@nox.session(python=DOCS_PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """The parsers of netlink and /proc; first a parser with a hole, which fuzzing must find."""
+    session.install(*_group("fuzz"), "-e", ".")
+    script, where = "tests/proof/fuzz_netlink.py", f"-artifact_prefix={session.create_tmp()}/"
+    runs = session.posargs or ["-atheris_runs=200000"]
+    session.run("python", script, "--twin", "-atheris_runs=200000", where, silent=True, success_codes=[77])
+    session.run("python", script, where, *runs)
