@@ -1,28 +1,28 @@
 """Whose is a child process, and what do the children of ended owners still listen on?
 
-Starting a child is an audited event in most ways of doing it, but no event carries a pid and multiprocessing's "spawn"
-fires none on some versions. So children are told by comparing the list of children at the ends of scopes; waitid(2) with
-WNOWAIT says in one system call, without reaping anything, whether there is a child at all.
+Starting a child is an audited event in most ways of doing it, and C code that forks (uvloop) calls the interpreter's fork
+hooks; a test that did neither is not looked at. No event carries a pid, so children are told by comparing the list of
+children at the ends of scopes; waitid(2) with WNOWAIT says in one system call, without reaping anything, whether there is a
+child at all.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pytest_sockets.leaks.births import TICK, birth_of
-from pytest_sockets.leaks.daemons import Daemons, Start
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from types import FrameType
 
-    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.daemons import Daemons, Start
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.records import Scope
+    from pytest_sockets.leaks.owners import Owner, Scope
     from pytest_sockets.model import SocketEntry
 
 
@@ -66,12 +66,29 @@ _has_children: Callable[[], bool] = (
 )
 
 
+_forks = 0
+"""How often this process has forked. A hook for it can never be removed, so there is one, which only counts."""
+
+
+def _about_to_fork() -> None:
+    global _forks
+    _forks += 1
+
+
+@functools.cache
+def _count_forks() -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_about_to_fork)
+
+
 class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self) -> None:
+        _count_forks()
+        self._forks = _forks
         self._starts: list[Start] = []
-        self._daemons = Daemons()
+        self._daemons: Daemons | None = None
         self._known: dict[int, Child] = {}
         self._told: set[tuple[int, int | None]] = set()
 
@@ -82,15 +99,23 @@ class Children:
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
+        from pytest_sockets.leaks.daemons import Daemons, Start
+
         start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
         self._starts.append(start)
+        self._daemons = self._daemons or Daemons()
         self._daemons.starting(start)
 
+    @property
+    def any_known(self) -> bool:
+        """Whether a child runs or was started, as far as the interpreter was told."""
+        return bool(self._starts or self._known or self._forks != _forks or self._daemons is not None)
+
     def checkpoint(self, scope: Scope) -> None:
-        """Give the children that are new to the current scope; about a microsecond when there are none."""
+        """Give the children that are new to the current scope."""
+        self._forks = _forks
         if not self._starts and not _has_children():
-            if self._known:
-                self._known.clear()
+            self._known.clear()
             return
         pids = {*_child_pids(), *_multiprocessing_pids()}
         for pid in self._known.keys() - pids:
@@ -110,6 +135,8 @@ class Children:
 
         One start may bring several processes (multiprocessing's resource tracker).
         """
+        from pytest_sockets.leaks.births import TICK, birth_of
+
         birth = birth_of(pid)
         began = (birth.at if birth is not None else monotonic()) + TICK
         near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
@@ -120,7 +147,9 @@ class Children:
     @property
     def any_left(self) -> bool:
         """Whether a child of an owner that is over still runs, as of the last checkpoint."""
-        return any(child.scope.owner.over for child in self._known.values()) or self._daemons.any_left
+        if self._known and any(child.scope.owner.over for child in self._known.values()):
+            return True
+        return self._daemons is not None and self._daemons.any_left
 
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
@@ -129,7 +158,7 @@ class Children:
         found = []
         left = [child for child in self._known.values() if child.scope.owner.over]
         trees = {child: holders.descendants(child.pid) for child in left}
-        if self._daemons.any_left:
+        if self._daemons is not None and self._daemons.any_left:
             inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
             for pid, start in self._daemons.find(ours, inside):
                 trees[Child(pid, start.scope, start.origin)] = []
@@ -151,7 +180,8 @@ class Children:
     def tell(self, listener: ChildListener) -> None:
         """It is reported: never again."""
         self._told.add((listener.child.pid, listener.entry.inode))
-        self._daemons.forget(listener.child.pid)
+        if self._daemons is not None:
+            self._daemons.forget(listener.child.pid)
 
 
 def _popen_of(frame: FrameType) -> Callable[[], Any] | None:

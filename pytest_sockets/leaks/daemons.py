@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.records import Scope
+    from pytest_sockets.leaks.owners import Scope
     from pytest_sockets.model import SocketEntry
 
 _MARK: Final = "PYTEST_CURRENT_TEST"

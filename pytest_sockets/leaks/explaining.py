@@ -9,10 +9,10 @@ from pytest_sockets.leaks.referrers import holders
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.children import ChildListener
-    from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.judgement import Verdict
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.owners import Owner
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.model import SocketEntry
 

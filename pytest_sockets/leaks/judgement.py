@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_sockets.leaks.children import ChildListener, Children
-    from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.owners import Owner
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.model import SocketEntry
 

@@ -16,19 +16,21 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.origins import Places, capture
-from pytest_sockets.leaks.records import Key, Record, Scope
-from pytest_sockets.leaks.strangers import Strangers
+from pytest_sockets.leaks.owners import Scope
+from pytest_sockets.leaks.records import Key, Record
 from pytest_sockets.leaks.threads import ThreadOwners
 from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from pytest_sockets.leaks.children import Children
-    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.owners import Owner
+    from pytest_sockets.leaks.strangers import Strangers
     from pytest_sockets.leaks.timeline import Timeline
+    from pytest_sockets.model import SocketEntry
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _PURGE_EVERY: Final = 1000
@@ -44,13 +46,17 @@ class Ledger:
     def __init__(self, places: Places, session: Owner, children: Children | None = None) -> None:
         self.places = places
         self.session = session
-        self.scope = Scope(session, "setup")
+        self.phase = "setup"
+        self.make_owner: Callable[[], Owner] = lambda: session
+        """Called when the owner that runs since `next_owner` opens something, which most tests never do."""
+        self._running: dict[str, Owner] = {"owner": session}
+        """One owner, or none yet: a dictionary, since whichever thread is the first must make it for all."""
         self.opened = 0
         """Sockets that Python code opened since the run began."""
         self.timeline: Timeline | None = None
         """Told of every socket's life, if a report wants them."""
         self._children = children
-        self._count = table.choose_fd_count()
+        self.fds = table.FdCount()
         self._last_count = -1
         self._fresh: collections.deque[Record] = collections.deque()
         self._unsettled: list[Record] = []
@@ -62,9 +68,43 @@ class Ledger:
         self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
         self._threads = ThreadOwners(session)
-        self._strangers = Strangers()
+        self._strangers: Strangers | None = None
         self._lock = threading.RLock()
         """Held while records move from fresh to open, so that no look finds a record in neither."""
+
+    # -- who runs --------------------------------------------------------------------------------------------
+
+    @property
+    def scope(self) -> Scope:
+        """Whose code runs now, in which phase."""
+        owner = self._running.get("owner") or self._running.setdefault("owner", self.make_owner())
+        return Scope(owner, self.phase)
+
+    @scope.setter
+    def scope(self, scope: Scope) -> None:
+        self._running["owner"], self.phase = scope
+
+    def next_owner(self) -> None:
+        """Another owner runs from now on; it is made when it does something."""
+        self.phase = "setup"
+        self._running.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the owner that runs has done nothing, and nobody else either, so that its end needs no look at all.
+
+        The number of descriptors proves it as long as every socket of the process was opened by Python code.
+        """
+        return not (
+            self._running
+            or self._fresh
+            or self._ended
+            or self._strangers is not None
+            or self.timeline is not None
+            or (self._children is not None and self._children.any_known)
+            or self._threads.any_new
+            or self.fds.count() != self._last_count
+        )
 
     # -- audit events, in any thread -------------------------------------------------------------------------
 
@@ -138,7 +178,8 @@ class Ledger:
         self._open.clear()
         self._of_owner.clear()
         self._foreign = {(fd, inode) for fd, inode in self._listed().items()}
-        self._last_count = self._count() if self._count is not None else -1
+        self.fds.open()
+        self._last_count = self.fds.count()
         self._threads.note(self.session)
         if self._children is not None:
             self._children.begin(self.scope)
@@ -158,17 +199,19 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Give new threads and new sockets to the current scope; some microseconds when nothing was opened."""
-        self._threads.note(self.scope.owner)
+        if self._threads.any_new:
+            self._threads.note(self.scope.owner)
         if self._fresh:
             self._settle_fresh(final=True)
-        if self._children is not None:
+        if self._children is not None and self._children.any_known:
             self._children.checkpoint(self.scope)
-        self._strangers.confirm()
-        if self._count is None:
+        strangers = self._strangers
+        if strangers is not None:
+            strangers.confirm()
+        if not self.fds.available:
             return
-        count = self._count()
-        if count != self._last_count or self._strangers.seen:
-            self._last_count = count
+        if self.fds.count() != self._last_count or (strangers is not None and strangers.seen):
+            self._last_count = self.fds.recount()
             self._list()
         if self.timeline is not None:
             self.timeline.closed(self._unsettled)
@@ -193,7 +236,7 @@ class Ledger:
     @property
     def eventful(self) -> bool:
         """Whether an owner that has ended has anything in the books."""
-        return any(owner in self._of_owner for owner in self._ended)
+        return not self._of_owner.keys().isdisjoint(self._ended)
 
     @property
     def has_fresh(self) -> bool:
@@ -241,7 +284,7 @@ class Ledger:
         fd = sock.fileno()
         inode = table.socket_inode(fd)
         record = self._open.get((fd, inode)) if inode is not None else None
-        if record is None and (entry := table.describe(fd)) is not None:
+        if record is None and (entry := _describe(fd)) is not None:
             # The collector clears weak references before finalizers run: a fresh record has lost its object by now.
             lost = (fresh for fresh in tuple(self._fresh) if fresh.ref() is None and fresh.describes(entry))
             record = next(lost, None)
@@ -250,7 +293,8 @@ class Ledger:
     @property
     def has_threads(self) -> bool:
         """Whether a thread of the suite runs beside us; only such a one, or a C library's, can still close a socket."""
-        self._threads.note(self.scope.owner)
+        if self._threads.any_new:
+            self._threads.note(self.scope.owner)
         return self._threads.any_of_the_suite
 
     def listed_inodes(self) -> set[int]:
@@ -347,7 +391,7 @@ class Ledger:
             for fd, inode in sorted(present - self._open.keys() - self._foreign):
                 if fd in ours:
                     continue
-                record = self._strangers.record_of((fd, inode), self.scope, self)
+                record = self._record_of_stranger((fd, inode))
                 if record is None:
                     self._last_count = -1
                 else:
@@ -357,6 +401,13 @@ class Ledger:
             ):  # last: a closed socket's record still tells the origin of its duplicate
                 if key not in present and not self._open[key].is_open:
                     self._forget(key)
+
+    def _record_of_stranger(self, key: Key) -> Record | None:
+        if self._strangers is None:
+            from pytest_sockets.leaks.strangers import Strangers
+
+            self._strangers = Strangers()
+        return self._strangers.record_of(key, self.scope, self)
 
     def _still_open(self, record: Record) -> bool:
         if record.is_open:
@@ -384,3 +435,9 @@ class Ledger:
 def _key_of(sock: Any) -> Key:
     fd = sock.fileno()
     return fd, table.socket_inode(fd) or 0
+
+
+def _describe(fd: int) -> SocketEntry | None:
+    from pytest_sockets.table import describing
+
+    return describing.describe(fd)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from pytest_sockets.leaks.findings import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from types import CodeType, FrameType
 
+    from pytest_sockets.leaks.findings import Frame
+
 _PACKAGE: Final = str(Path(__file__).parent.parent) + os.sep
+_STANDARD_LIBRARY: Final = str(Path(os.__file__).parent) + os.sep
+"""Where its Python code is; sysconfig would say the same, and takes a millisecond to be imported."""
 _DEPTH: Final = 200
 """How far to walk for a line of the user's: requests alone is 14 deep, a recursive descent may be deeper."""
 _BEYOND: Final = 3
@@ -31,9 +32,7 @@ class Places:
 
     def __init__(self, rootdir: Path) -> None:
         self.rootdir = str(rootdir).rstrip(os.sep) + os.sep
-        paths = sysconfig.get_paths()
-        self._libraries = tuple({paths[key] + os.sep for key in ("stdlib", "platstdlib")})
-        self._inside_library = any(self.rootdir.startswith(prefix) for prefix in self._libraries)
+        self._inside_library = self.rootdir.startswith(_STANDARD_LIBRARY)
         self._own_code: dict[str, bool] = {}
 
     def is_users(self, filename: str) -> bool:
@@ -52,7 +51,7 @@ class Places:
         )  # `--pyargs package`: rootdir is an installed one
         if "site-packages" in path or "dist-packages" in path:
             return False
-        return inside or not filename.startswith(self._libraries)
+        return inside or not filename.startswith(_STANDARD_LIBRARY)
 
     def relative(self, filename: str) -> str:
         """The path as it is reported: below rootdir relative to it, with forward slashes."""
@@ -115,6 +114,8 @@ class Origin:
 
 
 def _frame(call: tuple[CodeType, int], places: Places) -> Frame:
+    from pytest_sockets.leaks.findings import Frame
+
     code, offset = call
     return Frame(places.relative(code.co_filename), _line(code, offset), code.co_name)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.owners import Owner
     from pytest_sockets.leaks.records import Record
 
 _MOST_OBJECTS: Final = 200_000

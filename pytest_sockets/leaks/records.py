@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.table import own_fds as table
 from pytest_sockets.waiting import monotonic
@@ -12,8 +12,8 @@ from pytest_sockets.waiting import monotonic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sockets.leaks.findings import Owner
     from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.owners import Scope
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
@@ -24,13 +24,6 @@ _TYPE_BITS: Final = 0xF
 _LONGEST_BIRTH: Final = 0.2
 """Seconds that a thread may take between socket(2) and the end of the constructor: it waits for the GIL meanwhile."""
 _WINDOWS: Final = sys.platform == "win32"
-
-
-class Scope(NamedTuple):
-    """Whose code runs, in which phase of it: setup, call, teardown or import."""
-
-    owner: Owner
-    phase: str
 
 
 class Record:
@@ -112,7 +105,11 @@ class Record:
     @property
     def entry(self) -> SocketEntry | None:
         """The socket as the kernel sees it now; None once it is closed."""
-        return table.describe(self.key[0]) if self.key is not None and self.is_open else None
+        if self.key is None or not self.is_open:
+            return None
+        from pytest_sockets.table import describing  # a run without suspects needs no table entries
+
+        return describing.describe(self.key[0])
 
     @property
     def protocol(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_sockets.leaks.records import Key, Record, Scope
-from pytest_sockets.table import own_fds as table
+from pytest_sockets.leaks.owners import Scope
+from pytest_sockets.leaks.records import Key, Record
+from pytest_sockets.table import describing
 
 if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
@@ -48,7 +49,7 @@ class Strangers:
             record.duplicate_of = original.key
             record.key = key
             return record
-        entry = table.describe(key[0])
+        entry = describing.describe(key[0])
         unborn, unsettled = books.creations()
         if entry is not None and any(record.describes(entry) for record in unborn):
             return None
@@ -78,7 +79,7 @@ def _give_to_listener(record: Record, entry: SocketEntry, known: list[Record]) -
     for other in known[:_LISTENERS_SEARCHED]:
         if other.owner.over or other.owner is record.owner or other.key is None:
             continue
-        listener = table.describe(other.key[0])
+        listener = describing.describe(other.key[0])
         if listener is not None and listener.is_listening and listener.local.port == entry.local.port:
             record.owner = record.opener = other.owner
             record.origin, record.accepted = other.origin, True

@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.findings import Owner
+    from pytest_sockets.leaks.owners import Owner
 
 _POOLS: Final = (
     "concurrent.futures",
@@ -37,12 +37,18 @@ class ThreadOwners:
         """Whether the calling thread is the one that runs the tests."""
         return threading.get_ident() == self._home
 
+    @property
+    def any_new(self) -> bool:
+        """Whether a thread runs that nobody has been noted for."""
+        if len(self._active) == 1:
+            return False
+        return any(thread not in self._owners for thread in tuple(self._active.values()))
+
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""
-        if len(self._active) > 1:
-            for thread in tuple(self._active.values()):
-                if thread not in self._owners:
-                    self._owners[thread] = owner
+        for thread in tuple(self._active.values()):
+            if thread not in self._owners:
+                self._owners[thread] = owner
 
     def starter(self) -> Owner | None:
         """Whom the calling thread works for; None if that is whoever's scope runs."""

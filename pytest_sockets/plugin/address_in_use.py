@@ -22,15 +22,17 @@ TITLE: Final = "address already in use (pytest-sockets)"
 _ADDER: Final = "pytest_sockets.address_in_use_sections"
 
 
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Look at the exception before the report is made. No wrapper: a passing phase pays one attribute."""
-    if call.excinfo is not None:
-        _explain_phase(item, call)
+class FailureWatch:
+    """Looks at exceptions where no leak detection runs, which has a hook of its own for that."""
+
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Before the report is made. No wrapper: a passing phase pays one attribute."""
+        if call.excinfo is not None:
+            explain(item, call.excinfo.value, call.when)
 
 
-def _explain_phase(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    assert call.excinfo is not None
-    error = call.excinfo.value
+def explain(item: pytest.Item, error: BaseException, when: str) -> None:
+    """Explain the error of a phase, if it is that; its report is about to be made."""
     if isinstance(error, (pytest.skip.Exception, pytest.exit.Exception, KeyboardInterrupt)):
         return
     text = _explained(error, _captured(item))
@@ -42,7 +44,7 @@ def _explain_phase(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     if adder is None:
         adder = _SectionAdder()
         manager.register(adder, _ADDER)
-    adder.texts[item.nodeid, call.when] = text
+    adder.texts[item.nodeid, when] = text
 
 
 def _captured(item: pytest.Item) -> Iterator[str]:

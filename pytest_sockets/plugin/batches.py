@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Final
+from typing import Any, NamedTuple
 
 from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.reports.run import SocketLife
 
-OUTPUT: Final = "sockets"
-"""The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
-USAGE_ERROR: Final = "sockets_usage_error"
-"""The key of a mark that cannot be used, found where the tests are collected."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(NamedTuple):
     """A finding and what follows from it."""
 
     finding: Finding

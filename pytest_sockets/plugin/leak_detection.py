@@ -1,7 +1,7 @@
 """pytest's course of events, told to the ledger: which owner runs, which has ended, and what is then left is judged.
 
 Budget: an empty test may cost a dozen microseconds in all, so the hooks of a passing test that opened nothing are plain
-functions but one, and nothing is computed before something is suspicious.
+functions but one, and nothing is computed, or imported, before something is suspicious.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ import pytest
 
 from pytest_sockets.asserting.openers import set_opener_lookup
 from pytest_sockets.errors import SocketLeakError
-from pytest_sockets.leaks import audit, reach
+from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.findings import Owner
 from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
-from pytest_sockets.leaks.records import Scope
-from pytest_sockets.plugin.batches import OUTPUT, Batch
-from pytest_sockets.plugin.verdicts import Teardown, Verdicts
+from pytest_sockets.leaks.owners import Owner, Scope
+from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin.counts import OUTPUT
+from pytest_sockets.plugin.reporting import wants_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from _pytest.fixtures import FixtureDef
 
+    from pytest_sockets.plugin.batches import Batch
     from pytest_sockets.plugin.settings import Settings
+    from pytest_sockets.plugin.verdicts import Verdicts
 
+_MOST_TROUBLES: Final = 5
 _SCOPES: Final = ("function", "class", "module", "package", "session")
 
 
@@ -57,6 +60,52 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+class Outbox:
+    """What each test left, until its teardown report can carry it. Registered with the first test that opened something."""
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        trouble: Callable[[str, Exception], None],
+        take: Callable[[pytest.TestReport], None] | None,
+    ) -> None:
+        self._config = config
+        self._trouble = trouble
+        self._take = take
+        self._batches: dict[str, Batch] = {}
+        self._registered = False
+
+    def register(self) -> None:
+        """See every report from now on."""
+        if not self._registered:
+            self._registered = True
+            self._config.pluginmanager.register(self, "sockets-outbox")
+
+    def new(self, nodeid: str, opened: int) -> Batch:
+        """An empty batch for a test that opened so many sockets."""
+        from pytest_sockets.plugin.batches import Batch
+
+        self.register()
+        batch = self._batches[nodeid] = Batch(opened=opened)
+        return batch
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Put the plain data on the teardown report before xdist serializes it."""
+        batch = self._batches.pop(report.nodeid, None) if report.when == "teardown" else None
+        if batch is not None:
+            try:
+                setattr(report, OUTPUT, batch.as_json())
+                if batch.leaks:
+                    from pytest_sockets.plugin import machines
+
+                    machines.tell(self._config, report, batch.leaks)
+            except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+                self._trouble(f"telling what {report.nodeid} left", error)
+        if self._take is not None:
+            self._take(report)
+
+
 class LeakDetection:
     """The leak detection of one run in one process; registered only where tests run."""
 
@@ -72,15 +121,18 @@ class LeakDetection:
         places = Places(config.rootpath)
         self._children = Children() if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
-        self.verdicts = Verdicts(config, settings, self.ledger, self._children)
-        self._take = take
+        self.ledger.make_owner = self._owner_of_test
+        self._verdicts: Verdicts | None = None
+        self._watch: Any = None
+        self._troubles: list[str] = []
+        self._between = Scope(self._session_owner, "teardown")
+        self._outbox = Outbox(config, self._trouble, take)
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
-        self._outbox: dict[str, Batch] = {}
         self._failed: pytest.Item | None = None
         self._opened_before = 0
-        self._nodeid = ""
-        self._previous_nodeid = ""
+        self._item: pytest.Item | None = None
+        self._previous: pytest.Item | None = None
         self._erring: set[Owner] = set()
         """Fixtures that ended in this teardown, which therefore can err for them; others ended in another test's set-up."""
 
@@ -107,7 +159,40 @@ class LeakDetection:
     @_guarded
     def _begin(self) -> None:
         self.ledger.begin()
-        self.verdicts.begin()
+        self._config.add_cleanup(self.ledger.fds.close)
+        settings = self._settings
+        if settings.reports or settings.baseline is not None:
+            self._outbox.register()  # they count the tests that open nothing, too
+        if settings.unclosed != "off" or settings.baseline is not None or wants_timeline(settings):
+            verdicts = self._judging()
+            verdicts.begin(lives=wants_timeline(settings))
+            self._watch = verdicts.watch
+
+    def _judging(self) -> Verdicts:
+        """What judges, imported when it is needed first."""
+        if self._verdicts is None:
+            from pytest_sockets.plugin.verdicts import Verdicts
+
+            self._verdicts = Verdicts(self._config, self._settings, self.ledger, self._children)
+        return self._verdicts
+
+    @property
+    def _eventful(self) -> bool:
+        """Whether an owner that has ended, or a child of one, may have left something."""
+        return (
+            self.ledger.eventful
+            or (self._children is not None and self._children.any_left)
+            or (self._watch is not None and self._verdicts is not None and self._verdicts.eventful)
+        )
+
+    def finish(self) -> Batch | None:
+        """What is left to tell when the process ends; None if it is nothing."""
+        untold = self.ledger.opened or self._troubles or self._settings.ignore
+        if self._verdicts is None and not untold:
+            return None
+        batch = self._judging().finish()
+        batch.troubles.extend(self._troubles)
+        return batch
 
     def _opener(self, inode: int) -> str | None:
         """What opened this socket and where, for whoever explains who holds a port."""
@@ -149,7 +234,9 @@ class LeakDetection:
             self._trouble("leaving a scope", error)
 
     def _trouble(self, what: str, error: Exception) -> None:
-        self.verdicts.trouble(f"{what}: {type(error).__name__}: {error}")
+        text = f"{what}: {type(error).__name__}: {error}"
+        if len(self._troubles) < _MOST_TROUBLES and text not in self._troubles:
+            self._troubles.append(text)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
@@ -166,7 +253,9 @@ class LeakDetection:
         for owner in late:
             self.ledger.end(owner)
         self._live.clear()
-        self.verdicts.judge_rest(self._nodeid, self._alive)
+        self.ledger.fds.close()  # for the reports, if a test has used up all others
+        if self._eventful:
+            self._judging().judge_rest(self._item.nodeid if self._item is not None else "", self._alive)
 
     # -- one test --------------------------------------------------------------------------------------------
 
@@ -177,81 +266,79 @@ class LeakDetection:
         try:
             if ledger.has_fresh:
                 ledger.checkpoint()  # opened between two tests, by other plugins
-            if self.verdicts.watch is not None:
-                self.verdicts.watch.look_again()  # what was imported at collection or by the test before
+            if self._watch is not None:
+                self._watch.look_again()  # what was imported at collection or by the test before
         except Exception as error:  # noqa: BLE001
             self._trouble("looking between two tests", error)
         self._opened_before = ledger.opened
-        self._previous_nodeid, self._nodeid = self._nodeid, item.nodeid
+        self._previous, self._item = self._item, item
         self._failed = None
-        ledger.scope = Scope(Owner("test", item.nodeid, "function", item), "setup")
+        ledger.next_owner()
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_call(self) -> None:
-        """The phase of what is opened from now on."""
-        ledger = self.ledger
-        ledger.scope = Scope(ledger.scope.owner, "call")
+    def _owner_of_test(self) -> Owner:
+        assert self._item is not None
+        return Owner("test", self._item.nodeid, "function", self._item)
 
     def pytest_exception_interact(self, node: object, report: object) -> None:
         """Only called for a failure: the leaks of a failed test are a note, not a second failure."""
         if isinstance(node, pytest.Item) and getattr(report, "when", None) != "teardown":
             self._failed = node
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Outermost: when this goes on, every finalizer has run."""
-        ledger = self.ledger
-        owner = ledger.scope.owner
-        ledger.scope = Scope(owner, "teardown")
-        try:
-            yield
-        except (KeyboardInterrupt, pytest.exit.Exception):
-            raise  # the frames of the interrupted test keep its sockets: nothing can be said of them
-        except BaseException as error:
-            text = self._end_test(item, owner)
-            if text:
-                _add_note(error, item, text)
-            raise
-        text = self._end_test(item, owner)
-        if text and self._failed is item:
-            item.add_report_section("teardown", "sockets", text)
-        elif text:
-            raise LeakFailure(text)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self) -> None:
+        """What is opened from now on was opened by finalizers."""
+        self.ledger.phase = "teardown"
 
-    def _end_test(self, item: pytest.Item, owner: Owner) -> str:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """After each phase. That of the teardown comes when every finalizer has run, also those that raised.
+
+        An interrupted phase (KeyboardInterrupt, pytest.exit) makes no report: nothing can be said of what its frames keep.
+        """
+        if call.excinfo is not None:
+            address_in_use.explain(item, call.excinfo.value, call.when)
+        if call.when == "teardown":
+            text = self._end_test(item)
+            if text:
+                self._fail(item, call, text)
+        elif call.when == "setup":
+            self.ledger.phase = "call"
+
+    def _fail(self, item: pytest.Item, call: pytest.CallInfo[None], text: str) -> None:
+        """The report that is about to be made says it: as an error of this teardown, or beside another failure."""
+        if call.excinfo is not None:
+            _add_note(call.excinfo.value, item, text)
+        elif self._failed is item:
+            item.add_report_section("teardown", "sockets", text)
+        else:
+            try:
+                raise LeakFailure(text)
+            except LeakFailure:
+                call.excinfo = pytest.ExceptionInfo.from_current()
+
+    def _end_test(self, item: pytest.Item) -> str:
         """Judge what has ended; the text with which this teardown must fail, or nothing."""
         try:
             ledger = self.ledger
+            if ledger.opened == self._opened_before and self._watch is None and ledger.is_idle:
+                ledger.scope = self._between
+                return ""
             ledger.checkpoint()
+            owner = ledger.scope.owner
             ledger.end(owner)
-            ledger.scope = Scope(self._session_owner, "teardown")
+            ledger.scope = self._between
             opened = ledger.opened - self._opened_before
-            if not (opened or ledger.eventful or self.verdicts.eventful):
+            if not opened and not self._eventful:
                 ledger.acquit()
                 return ""
             erring, self._erring = self._erring | {owner}, set()
-            batch = self._outbox[item.nodeid] = Batch(opened=opened)
-            return self.verdicts.judge_test(Teardown(item, erring, self._previous_nodeid, self._alive), batch)
+            previous = self._previous.nodeid if self._previous is not None else ""
+            with ledger.fds.lent():  # the test may have used up all others (EMFILE)
+                batch = self._outbox.new(item.nodeid, opened)
+                return self._judging().judge_test(item, erring, previous, self._alive, batch)
         except Exception as error:  # noqa: BLE001
             self._trouble(f"judging {item.nodeid}", error)
             return ""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Put the plain data on the teardown report before xdist serializes it."""
-        if report.when == "teardown" and self._outbox:
-            batch = self._outbox.pop(report.nodeid, None)
-            if batch is not None:
-                try:
-                    setattr(report, OUTPUT, batch.as_json())
-                    if batch.leaks:
-                        from pytest_sockets.plugin import machines
-
-                        machines.tell(self._config, report, batch.leaks)
-                except Exception as error:  # noqa: BLE001
-                    self._trouble(f"telling what {report.nodeid} left", error)
-        if self._take is not None:
-            self._take(report)
 
     # -- fixtures --------------------------------------------------------------------------------------------
 
@@ -279,7 +366,7 @@ class LeakDetection:
             return
         ledger = self.ledger
         try:
-            if ledger.scope.phase == "teardown":
+            if ledger.phase == "teardown":
                 ledger.give_teardown_to(owner)
                 self._erring.add(owner)
             ledger.end(owner)
@@ -305,6 +392,8 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
 
 
 def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
+    from pytest_sockets.leaks import reach
+
     result = fixturedef.cached_result
     roots = [
         result[0] if result is not None else None,

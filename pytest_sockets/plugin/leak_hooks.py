@@ -1,4 +1,7 @@
-"""Which parts this process needs: the leak detection where tests run, the reporting where results arrive."""
+"""Which parts this process needs: the leak detection where tests run, the reporting where results arrive.
+
+What a run without leaks does not need is not imported: 4,000 empty tests take two seconds, and 3 % of that is the budget.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR, Batch
-from pytest_sockets.plugin.counts import counts
-from pytest_sockets.plugin.policies import check_marks
+from pytest_sockets.plugin.address_in_use import FailureWatch
+from pytest_sockets.plugin.counts import NOTHING, OUTPUT, USAGE_ERROR, known_counts
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,6 +26,7 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
         return
     parts = _Parts(config, settings)
+    config.pluginmanager.register(FailureWatch(), "sockets-failures")
     if not hasattr(config, "workerinput"):
         from pytest_sockets.plugin.reporting import Reporting
 
@@ -54,17 +57,16 @@ class _Parts:
 
     def add_detection(self) -> LeakDetection:
         from pytest_sockets.plugin.leak_detection import LeakDetection
-        from pytest_sockets.plugin.reporting import wants_timeline
 
+        manager = self._config.pluginmanager
         take = None
+        # What these hooks do the detection does in its own: every hook call counts in the budget of an empty test.
+        manager.unregister(name="sockets-failures")
         if self.reporting is not None:
             take = self.reporting.take
-            # One hook call for each report instead of two: it is counted in the budget of an empty test.
-            self._config.pluginmanager.unregister(name="sockets-receiver")
+            manager.unregister(name="sockets-receiver")
         self.detection = LeakDetection(self._config, self._settings, take)
-        if wants_timeline(self._settings):
-            self.detection.verdicts.watch_lives()
-        self._config.pluginmanager.register(self.detection, "sockets-detection")
+        manager.register(self.detection, "sockets-detection")
         return self.detection
 
     @property
@@ -78,16 +80,26 @@ class _Parts:
 
     def end(self) -> None:
         """Deliver the last batch of this process; with xdist it rides on the worker's output."""
-        batch = self.detection.verdicts.finish() if self.detection is not None else Batch()
-        counts(self._config).add_to(batch)
         try:
-            data = batch.as_json()
+            data = self._last_batch()
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            data = {"opened": 0, "troubles": [f"telling the rest: {type(error).__name__}: {error}"]}
+            data = {**NOTHING, "troubles": [f"telling the rest: {type(error).__name__}: {error}"]}
         if self.reporting is not None:
             self.reporting.gather(data)
         else:
             self._config.workeroutput[OUTPUT] = data  # type: ignore[attr-defined]
+
+    def _last_batch(self) -> dict[str, Any]:
+        rest = self.detection.finish() if self.detection is not None else None
+        counts = known_counts(self._config)
+        if rest is None and counts is None:
+            return NOTHING
+        from pytest_sockets.plugin.batches import Batch
+
+        batch = rest or Batch()
+        if counts is not None:
+            counts.add_to(batch)
+        return batch.as_json()
 
 
 class Receiver:
@@ -123,6 +135,10 @@ class MarkCheck:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Check each mark once."""
+        if not _any_marked(items):
+            return
+        from pytest_sockets.plugin.policies import check_marks
+
         try:
             turned_on = check_marks(items)
         except pytest.UsageError as error:
@@ -134,3 +150,17 @@ class MarkCheck:
             return
         if turned_on and self._parts is not None and self._parts.detection is None:
             self._parts.add_detection().start()
+
+
+def _any_marked(items: list[pytest.Item]) -> bool:
+    """Whether a mark of ours is on any item, or on what it is in; each node is looked at once."""
+    seen: set[pytest.Collector] = set()
+    for item in items:
+        node: Any = item
+        while node is not None and node not in seen:
+            if any(mark.name == "sockets" for mark in node.own_markers):
+                return True
+            if node is not item:
+                seen.add(node)
+            node = node.parent
+    return False

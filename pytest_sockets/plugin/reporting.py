@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.batches import OUTPUT, USAGE_ERROR, Batch
-from pytest_sockets.reports.run import Run, TestSpan
+from pytest_sockets.plugin.counts import NOTHING, OUTPUT, USAGE_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from pytest_sockets.plugin.batches import Leak
+    from pytest_sockets.plugin.batches import Batch, Leak
     from pytest_sockets.plugin.settings import Settings
+    from pytest_sockets.reports.run import Run
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("pytest-sockets")
     except PackageNotFoundError:  # run from a checkout that is not installed
@@ -30,7 +31,8 @@ class Reporting:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        self.run = Run(_version(), settings.leaks)
+        self._run: Run | None = None
+        self._tests_seen = 0
         self._timeline = wants_timeline(settings)
         self._ran: set[str] | None = set() if settings.baseline is not None else None
         self._outcomes: dict[tuple[str, str | None], str] = {}
@@ -43,6 +45,15 @@ class Reporting:
         self._usage_error: str | None = None
         self._leaks: list[Leak] = []
 
+    @property
+    def run(self) -> Run:
+        """What was gathered; made when there is something to gather."""
+        if self._run is None:
+            from pytest_sockets.reports.run import Run
+
+            self._run = Run(_version() if self._settings.reports else "", self._settings.leaks)
+        return self._run
+
     # -- gathering -------------------------------------------------------------------------------------------
 
     def take(self, report: pytest.TestReport) -> None:
@@ -51,7 +62,7 @@ class Reporting:
             self._note_span(report)
         if report.when != "teardown":
             return
-        self.run.tests_seen += 1
+        self._tests_seen += 1
         if self._ran is not None:
             self._ran.add(report.nodeid)
         data = getattr(report, OUTPUT, None)
@@ -61,7 +72,11 @@ class Reporting:
 
     def gather(self, data: dict[str, Any]) -> None:
         """One process's batch; one that cannot be read becomes one line."""
+        if data == NOTHING:
+            return
         try:
+            from pytest_sockets.plugin.batches import Batch
+
             self._gather(Batch.from_json(data))
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             self.trouble("gathering what the tests left", error)
@@ -124,6 +139,8 @@ class Reporting:
             if report.failed:
                 self._outcomes[key] = "failed" if report.when == "call" else "error"
         if report.when == "teardown":
+            from pytest_sockets.reports.run import TestSpan
+
             outcome = self._outcomes.pop(key, "passed")
             self.run.tests.append(
                 TestSpan(report.nodeid, self._starts.pop(key), report.stop, outcome, worker)
@@ -147,7 +164,10 @@ class Reporting:
         return result
 
     def _finish(self, *, complete: bool) -> None:
+        if self._run is None and not self._settings.reports and self._settings.baseline is None:
+            return
         run = self.run
+        run.tests_seen = self._tests_seen
         if complete and not self._incomplete and not self._part_only:
             run.unmatched_rules = [rule for rule, hits in self._rule_hits.items() if hits == 0]
         if self._settings.baseline is not None:
@@ -185,10 +205,12 @@ class Reporting:
             )
 
     def _summarize(self, terminalreporter: pytest.TerminalReporter) -> None:
-        from pytest_sockets.reports import text
-
         if self._usage_error is not None:
             terminalreporter.write_line(f"ERROR: {self._usage_error}", red=True)
+        if self._run is None:
+            return
+        from pytest_sockets.reports import text
+
         lines = text.summary(self.run)
         if lines:
             title = text.title(self.run)

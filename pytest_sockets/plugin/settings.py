@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
@@ -20,8 +19,7 @@ SCOPES: Final = ("process", "tree")
 REPORT_SUFFIXES: Final = (".json", ".html")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Every setting, checked. `origins` maps a field's name to the place where it was set ("default" if nowhere)."""
 
     leaks: str

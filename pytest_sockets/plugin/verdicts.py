@@ -1,6 +1,6 @@
 """From suspects to findings, and from findings to what the mode demands: a warning, an error, or nothing.
 
-What judges is imported at once: when a test has used up the descriptors (EMFILE), nothing can be imported any more.
+Imported when there is something to judge for the first time.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.explaining import Explainer
@@ -25,26 +25,14 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_sockets.leaks.children import Children
-    from pytest_sockets.leaks.findings import Finding, Owner
+    from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.leaks.ledger import Ledger
+    from pytest_sockets.leaks.owners import Owner
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.run import SocketLife
-
-_MOST_TROUBLES: Final = 5
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Teardown:
-    """The occasion: the test whose teardown has run, and who can err in it."""
-
-    item: pytest.Item
-    erring: Collection[Owner]
-    previous: str
-    """The test before: what ended in this one's set-up was last used there."""
-    live: Callable[[], Sequence[tuple[Owner, list[Any]]]]
 
 
 class Verdicts:
@@ -68,8 +56,10 @@ class Verdicts:
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
-    def begin(self) -> None:
-        """The run begins; the finalizers are watched only if somebody wants to know."""
+    def begin(self, *, lives: bool) -> None:
+        """The run begins; finalizers and the `lives` of sockets are watched only if somebody wants to know."""
+        if lives:
+            self._watch_lives()
         if self._settings.unclosed != "off":
             from pytest_sockets.leaks.finalizers import FinalizerWatch
 
@@ -84,23 +74,27 @@ class Verdicts:
     @property
     def eventful(self) -> bool:
         """Whether there may be something to say that the ledger does not know."""
-        return bool(self._unclosed) or (self._children is not None and self._children.any_left)
-
-    def trouble(self, text: str) -> None:
-        """Something of ours failed: said once at the end, and the run goes on."""
-        if len(self._rest.troubles) < _MOST_TROUBLES and text not in self._rest.troubles:
-            self._rest.troubles.append(text)
+        return bool(self._unclosed)
 
     # -- occasions -------------------------------------------------------------------------------------------
 
-    def judge_test(self, teardown: Teardown, batch: Batch) -> str:
-        """Fill `batch`; returns the text with which this teardown must fail, or nothing."""
-        item = teardown.item
-        found = self._findings(teardown.live, lambda records: _drop_values(item, records), final=False)
+    def judge_test(
+        self,
+        item: pytest.Item,
+        erring: Collection[Owner],
+        previous: str,
+        live: Callable[[], Sequence[tuple[Owner, list[Any]]]],
+        batch: Batch,
+    ) -> str:
+        """Fill `batch` after the teardown of `item`, in which `erring` can err. Returns the text with which it must fail.
+
+        What ended in this test's set-up was last used in the `previous` one.
+        """
+        found = self._findings(live, lambda records: _drop_values(item, records), final=False)
         leaks = []
         for owner, finding, mode in found:
-            at_test = owner in teardown.erring
-            nodeid = item.nodeid if at_test or owner.kind == "test" else teardown.previous or item.nodeid
+            at_test = owner in erring
+            nodeid = item.nodeid if at_test or owner.kind == "test" else previous or item.nodeid
             leaks.append(self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=at_test))
         self._opened_told += batch.opened
         batch.leaks.extend(leaks)
@@ -118,12 +112,12 @@ class Verdicts:
             self._rest.leaks.append(
                 self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=False)
             )
-        self._rest.lives.extend(self._lives)
 
     def finish(self) -> Batch:
         """What is left to tell when the process ends."""
         if self.watch is not None:
             self.watch.stop()
+        self._rest.lives.extend(self._lives)
         self._rest.opened = self._ledger.opened - self._opened_told
         self._rest.rule_hits = self._ignores.hits
         return self._rest
@@ -201,7 +195,7 @@ class Verdicts:
         record = self._ledger.dying(sock)
         entry = record.entry if record is not None and record.key is not None else None
         if entry is None and record is not None:
-            from pytest_sockets.table.own_fds import describe
+            from pytest_sockets.table.describing import describe
 
             entry = describe(sock.fileno())
         if record is not None and entry is not None:
@@ -222,7 +216,7 @@ class Verdicts:
 
     # -- the timeline --------------------------------------------------------------------------------
 
-    def watch_lives(self) -> None:
+    def _watch_lives(self) -> None:
         """Gather each socket's life, for a report with a timeline."""
         from pytest_sockets.leaks.timeline import Timeline
 

@@ -8,10 +8,9 @@ import pytest
 
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.findings import Owner
 from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
-from pytest_sockets.leaks.records import Scope
+from pytest_sockets.leaks.owners import Owner, Scope
 
 ROOT = Path(__file__).resolve().parents[2]
 

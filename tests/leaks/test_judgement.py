@@ -10,9 +10,8 @@ import time
 import pytest
 
 from pytest_sockets.leaks import judgement
-from pytest_sockets.leaks.findings import Owner
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.records import Scope
+from pytest_sockets.leaks.owners import Owner, Scope
 
 
 def around(*, live=(), drop=lambda records: None, kinds=("tcp", "udp"), final=False):

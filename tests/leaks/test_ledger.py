@@ -14,8 +14,7 @@ import tracemalloc
 
 import pytest
 
-from pytest_sockets.leaks.findings import Owner
-from pytest_sockets.leaks.records import Scope
+from pytest_sockets.leaks.owners import Owner, Scope
 from pytest_sockets.real_socket import RealSocket
 
 

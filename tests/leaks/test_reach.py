@@ -14,7 +14,7 @@ import weakref
 
 import pytest
 
-from pytest_sockets.leaks.findings import Owner
+from pytest_sockets.leaks.owners import Owner
 from pytest_sockets.leaks.reach import keepers, reaches
 
 

@@ -156,9 +156,9 @@ class TestTheSystemRefuses:
     def test_a_broken_reader_is_one_line_not_a_failure(self, leaky):
         leaky.write(
             conftest="""
-            from pytest_sockets.table import own_fds
+            from pytest_sockets.table import describing
             def broken(fd): raise RuntimeError("made up")
-            own_fds.describe = broken
+            describing.describe = broken
             """,
             test_a="from leaking import leak\ndef test_one(): leak()\ndef test_two(): pass",
         )
@@ -488,7 +488,7 @@ class TestLoad:
             import resource, socket, sys
             resource.setrlimit(resource.RLIMIT_NOFILE, (5100, 5100))
             kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5000)]
-            for sock in kept: sock.bind(("127.0.0.1", 0))
+            for sock in kept: sock.bind((sys.argv[1], 0))
             print("ready", flush=True)
             sys.stdin.read()
         """
@@ -497,13 +497,17 @@ class TestLoad:
         )
         crowd = [
             subprocess.Popen(
-                [sys.executable, "crowd.py"],
+                [
+                    sys.executable,
+                    "crowd.py",
+                    f"127.0.0.{number}",
+                ],  # 20,000 ports of one address may not be free
                 cwd=leaky.folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for _ in range(4)
+            for number in range(2, 6)
         ]
         try:
             assert [process.stdout.readline() for process in crowd] == ["ready\n"] * 4

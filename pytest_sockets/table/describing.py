@@ -1,0 +1,114 @@
+"""One socket of this process as a table entry, from its descriptor: no table is read.
+
+Linux describes one own socket without any table: getsockname(2), getpeername(2), SO_DOMAIN / SO_TYPE / SO_PROTOCOL and the
+first byte of TCP_INFO. That costs some microseconds a socket, whatever else is open on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import Final
+
+from pytest_sockets import model
+from pytest_sockets.model import Endpoint, SocketEntry
+from pytest_sockets.real_socket import RealSocket
+from pytest_sockets.table.own_fds import socket_inode
+
+_PROTOCOLS: Final[dict[tuple[int, int], str]] = {
+    (socket.SOCK_STREAM, socket.IPPROTO_TCP): "tcp",
+    (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
+}
+_BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+_NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)
+_SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linux" else None)
+
+
+def describe(fd: int) -> SocketEntry | None:
+    """The socket behind `fd` as a table entry; None if it is closed, no socket, or neither TCP, UDP nor unix."""
+    inode = socket_inode(fd)
+    if inode is None:
+        return None
+    try:
+        # SOCK_NONBLOCK keeps the constructor from touching O_NONBLOCK when socket.setdefaulttimeout() is set. The
+        # descriptor is borrowed, not duplicated: this must also work when none is left (EMFILE).
+        borrowed = RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+    except OSError:
+        return None
+    try:
+        return _describe(borrowed, fd, inode)
+    except OSError:
+        return None
+    finally:
+        borrowed.detach()
+
+
+def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:
+    family = socket.AddressFamily(sock.family)
+    kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+    unix = family == getattr(socket, "AF_UNIX", None)
+    protocol = "unix" if unix else _protocol(sock, family, kind)
+    if protocol is None:
+        return None
+    return SocketEntry(
+        protocol=protocol,
+        family=family.name,
+        local=endpoint(sock.getsockname()),
+        remote=_remote(sock, unix=unix),
+        status=_status(sock, protocol),
+        fd=fd,
+        inode=inode,
+        pid=os.getpid(),
+        uid=os.getuid() if hasattr(os, "getuid") else None,
+        dual_stack=_dual_stack(sock) if family == socket.AF_INET6 else None,
+    )
+
+
+def _dual_stack(sock: socket.socket) -> bool:
+    return not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+
+
+def _protocol(sock: socket.socket, family: int, kind: int) -> str | None:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    if _SO_PROTOCOL is None:
+        return _BY_KIND.get(kind)
+    return _PROTOCOLS.get((kind, sock.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL)))
+
+
+def endpoint(address: object) -> Endpoint:
+    """What getsockname(2) gave, as an `Endpoint`; the scope of a link-local address stays in the host ("fe80::1%eth0")."""
+    if isinstance(address, bytes):
+        return Endpoint("@" + os.fsdecode(address[1:]))
+    if isinstance(address, str):
+        return Endpoint(address)
+    assert isinstance(address, tuple)
+    return Endpoint(address[0], address[1])
+
+
+def _remote(sock: socket.socket, *, unix: bool) -> Endpoint | None:
+    try:
+        remote = endpoint(sock.getpeername())
+    except OSError:  # not connected
+        return None
+    if unix:
+        return remote if remote.host else None
+    return remote if remote.port else None
+
+
+def _status(sock: socket.socket, protocol: str) -> str:
+    if protocol == "tcp":
+        if hasattr(socket, "TCP_INFO"):
+            state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            return model.TCP_STATES.get(state, model.NONE)
+        return _status_without_tcp_info(sock)
+    if protocol == "unix" and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return model.LISTEN
+    return model.NONE
+
+
+def _status_without_tcp_info(sock: socket.socket) -> str:
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return model.LISTEN
+    return model.ESTABLISHED if _remote(sock, unix=False) else model.CLOSE

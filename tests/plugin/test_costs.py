@@ -1,0 +1,118 @@
+"""What a run without a leak must not do. The figures themselves are the business of benchmarks/overhead.py."""
+
+from __future__ import annotations
+
+import pytest
+
+NEEDED_BY_LEAKS_ONLY = (
+    "psutil", "portpicker", "jinja2", "pytest_sockets.model", "pytest_sockets.leaks.judgement",
+    "pytest_sockets.leaks.findings", "pytest_sockets.leaks.referrers", "pytest_sockets.leaks.daemons",
+    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.reports.run", "pytest_sockets.reports.text",
+)  # fmt: skip
+SHOW = """
+    import sys
+    def pytest_unconfigure():
+        print("imported:", *sorted(name for name in sys.modules if name in {names!r}))
+"""
+
+
+@pytest.mark.parametrize("arguments", [(), ("--collect-only",), ("--sockets-leaks=error",)], ids=str)
+def test_a_run_that_opens_nothing_imports_nothing_that_judges(suite, arguments):
+    suite.write(test_a="def test_one(): pass", conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY))
+    done = suite.run("-s", *arguments, report=False)
+    assert "imported:\n" in done.text, done.text
+
+
+def test_the_twin_one_socket_brings_them_in(suite):
+    suite.write(
+        test_a="import socket\ndef test_one(): socket.socket().close()",
+        conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
+    )
+    done = suite.run("-s", report=False)
+    assert "pytest_sockets.leaks.judgement" in done.text
+
+
+COUNTED = """
+    import pytest
+    from pytest_sockets.leaks.ledger import Ledger
+    looks = []
+    checkpoint = Ledger.checkpoint
+    def counted(self):
+        looks.append(1)
+        checkpoint(self)
+    Ledger.checkpoint = counted
+    @pytest.fixture(scope="session", autouse=True)
+    def held():
+        import socket, threading
+        with socket.create_server(("127.0.0.1", 0)):
+            stop = threading.Event()
+            thread = threading.Thread(target=stop.wait)
+            thread.start()
+            yield
+            stop.set()
+            thread.join()
+"""
+
+
+def test_beside_what_a_fixture_holds_a_test_that_does_nothing_is_not_looked_at(suite):
+    """The first test set the fixture up; the last one tears it down."""
+    suite.write(
+        conftest=COUNTED,
+        test_a="""
+        from conftest import looks
+        def test_first(): pass
+        def test_second(): looks.clear()
+        def test_third(): assert len(looks) == 0
+        def test_last(): assert len(looks) == 0
+        """,
+    )
+    done = suite.run("-p", "no:randomly")
+    assert done.outcomes == {"passed": 4}, done.text
+
+
+@pytest.mark.parametrize(
+    "does",
+    [
+        "socket.socket().close()",
+        "kept.append(open('/dev/null'))",
+        "kept.append(threading.Thread(target=time.sleep, args=(1,))); kept[-1].start()",
+        "kept.append(subprocess.Popen(['true']))",
+    ],
+)
+def test_one_that_does_something_is_looked_at(suite, does):
+    suite.write(
+        conftest=COUNTED,
+        test_a=f"""
+        import socket, subprocess, threading, time
+        from conftest import looks
+        kept = []
+        def test_first(): pass
+        def test_second():
+            looks.clear()
+            {does}
+        def test_third(): assert looks
+        """,
+    )
+    done = suite.run("-p", "no:randomly", "-W", "ignore")
+    assert done.outcomes == {"passed": 3}, done.text
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_test_that_closes_every_descriptor_does_not_blind_the_next(suite, replaced):
+    """Also the one by which they are counted, whose number may then be another file's."""
+    again = "fds = [os.open('/dev/null', os.O_RDONLY) for _ in range(60)]" if replaced else "fds = []"
+    suite.write(
+        test_a=f"""
+        import ctypes, os, socket
+        def test_closes():
+            os.closerange(3, 100)
+            {again}
+            for fd in fds[20:]: os.close(fd)
+        def test_leaks():
+            libc = ctypes.CDLL(None)
+            assert libc.listen(libc.socket(socket.AF_INET, socket.SOCK_STREAM, 0), 1) == 0
+        """
+    )
+    done = suite.run("-p", "no:randomly", "-p", "no:faulthandler", "-s")
+    assert done.outcomes == {"passed": 2}, done.text
+    assert [leak["owner"]["name"] for leak in done.leaks] == ["test_a.py::test_leaks"], done.text
