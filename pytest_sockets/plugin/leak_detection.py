@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -22,12 +23,14 @@ from pytest_sockets.leaks.owners import Owner, Scope
 from pytest_sockets.plugin import address_in_use
 from pytest_sockets.plugin.counts import OUTPUT
 from pytest_sockets.plugin.reporting import wants_timeline
+from pytest_sockets.plugin.unraisable import Unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from _pytest.fixtures import FixtureDef
 
+    from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.batches import Batch
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.plugin.verdicts import Verdicts
@@ -73,6 +76,7 @@ class Outbox:
         self._trouble = trouble
         self._take = take
         self._batches: dict[str, Batch] = {}
+        self._insisting: set[str] = set()
         self._registered = False
 
     def register(self) -> None:
@@ -89,9 +93,17 @@ class Outbox:
         batch = self._batches[nodeid] = Batch(opened=opened)
         return batch
 
+    def insist(self, nodeid: str) -> None:
+        """The teardown of this test errs: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
+        self._insisting.add(nodeid)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Put the plain data on the teardown report before xdist serializes it."""
+        if self._insisting and report.when == "teardown" and report.nodeid in self._insisting:
+            self._insisting.discard(report.nodeid)
+            report.outcome = "failed"
+            vars(report).pop("wasxfail", None)
         batch = self._batches.pop(report.nodeid, None) if report.when == "teardown" else None
         if batch is not None:
             try:
@@ -124,12 +136,15 @@ class LeakDetection:
         self.ledger.make_owner = self._owner_of_test
         self._verdicts: Verdicts | None = None
         self._watch: Any = None
+        self._unraisable = Unraisable()
         self._troubles: list[str] = []
         self._between = Scope(self._session_owner, "teardown")
         self._outbox = Outbox(config, self._trouble, take)
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
         self._failed: pytest.Item | None = None
+        self._raising: pytest.Item | None = None
+        """Its set-up or call raised, as a failure or as an expected one."""
         self._opened_before = 0
         self._item: pytest.Item | None = None
         self._previous: pytest.Item | None = None
@@ -187,6 +202,7 @@ class LeakDetection:
 
     def finish(self) -> Batch | None:
         """What is left to tell when the process ends; None if it is nothing."""
+        self._unraisable.tell()
         untold = self.ledger.opened or self._troubles or self._settings.ignore
         if self._verdicts is None and not untold:
             return None
@@ -272,7 +288,7 @@ class LeakDetection:
             self._trouble("looking between two tests", error)
         self._opened_before = ledger.opened
         self._previous, self._item = self._item, item
-        self._failed = None
+        self._failed = self._raising = None
         ledger.next_owner()
 
     def _owner_of_test(self) -> Owner:
@@ -296,49 +312,61 @@ class LeakDetection:
         An interrupted phase (KeyboardInterrupt, pytest.exit) makes no report: nothing can be said of what its frames keep.
         """
         if call.excinfo is not None:
+            self._raising = item
             address_in_use.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
-            text = self._end_test(item)
-            if text:
-                self._fail(item, call, text)
+            errors = self._end_test(item)
+            if errors:
+                self._fail(item, call, errors)
         elif call.when == "setup":
             self.ledger.phase = "call"
 
-    def _fail(self, item: pytest.Item, call: pytest.CallInfo[None], text: str) -> None:
+    def _fail(self, item: pytest.Item, call: pytest.CallInfo[None], errors: list[Finding]) -> None:
         """The report that is about to be made says it: as an error of this teardown, or beside another failure."""
-        if call.excinfo is not None:
-            _add_note(call.excinfo.value, item, text)
-        elif self._failed is item:
-            item.add_report_section("teardown", "sockets", text)
-        else:
-            try:
-                raise LeakFailure(text)
-            except LeakFailure:
-                call.excinfo = pytest.ExceptionInfo.from_current()
+        from pytest_sockets.reports.text import message
 
-    def _end_test(self, item: pytest.Item) -> str:
-        """Judge what has ended; the text with which this teardown must fail, or nothing."""
+        if call.excinfo is not None:
+            _add_note(call.excinfo.value, item, message(errors))
+            return
+        if self._failed is item:
+            item.add_report_section("teardown", "sockets", message(errors))
+            return
+        self._outbox.insist(item.nodeid)
+        try:
+            raise LeakFailure(message(errors))
+        except LeakFailure:
+            call.excinfo = pytest.ExceptionInfo.from_current()
+
+    def _end_test(self, item: pytest.Item) -> list[Finding]:
+        """Judge what has ended; the findings with which this teardown must fail."""
         try:
             ledger = self.ledger
             if ledger.opened == self._opened_before and self._watch is None and ledger.is_idle:
                 ledger.scope = self._between
-                return ""
-            ledger.checkpoint()
-            owner = ledger.scope.owner
-            ledger.end(owner)
-            ledger.scope = self._between
-            opened = ledger.opened - self._opened_before
-            if not opened and not self._eventful:
-                ledger.acquit()
-                return ""
-            erring, self._erring = self._erring | {owner}, set()
-            previous = self._previous.nodeid if self._previous is not None else ""
-            with ledger.fds.lent():  # the test may have used up all others (EMFILE)
-                batch = self._outbox.new(item.nodeid, opened)
-                return self._judging().judge_test(item, erring, previous, self._alive, batch)
+                return []
+            with self._unraisable.kept():
+                return self._judge_test(item)
         except Exception as error:  # noqa: BLE001
             self._trouble(f"judging {item.nodeid}", error)
-            return ""
+            return []
+
+    def _judge_test(self, item: pytest.Item) -> list[Finding]:
+        ledger = self.ledger
+        ledger.checkpoint()
+        owner = ledger.scope.owner
+        ledger.end(owner)
+        ledger.scope = self._between
+        opened = ledger.opened - self._opened_before
+        if not opened and not self._eventful:
+            ledger.acquit()
+            return []
+        if self._raising is item and self._failed is not item:
+            _forget_expected_failure()
+        erring, self._erring = self._erring | {owner}, set()
+        previous = self._previous.nodeid if self._previous is not None else ""
+        with ledger.fds.lent():  # the test may have used up all others (EMFILE)
+            batch = self._outbox.new(item.nodeid, opened)
+            return self._judging().judge_test(item, erring, previous, self._alive, batch)
 
     # -- fixtures --------------------------------------------------------------------------------------------
 
@@ -407,6 +435,13 @@ def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
         if owner.kind == "class":
             roots.extend(dict(vars(base)) for base in getattr(holder, "__mro__", ())[1:-1])
     return roots
+
+
+def _forget_expected_failure() -> None:
+    """pytest keeps the last exception for debuggers: of an xfail, the frames would keep the sockets of their locals open."""
+    for name in ("last_exc", "last_type", "last_value", "last_traceback"):
+        if hasattr(sys, name):
+            delattr(sys, name)
 
 
 def _add_note(error: BaseException, item: pytest.Item, text: str) -> None:

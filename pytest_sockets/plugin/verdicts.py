@@ -17,7 +17,7 @@ from pytest_sockets.leaks.reach import reaches
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
-from pytest_sockets.reports.text import message, short_message
+from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -85,8 +85,8 @@ class Verdicts:
         previous: str,
         live: Callable[[], Sequence[tuple[Owner, list[Any]]]],
         batch: Batch,
-    ) -> str:
-        """Fill `batch` after the teardown of `item`, in which `erring` can err. Returns the text with which it must fail.
+    ) -> list[Finding]:
+        """Fill `batch` after the teardown of `item`, in which `erring` can err. Returns that for which it must fail.
 
         What ended in this test's set-up was last used in the `previous` one.
         """
@@ -101,10 +101,7 @@ class Verdicts:
         batch.lives.extend(self._lives)
         self._lives.clear()
         self._warn(item, [leak.finding for leak in leaks if leak.mode == "warn" and not leak.known])
-        errors = [leak.finding for leak in leaks if leak.raised]
-        if not errors:
-            return ""
-        return message(errors)
+        return [leak.finding for leak in leaks if leak.raised]
 
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
         """The session is over: whatever was put off is judged now; no teardown is left that could err."""

@@ -7,7 +7,8 @@ import pytest
 NEEDED_BY_LEAKS_ONLY = (
     "psutil", "portpicker", "jinja2", "pytest_sockets.model", "pytest_sockets.leaks.judgement",
     "pytest_sockets.leaks.findings", "pytest_sockets.leaks.referrers", "pytest_sockets.leaks.daemons",
-    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.reports.run", "pytest_sockets.reports.text",
+    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.reports.run",
+    "pytest_sockets.reports.text",
 )  # fmt: skip
 SHOW = """
     import sys

@@ -236,6 +236,42 @@ class TestFailingTests:
         done = leaky.run()
         assert (done.exit_code, done.outcomes, done.owners) == (0, {"xfailed": 1}, ["test_one"])
 
+    @pytest.mark.parametrize("mark", ["xfail", "xfail(strict=True)"])
+    def test_an_expected_failure_does_not_expect_leaks(self, leaky, mark):
+        """Neither its own, nor those of the fixture that ends with it."""
+        leaky.write(
+            test_a=f"""
+            import pytest
+            from leaking import leak
+            @pytest.fixture(scope="module")
+            def kept(): leak()
+            @pytest.mark.{mark}
+            def test_one():
+                leak()
+                assert False
+            @pytest.mark.{mark}
+            def test_two(kept): assert False
+            """
+        )
+        done = leaky.run("--sockets-leaks=error", "-p", "no:randomly")
+        assert (done.exit_code, done.outcomes) == (1, {"xfailed": 2, "error": 2}), done.text
+        assert set(done.owners) == {"kept", "test_one"}
+
+    @pytest.mark.parametrize("end", ["assert False", "pytest.xfail('later')"])
+    def test_what_the_traceback_of_an_expected_failure_keeps_is_no_leak(self, suite, end):
+        suite.write(
+            test_a=f"""
+            import pytest, socket
+            @pytest.mark.xfail
+            def test_one():
+                server = socket.create_server(("127.0.0.1", 0))
+                {end}
+            def test_two(): pass
+            """
+        )
+        done = suite.run("--sockets-leaks=error")
+        assert (done.exit_code, done.outcomes, done.leaks) == (0, {"xfailed": 1, "passed": 1}, []), done.text
+
     def test_a_skipped_test_that_leaked_errs_in_error_mode(self, leaky):
         leaky.write(
             test_a="""
@@ -288,6 +324,32 @@ class TestWarnMode:
         done = leaky.run("-W", "ignore")
         assert "SocketLeakWarning" not in done.text
         assert "1 leaked socket of 1 owner" in done.text
+
+    @pytest.mark.parametrize("made_by", ["test", "earlier test"])
+    def test_what_finalizers_raise_while_we_judge_is_not_the_next_tests(self, leaky, made_by):
+        """Judging collects garbage; without it the interpreter or the end of the run does."""
+        garbage = "c = C(); c.me = c; c.file = open(__file__)"
+        leaky.write(
+            test_a=f"""
+            import gc
+            from leaking import leak
+            class C: pass
+            def test_before():
+                gc.disable()
+                {garbage if made_by == "earlier test" else "pass"}
+            def test_one():
+                {garbage if made_by == "test" else "pass"}
+                leak()
+            def test_next(): pass
+            """
+        )
+        plain = leaky.run("-W", "error", "-p", "no:randomly", "--sockets-leaks=off")
+        done = leaky.run("-W", "error", "-p", "no:randomly")
+        assert (done.exit_code, done.outcomes) == (plain.exit_code, plain.outcomes) == (1, {"passed": 3}), (
+            done.text
+        )
+        assert "PytestUnraisableExceptionWarning" in done.text  # it is not lost
+        assert done.owners == ["test_one"]
 
     def test_a_test_that_catches_all_warnings_does_not_see_it(self, leaky):
         leaky.write(
