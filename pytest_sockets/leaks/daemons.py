@@ -14,16 +14,19 @@ from pytest_sockets.leaks.births import TICK, birth_of
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Sequence
 
     from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.owners import Scope
     from pytest_sockets.model import SocketEntry
+    from pytest_sockets.table.processes import ProcessFacts
 
 _MARK: Final = "PYTEST_CURRENT_TEST"
 _REAPERS: Final = ("systemd", "tini", "dumb-init", "catatonit", "docker-init")
 _LONGEST_BIRTH: Final = 3.0
 """Seconds from the start of a command to its daemon's listening, beyond which nobody looks any more."""
+_MOST_STARTS: Final = 1000
+"""Kept of one phase of a test, which may start ten thousand processes."""
 
 
 class Start(NamedTuple):
@@ -42,6 +45,12 @@ class Start(NamedTuple):
         """The pid, once the object that starts the process knows it."""
         pid = getattr(self.process(), "pid", None) if self.process is not None else None
         return pid if isinstance(pid, int) else None
+
+    def is_exactly(self, title: str) -> bool:
+        """Whether this command line, unchanged, is the title: a client may name the port, too, and start in the same tick."""
+        import shlex
+
+        return shlex.join(word for word in self.words if word) == title
 
     def is_of(self, title: str, port: int | None) -> bool:
         """Whether a process with this title (argv as it shows itself now) has come of this command line.
@@ -71,7 +80,8 @@ class Daemons:
     def __init__(self) -> None:
         self._before: set[int | None] | None = None
         """Inodes of the listeners before the first start, and of those that were looked into since."""
-        self._starts: dict[str, Start] = {}
+        self._starts: dict[str, list[Start]] = {}
+        """Of each phase of a test, the oldest first: a command that starts a daemon is often followed by one that asks it."""
         self._found: dict[int, Daemon] = {}
 
     def starting(self, start: Start) -> None:
@@ -81,12 +91,16 @@ class Daemons:
             return
         if self._before is None:
             self._before = {entry.inode for entry in _listeners()}
-        self._starts[mark] = start
+        starts = self._starts.setdefault(mark, [])
+        starts.append(start)
+        if len(starts) > _MOST_STARTS:
+            starts[:] = _thinned(starts)
 
     @property
     def any_left(self) -> bool:
         """Whether an owner that is over has started a process that was not looked for yet, or left a daemon."""
-        return any(start.scope.owner.over for start in self._starts.values()) or any(
+        starts = (start for starts in tuple(self._starts.values()) for start in tuple(starts))
+        return any(start.scope.owner.over for start in starts) or any(
             daemon.start.scope.owner.over for daemon in self._found.values()
         )
 
@@ -104,8 +118,10 @@ class Daemons:
                 self._look_into(entry.pid, entry.local.port)
         if self._before is not None:
             self._before.update(entry.inode for entry in new)
-        for mark, start in tuple(self._starts.items()):
-            if start.scope.owner.over and start.at < monotonic() - _LONGEST_BIRTH:
+        past = monotonic() - _LONGEST_BIRTH
+        for mark, starts in tuple(self._starts.items()):
+            starts[:] = [start for start in starts if not (start.scope.owner.over and start.at < past)]
+            if not starts:
                 del self._starts[mark]
         return [daemon for daemon in self._found.values() if daemon.start.scope.owner.over]
 
@@ -120,14 +136,34 @@ class Daemons:
         if birth is None or not _adopted(birth.parent):
             return  # somebody else's: it still has a parent of its own
         facts = processes.facts(pid)
-        if facts.test is not None:
-            same_worker = facts.worker == os.environ.get("PYTEST_XDIST_WORKER")
-            starts = [start for mark, start in self._starts.items() if same_worker and mark == facts.test]
+        possible = self._before_birth(birth.at, facts)
+        title = facts.command_line or ""
+        fitting = [start for start in possible if start.is_of(title, port)]
+        fitting = [start for start in fitting if start.is_exactly(title)] or fitting
+        # Its environment proves which test it is of; then what only forked may have brought it, with a title of its own.
+        chosen = fitting or (possible if facts.test is not None else ())
+        if chosen:
+            self._found[pid] = Daemon(pid, chosen[-1])
+
+    def _before_birth(self, birth: float, facts: ProcessFacts) -> list[Start]:
+        """The starts that may have brought a process with these facts, the oldest first."""
+        if facts.test is None:
+            among = [start for starts in self._starts.values() for start in starts]
+        elif facts.worker == os.environ.get("PYTEST_XDIST_WORKER"):
+            among = self._starts.get(facts.test, [])
         else:
-            starts = [start for start in self._starts.values() if start.is_of(facts.command_line or "", port)]
-        for start in starts:
-            if start.at <= birth.at + TICK:
-                self._found[pid] = Daemon(pid, start)
+            among = []
+        return sorted((start for start in among if start.at <= birth + TICK), key=lambda start: start.at)
+
+
+def _thinned(starts: Sequence[Start]) -> list[Start]:
+    """The newer half, and of the older one the first start of each line: it had the most time to bring a daemon."""
+    half = _MOST_STARTS // 2
+    older, newer = starts[:-half], starts[-half:]
+    firsts: dict[Origin, Start] = {}
+    for start in older:
+        firsts.setdefault(start.origin, start)
+    return [*list(firsts.values())[: half // 2], *newer]
 
 
 def _adopted(parent: int) -> bool:
