@@ -84,6 +84,11 @@ class Origin:
         return self._users is not None and not self._awaited
 
     @property
+    def codes(self) -> set[CodeType]:
+        """Every function on the stack."""
+        return {code for code, _ in self._calls}
+
+    @property
     def callers(self) -> Hashable:
         """The stack beyond the constructor and its caller: the same for both ends that one socketpair() makes."""
         return tuple(self._calls[2:])

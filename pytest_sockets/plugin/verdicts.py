@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.explaining import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.owners import Owner
 from pytest_sockets.leaks.reach import reaches
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.leaks.ledger import Ledger
-    from pytest_sockets.leaks.owners import Owner
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
@@ -93,7 +93,7 @@ class Verdicts:
         found = self._findings(live, lambda records: _drop_values(item, records), final=False)
         leaks = []
         for owner, finding, mode in found:
-            at_test = owner in erring
+            at_test = owner in erring or owner.context is item
             nodeid = item.nodeid if at_test or owner.kind == "test" else previous or item.nodeid
             leaks.append(self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=at_test))
         self._opened_told += batch.opened
@@ -165,7 +165,10 @@ class Verdicts:
             return policies[owner]
 
         explainer = self._explainer
-        suspects = [record for record in self._ledger.suspects() if _counts(policy_of(record.opener))]
+        suspects = self._ledger.suspects()
+        for record in suspects:
+            _give_to_late_fixture(record)
+        suspects = [record for record in suspects if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
         around = Surroundings(live, drop, self._settings.kinds, final)
         if suspects:
@@ -241,6 +244,21 @@ class Verdicts:
 
 def _counts(policy: Policy) -> bool:
     return policy.leaks != "off" or policy.unclosed != "off"
+
+
+def _give_to_late_fixture(record: Record) -> None:
+    """pytest-trio runs its fixtures inside the test's call: a fixture's own function on the stack tells them apart."""
+    test = record.opener
+    info = getattr(test.context, "_fixtureinfo", None) if test.kind == "test" else None
+    if info is None or record.origin is None or record.phase != "call":
+        return
+    codes = record.origin.codes
+    for name, definitions in info.name2fixturedefs.items():
+        for definition in definitions:
+            if getattr(definition.func, "__code__", None) in codes and definition.scope == "function":
+                record.owner = record.opener = Owner("fixture", name, "function", test.context)
+                record.phase = "setup"
+                return
 
 
 def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:
