@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import addresses, model
 from pytest_sockets.service_names import port_name
+from pytest_sockets.waiting import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +56,7 @@ def since(started: float | None, now: float | None = None) -> str:
     """`since 12:03:11 (14 s ago)`; "" if that is not known."""
     if started is None:
         return ""
-    ago = max(0.0, (time.time() if now is None else now) - started)
+    ago = max(0.0, (wall_clock() if now is None else now) - started)
     clock = time.strftime("%H:%M:%S" if ago < 86_400 else "%Y-%m-%d %H:%M", time.localtime(started))
     return f"since {clock} ({_span(ago)} ago)"
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Final, NamedTuple
 
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.waiting import boot_time, monotonic
 
 TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
 """Seconds by which a birth may be wrong: the kernel tells it in ticks of 10 ms, and so is the question's moment."""
@@ -21,10 +20,12 @@ class Birth(NamedTuple):
 
 def birth_of(pid: int) -> Birth | None:
     """None where it is not told: the process has gone, or there is no /proc."""
+    if boot_time is None:
+        return None
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
             fields = file.read().rpartition(b")")[2].split()
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        age = boot_time() - int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return Birth(monotonic() - age, int(fields[1]))
-    except (OSError, ValueError, IndexError, AttributeError):
+    except (OSError, ValueError, IndexError):
         return None

@@ -47,7 +47,7 @@ class Start(NamedTuple):
         return pid if isinstance(pid, int) else None
 
     def is_exactly(self, title: str) -> bool:
-        """Whether this command line, unchanged, is the title: a client may name the port, too, and start in the same tick."""
+        """Whether this command line, unchanged, is the title: a client may name the port, too, and start at once."""
         import shlex
 
         return shlex.join(word for word in self.words if word) == title
@@ -81,7 +81,7 @@ class Daemons:
         self._before: set[int | None] | None = None
         """Inodes of the listeners before the first start, and of those that were looked into since."""
         self._starts: dict[str, list[Start]] = {}
-        """Of each phase of a test, the oldest first: a command that starts a daemon is often followed by one that asks it."""
+        """Of each phase of a test, the oldest first: what starts a daemon is often followed by what asks it."""
         self._found: dict[int, Daemon] = {}
 
     def starting(self, start: Start) -> None:
@@ -139,9 +139,13 @@ class Daemons:
         possible = self._before_birth(birth.at, facts)
         title = facts.command_line or ""
         fitting = [start for start in possible if start.is_of(title, port)]
-        fitting = [start for start in fitting if start.is_exactly(title)] or fitting
-        # Its environment proves which test it is of; then what only forked may have brought it, with a title of its own.
-        chosen = fitting or (possible if facts.test is not None else ())
+        if (
+            facts.test is not None
+        ):  # its environment proves which test it is of, so that less may tell of which command
+            exact = [start for start in possible if start.is_exactly(title)]
+            chosen = exact or fitting or possible
+        else:
+            chosen = [start for start in fitting if start.is_exactly(title)] or fitting
         if chosen:
             self._found[pid] = Daemon(pid, chosen[-1])
 

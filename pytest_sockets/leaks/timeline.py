@@ -7,20 +7,18 @@ being freed is seen to be gone at the next checkpoint.
 from __future__ import annotations
 
 import dataclasses
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.model import CLOSE, Endpoint
 from pytest_sockets.table import describing
+from pytest_sockets.waiting import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.model import SocketEntry
-
-_wall_clock = time.time
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,10 +52,10 @@ class Timeline:
 
     def created(self, record: Record, sock: Any) -> None:
         """Told in the thread that opens the socket."""
-        life = record.life = _Life(_wall_clock())
+        life = record.life = _Life(wall_clock())
 
         def died(_: object) -> None:
-            life.died = _wall_clock()
+            life.died = wall_clock()
 
         try:
             life.death = weakref.ref(sock, died)
@@ -82,7 +80,7 @@ class Timeline:
 
     def closed(self, records: Iterable[Record]) -> None:
         """These were found closed."""
-        now = _wall_clock()
+        now = wall_clock()
         for record in records:
             life, record.life = record.life, None
             if life is not None:
@@ -90,13 +88,13 @@ class Timeline:
 
     def leaked(self, record: Record, entry: SocketEntry) -> Life:
         """The life of a socket that is named as a leak, so far."""
-        life, record.life = record.life or _Life(_wall_clock()), None
+        life, record.life = record.life or _Life(wall_clock()), None
         life.entry = entry
         return _summed_up(record, life, None)
 
 
 def _summed_up(record: Record, life: _Life, closed: float | None) -> Life:
-    now = _wall_clock()
+    now = wall_clock()
     entry = life.entry
     if entry is not None:
         return Life(record, str(entry), entry.protocol, entry.status, life.opened, closed, now)

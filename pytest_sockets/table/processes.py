@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
 from pytest_sockets import model
 from pytest_sockets.model import Endpoint, SocketEntry
+from pytest_sockets.waiting import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,7 +112,7 @@ def is_running(pid: int) -> bool:
 
 def age(facts: ProcessFacts, now: float | None = None) -> float | None:
     """Seconds since the process was started."""
-    return None if facts.started is None else max(0.0, (now or time.time()) - facts.started)
+    return None if facts.started is None else max(0.0, (now or wall_clock()) - facts.started)
 
 
 def read_system(kind: str = "all") -> list[SocketEntry]:
