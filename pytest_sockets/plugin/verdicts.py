@@ -52,7 +52,6 @@ class Verdicts:
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
-        self._opened_told = 0
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
@@ -96,7 +95,6 @@ class Verdicts:
             at_test = owner in erring or owner.context is item
             nodeid = item.nodeid if at_test or owner.kind == "test" else previous or item.nodeid
             leaks.append(self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=at_test))
-        self._opened_told += batch.opened
         batch.leaks.extend(leaks)
         batch.lives.extend(self._lives)
         self._lives.clear()
@@ -110,12 +108,12 @@ class Verdicts:
                 self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=False)
             )
 
-    def finish(self) -> Batch:
-        """What is left to tell when the process ends."""
+    def finish(self, untold: int) -> Batch:
+        """What is left to tell when the process ends, with so many sockets that were opened outside of tests."""
         if self.watch is not None:
             self.watch.stop()
         self._rest.lives.extend(self._lives)
-        self._rest.opened = self._ledger.opened - self._opened_told
+        self._rest.opened = untold
         self._rest.rule_hits = self._ignores.hits
         return self._rest
 
