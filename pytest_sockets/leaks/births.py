@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
+from pytest_sockets.real_os import RealOs
 from pytest_sockets.waiting import boot_time, monotonic
 
 TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
@@ -23,8 +24,7 @@ def birth_of(pid: int) -> Birth | None:
     if boot_time is None:
         return None
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-            fields = file.read().rpartition(b")")[2].split()
+        fields = RealOs.content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
         age = boot_time() - int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return Birth(monotonic() - age, int(fields[1]))
     except (OSError, ValueError, IndexError):

@@ -14,6 +14,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.real_os import RealOs
 from pytest_sockets.waiting import monotonic
 
 if TYPE_CHECKING:
@@ -213,12 +214,12 @@ def _child_pids() -> list[int]:
         return _descendants()
     pids: set[int] = set()
     try:
-        for task in os.listdir("/proc/self/task"):
-            fd = os.open(f"/proc/self/task/{task}/children", os.O_RDONLY)
+        for task in RealOs.listdir("/proc/self/task"):
+            fd = RealOs.open(f"/proc/self/task/{task}/children", RealOs.O_RDONLY)
             try:
-                pids.update(map(int, os.read(fd, 65536).split()))
+                pids.update(map(int, RealOs.read(fd, 65536).split()))
             finally:
-                os.close(fd)
+                RealOs.close(fd)
     except (
         OSError
     ):  # a thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN

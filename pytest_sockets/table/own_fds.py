@@ -10,6 +10,8 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.real_os import RealOs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -36,8 +38,8 @@ class FdCount:
     def open(self) -> None:
         """Take the descriptor, if there is one left."""
         try:
-            self._fd = os.open(FD_DIRECTORY, getattr(os, "O_PATH", os.O_RDONLY))
-            status = os.fstat(self._fd)
+            self._fd = RealOs.open(FD_DIRECTORY, RealOs.O_PATH)
+            status = RealOs.fstat(self._fd)
         except OSError:
             return
         self._identity = _identity(status)
@@ -48,14 +50,14 @@ class FdCount:
         """Give the descriptor back, unless a test has closed it: the number may be another file's by now."""
         fd, self._fd = self._fd, -1
         with contextlib.suppress(OSError):
-            if fd >= 0 and _identity(os.fstat(fd)) == self._identity:
-                os.close(fd)
+            if fd >= 0 and _identity(RealOs.fstat(fd)) == self._identity:
+                RealOs.close(fd)
 
     def count(self) -> int:
         """How many descriptors are open; -1 where that cannot be told just now."""
         if self._by_size:
             try:
-                return os.fstat(self._fd).st_size
+                return RealOs.fstat(self._fd).st_size
             except OSError:  # closed by a test
                 pass
         return _listed()
@@ -63,7 +65,7 @@ class FdCount:
     def recount(self) -> int:
         """`count()`, after a look whether the descriptor still is ours."""
         try:
-            ours = self._fd >= 0 and _identity(os.fstat(self._fd)) == self._identity
+            ours = self._fd >= 0 and _identity(RealOs.fstat(self._fd)) == self._identity
         except OSError:
             ours = False
         if not ours:
@@ -100,7 +102,7 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 
 def _listed() -> int:
     try:
-        return len(os.listdir(FD_DIRECTORY)) - 1  # without the descriptor that reads the directory
+        return len(RealOs.listdir(FD_DIRECTORY)) - 1  # without the descriptor that reads the directory
     except OSError:
         return -1
 
@@ -108,7 +110,7 @@ def _listed() -> int:
 def socket_inode(fd: int) -> int | None:
     """The inode of the socket behind `fd`; None if it is closed or no socket."""
     try:
-        status = os.fstat(fd)
+        status = RealOs.fstat(fd)
     except OSError:
         return None
     return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
@@ -126,7 +128,7 @@ def socket_inodes() -> dict[int, int]:
 
 def _fds() -> Iterable[int]:
     try:
-        return map(int, os.listdir(FD_DIRECTORY))
+        return map(int, RealOs.listdir(FD_DIRECTORY))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise

@@ -10,10 +10,12 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.real_os import RealOs
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-AVAILABLE: Final = sys.platform == "linux" and os.path.isdir("/proc/self/fd")  # noqa: PTH112
+AVAILABLE: Final = sys.platform == "linux" and RealOs.isdir("/proc/self/fd")
 _PREFIX: Final = "socket:["
 _MOST: Final = 100_000
 """A bound for every walk of a process tree: a cycle of reused pids must not hold us."""
@@ -24,12 +26,12 @@ def sockets_of(pid: int) -> dict[int, int]:
     found: dict[int, int] = {}
     directory = f"/proc/{pid}/fd"
     try:
-        names = os.listdir(directory)
+        names = RealOs.listdir(directory)
     except OSError:
         return found
     for name in names:
         try:
-            target = os.readlink(f"{directory}/{name}")  # noqa: PTH115  (a Path costs more than the call)
+            target = RealOs.readlink(f"{directory}/{name}")
         except OSError:
             continue
         inode = parse_link(target)
@@ -51,7 +53,7 @@ def parse_link(target: str) -> int | None:
 
 def pids() -> list[int]:
     """All processes that this one can see."""
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [int(name) for name in RealOs.listdir("/proc") if name.isdecimal()]
 
 
 def holders(inodes: Iterable[int], among: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
@@ -69,7 +71,7 @@ def holders(inodes: Iterable[int], among: Iterable[int]) -> dict[int, list[tuple
 
 def children_told() -> bool:
     """Whether the kernel was built with CONFIG_PROC_CHILDREN."""
-    return os.path.exists("/proc/thread-self/children")  # noqa: PTH110
+    return RealOs.exists("/proc/thread-self/children")
 
 
 def descendants(pid: int) -> list[int]:
@@ -86,13 +88,12 @@ def descendants(pid: int) -> list[int]:
 
 def _children(pid: int) -> Iterator[int]:
     try:
-        tasks = os.listdir(f"/proc/{pid}/task")
+        tasks = RealOs.listdir(f"/proc/{pid}/task")
     except OSError:
         return
     for task in tasks:
         try:
-            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
-                yield from parse_children(file.read())
+            yield from parse_children(RealOs.content(f"/proc/{pid}/task/{task}/children"))
         except OSError:
             continue
 
@@ -141,7 +142,6 @@ def parse_stat(raw: bytes) -> tuple[str, int] | None:
 
 def _read(path: str) -> bytes | None:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return file.read()
+        return RealOs.content(path)
     except OSError:
         return None
