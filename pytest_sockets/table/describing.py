@@ -18,6 +18,10 @@ from pytest_sockets.table.own_fds import socket_inode
 
 _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     (socket.SOCK_STREAM, socket.IPPROTO_TCP): "tcp",
+    (
+        socket.SOCK_STREAM,
+        getattr(socket, "IPPROTO_MPTCP", 262),
+    ): "tcp",  # TCP over several paths, as Go listens
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
 }
 _BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
@@ -100,7 +104,10 @@ def _remote(sock: socket.socket, *, unix: bool) -> Endpoint | None:
 def _status(sock: socket.socket, protocol: str) -> str:
     if protocol == "tcp":
         if hasattr(socket, "TCP_INFO"):
-            state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            try:
+                state = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            except OSError:  # EOPNOTSUPP: MPTCP before Linux 5.16
+                return _status_without_tcp_info(sock)
             return model.TCP_STATES.get(state, model.NONE)
         return _status_without_tcp_info(sock)
     if protocol == "unix" and sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
