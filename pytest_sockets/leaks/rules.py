@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shlex
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
@@ -104,11 +105,20 @@ _SELF_PIPE_MAKERS: Final = (
 
 
 def _multiprocessing_plumbing(finding: Finding) -> bool:
-    """multiprocessing's own pipes and listeners (forkserver, managers) are local plumbing of the interpreter."""
-    return finding.socket.protocol == "unix" and any(
-        frame.file.endswith(("multiprocessing/connection.py", "multiprocessing/forkserver.py"))
-        for frame in finding.stack
-    )
+    """multiprocessing's own unix sockets (forkserver, managers, resource sharer) are local plumbing of the interpreter.
+
+    `Listener`, `Client` and `Pipe()` are for everybody: what other code opens with them is that code's to close. A `Queue`
+    has no sockets: it is made of pipe(2).
+    """
+    if finding.socket.protocol != "unix":
+        return False
+    files = [frame.file.replace("\\", "/") for frame in finding.stack if not frame.file.endswith("socket.py")]
+    doors = list(itertools.takewhile(lambda file: file.endswith(_MULTIPROCESSING_DOORS), files))
+    caller = files[len(doors)] if len(doors) < len(files) else doors[-1] if doors else ""
+    return caller.rpartition("/")[0].endswith("/multiprocessing")
+
+
+_MULTIPROCESSING_DOORS: Final = ("/multiprocessing/connection.py", "/multiprocessing/context.py")
 
 
 DEFAULT_IGNORES: Final[tuple[Callable[[Finding], bool], ...]] = (

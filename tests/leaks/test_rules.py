@@ -144,6 +144,34 @@ class TestDefaults:
         assert Ignores([]).cover(dataclasses.replace(self.PIPE, stack=(frame,)))
         assert not Ignores([]).cover(dataclasses.replace(FINDING, stack=(frame,)))
 
+    @pytest.mark.parametrize(
+        ("caller", "ignored"),
+        [
+            ("/lib/multiprocessing/managers.py", True),
+            ("/lib/multiprocessing/resource_sharer.py", True),
+            ("/lib/multiprocessing/forkserver.py", True),
+            ("tests/test_a.py", False),
+            ("/x/site-packages/workers/pool.py", False),
+            ("tests/multiprocessing_helpers/connection.py", False),
+        ],
+    )
+    def test_a_listener_client_or_pipe_is_its_callers(self, caller, ignored):
+        doors = {
+            "socket.py": ["__init__"],
+            "multiprocessing/connection.py": ["__init__", "__init__"],
+            "multiprocessing/context.py": ["Pipe"],
+        }
+        frames = [Frame(f"/lib/{file}", 1, name) for file, names in doors.items() for name in names]
+        stack = (*frames, Frame(caller, 3, "opens"), Frame("tests/test_a.py", 9, "test_one"))
+        assert Ignores([]).cover(dataclasses.replace(self.PIPE, stack=stack)) is ignored
+
+    def test_a_forkserver_opens_its_own_without_those_doors(self):
+        stack = (
+            Frame("/lib/socket.py", 1, "__init__"),
+            Frame("/lib/multiprocessing/forkserver.py", 1, "connect"),
+        )
+        assert Ignores([]).cover(dataclasses.replace(self.PIPE, stack=stack))
+
     def test_each_names_its_cause(self):
         assert all(len(ignored.__doc__ or "") > 40 for ignored in DEFAULT_IGNORES)
 
