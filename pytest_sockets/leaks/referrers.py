@@ -73,10 +73,7 @@ def _is_pytests(referrer: Any) -> bool:
 def _in_running_frame(node: Any, places: Places) -> Link | None:
     """A local variable of a running thread: no object that the collector tracks refers to it there."""
     names = {thread.ident: thread for thread in threading.enumerate()}
-    others = sys._current_frames()
-    # Our own frame in a local of our own would be a cycle that keeps the socket alive until the collector runs.
-    others.pop(threading.get_ident(), None)
-    for ident, top in others.items():
+    for ident, top in _frames_of_others().items():
         for frame in _outwards(top):
             for name, value in tuple(frame.f_locals.items()):
                 if value is node:
@@ -85,6 +82,18 @@ def _in_running_frame(node: Any, places: Places) -> Link | None:
                     title = f"{kind} {thread.name!r}" if thread is not None else "thread"
                     return Link(f"local `{name}` of running {title}, {_place(frame, places)}", 0)
     return None
+
+
+def _frames_of_others() -> dict[int, types.FrameType]:
+    """Each thread's innermost frame, but not the asking one's; that is told by its code, since gevent replaces get_ident().
+
+    Our own frame in a local of our own would be a cycle that keeps the socket alive until the collector runs.
+    """
+    frames = sys._current_frames()
+    for ident in tuple(frames):
+        if _is_our_own(frames[ident]):
+            del frames[ident]
+    return frames
 
 
 def _outwards(frame: types.FrameType | None) -> Iterator[types.FrameType]:

@@ -162,3 +162,12 @@ def test_looking_makes_no_cycle_that_keeps_it_alive(places):
         assert ghost() is None
     finally:
         gc.enable()
+
+
+def test_our_own_search_is_no_holder_where_threads_have_other_numbers(server, places, monkeypatch):
+    """gevent replaces get_ident() by one that numbers greenlets."""
+    monkeypatch.setattr(threading, "get_ident", lambda: 1)
+    kept = Client(server.pop())
+    sock = kept.sock
+    assert holders(sock, places)[0] == f"attribute `sock` of a {Client.__module__}.Client object"
+    sock.close()
