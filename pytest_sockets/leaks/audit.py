@@ -7,6 +7,7 @@ costs one dictionary look-up (0.15 us), and an exception in it would abort the u
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -26,12 +27,21 @@ class Listener(Protocol):
         """A child process is about to be started with this command line, if there is one; no event carries its pid."""
 
 
+class ThreadListener(Protocol):
+    """A `Listener` that wants to know of threads, too."""
+
+    def thread_started(self, thread: threading.Thread) -> None:
+        """The calling thread is about to start `thread`."""
+
+
 _listeners: tuple[Listener, ...] = ()
+_thread_listeners: tuple[ThreadListener, ...] = ()
 _installed = False
 _CREATED: Final = 1
 _USED: Final = 2
 _CHILD: Final = 3
 _OPEN: Final = 4
+_THREAD: Final = 5
 _EVENTS: Final = {
     "socket.__new__": _CREATED,
     "socket.bind": _USED,
@@ -41,7 +51,11 @@ _EVENTS: Final = {
     "os.forkpty": _CHILD,
     "os.posix_spawn": _CHILD,
     "open": _OPEN,
+    "_thread.start_new_thread": _THREAD,  # from 3.12 on
+    "_thread.start_joinable_thread": _THREAD,  # what Thread.start() fires from 3.13 on
 }
+_UNTOLD: Final = sys.version_info < (3, 12)
+"""No event tells of a thread's start."""
 
 
 _WITH_COMMAND: Final = ("subprocess.Popen", "os.posix_spawn")
@@ -59,6 +73,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         elif what == _USED:
             for listener in _listeners:
                 listener.socket_used(args[0], args[1])
+        elif what == _THREAD:
+            _tell_of_thread(args[0])
         elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
                 listener.child_started(sys._getframe(1), args[1] if event in _WITH_COMMAND else ())
@@ -71,10 +87,49 @@ def _is_spawning(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_launch" and "multiprocessing" in frame.f_code.co_filename
 
 
+def _tell_of_thread(function: Any) -> None:
+    """`function` is what the new thread calls first; that of a `threading.Thread` is a method of it."""
+    thread = getattr(function, "__self__", None)
+    if isinstance(thread, threading.Thread):
+        for listener in _thread_listeners:
+            listener.thread_started(thread)
+
+
+class _ThreadStart:
+    """Before 3.12: stands in for the function that `Thread.start()` calls, and only while somebody listens.
+
+    `Thread.start` itself stays as it is: suites replace it, and debuggers do.
+    """
+
+    def __init__(self) -> None:
+        self._real: Any = None
+
+    def __call__(self, function: Any, *args: Any) -> Any:
+        try:
+            _tell_of_thread(function)
+        except BaseException:  # noqa: BLE001, S110  (our own trouble must not abort the thread's start)
+            pass
+        return self._real(function, *args)
+
+    def put(self) -> None:
+        """Stand in, once: whoever has wrapped the stand-in would else be called by what it calls."""
+        if self._real is None:
+            self._real = threading._start_new_thread  # type: ignore[attr-defined]
+            threading._start_new_thread = self  # type: ignore[attr-defined]
+
+    def take_away(self) -> None:
+        """Put back what was there, unless somebody (gevent) has replaced or wrapped the stand-in."""
+        if threading._start_new_thread is self:  # type: ignore[attr-defined]
+            threading._start_new_thread, self._real = self._real, None  # type: ignore[attr-defined]
+
+
+_thread_start: Final = _ThreadStart()
+
+
 def listen(listener: Listener) -> None:
     """Tell `listener` from now on. Nested runs (pytester) listen beside the outer one."""
-    global _listeners, _installed
-    _listeners = (*_listeners, listener)
+    global _installed
+    _tell((*_listeners, listener))
     if not _installed:
         sys.addaudithook(_hook)
         _installed = True
@@ -82,5 +137,12 @@ def listen(listener: Listener) -> None:
 
 def stop_listening(listener: Listener) -> None:
     """Tell `listener` no more; the hook stays in the interpreter and does nothing."""
-    global _listeners
-    _listeners = tuple(other for other in _listeners if other is not listener)
+    _tell(tuple(other for other in _listeners if other is not listener))
+
+
+def _tell(listeners: tuple[Any, ...]) -> None:
+    global _listeners, _thread_listeners
+    _listeners = listeners
+    _thread_listeners = tuple(listener for listener in listeners if hasattr(listener, "thread_started"))
+    if _UNTOLD:
+        _thread_start.put() if _thread_listeners else _thread_start.take_away()

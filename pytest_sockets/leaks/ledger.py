@@ -139,6 +139,10 @@ class Ledger:
         if self._children is not None:
             self._children.starting(self._scope_of_thread(), capture(frame, self.places), words, frame)
 
+    def thread_started(self, thread: threading.Thread) -> None:
+        """The calling thread is about to start another one, which works for the same owner."""
+        self._threads.born(thread, self._scope_of_thread().owner)
+
     def _scope_of_thread(self) -> Scope:
         if self._threads.at_home:
             return self.scope

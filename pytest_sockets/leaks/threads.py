@@ -1,11 +1,11 @@
-"""Whose work does a thread do? A thread works for the owner that started it, as long as that owner lives."""
+"""Whose work does a thread do? A thread works for the owner that started it, or that its starter works for."""
 
 from __future__ import annotations
 
 import _thread
 import threading
 import weakref
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.owners import Owner
@@ -19,10 +19,23 @@ _POOLS: Final = (
     "gevent",
     "multiprocessing.pool",
 )
+_PLUGINS: Final = frozenset(
+    {
+        "_pytest",
+        "xdist",
+        "execnet",
+        "pytest_rerunfailures",
+        "pytest_timeout",
+        "coverage",
+        "_pydevd_bundle",
+        "debugpy",
+    }
+)
+"""Whose threads close no socket of the suite's: a leak that nobody can close any more need not wait for them."""
 
 
 class ThreadOwners:
-    """Each thread's starter. Threads have no creation event before Python 3.12, so they are looked at when scopes end."""
+    """Each thread's owner, noted at its birth; of those that no event told of (gevent's) when scopes end."""
 
     def __init__(self, session: Owner) -> None:
         self._session = session
@@ -44,6 +57,10 @@ class ThreadOwners:
             return False
         return any(thread not in self._owners for thread in tuple(self._active.values()))
 
+    def born(self, thread: threading.Thread, owner: Owner) -> None:
+        """The calling thread starts `thread`, working for `owner`."""
+        self._owners[thread] = owner
+
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""
         for thread in tuple(self._active.values()):
@@ -54,27 +71,45 @@ class ThreadOwners:
         """Whom the calling thread works for; None if that is whoever's scope runs."""
         thread = self._active.get(threading.get_ident())
         owner = self._owners.get(thread) if thread is not None else None
-        if owner is None or owner is self._session:
+        if owner is None:
             return None
-        if owner.over and _is_pool_worker(thread):  # it works for whoever handed it the task
-            return None
+        if (owner.over or owner is self._session) and _is_pool_worker(thread):
+            return None  # it works for whoever handed it the task
         return owner
 
     @property
     def any_of_the_suite(self) -> bool:
-        """Whether another thread than the tests' runs that the suite, or a C library, has started."""
-        owners = [
-            self._owners.get(thread) for thread in tuple(self._active.values()) if thread.ident != self._home
-        ]
-        if any(owner is not self._session for owner in owners):
+        """Whether another thread than the tests' runs that the suite, or a C library, has started.
+
+        Also one that ran before the session: the user's conftest may have started it when it was imported.
+        """
+        if any(self._may_be_the_suites(thread) for thread in tuple(self._active.values())):
             return True
         return self._count_nameless() > self._nameless
+
+    def _may_be_the_suites(self, thread: threading.Thread) -> bool:
+        if thread.ident == self._home:
+            return False
+        if self._owners.get(thread) is not self._session:
+            return not _is_a_plugins(thread)
+        # No more is known of a thread without an object of its own than that it ran before: execnet's are such.
+        nobodys = isinstance(thread, (threading._MainThread, threading._DummyThread))  # type: ignore[attr-defined]
+        return not nobodys and not _is_a_plugins(thread)
 
     def _count_nameless(self) -> int:
         return max(0, _thread._count() - (len(self._active) - 1))
 
 
 def _is_pool_worker(thread: threading.Thread | None) -> bool:
-    target = getattr(thread, "_target", None)
-    modules = type(thread).__module__, getattr(target, "__module__", None) or ""
-    return any(module.startswith(_POOLS) for module in modules)
+    return any(
+        module.startswith(_POOLS) for module in _modules_of(type(thread), getattr(thread, "_target", None))
+    )
+
+
+def _is_a_plugins(thread: threading.Thread) -> bool:
+    called = getattr(thread, "_target", None), getattr(thread, "function", None)  # the latter is a Timer's
+    return any(module.partition(".")[0] in _PLUGINS for module in _modules_of(type(thread), *called))
+
+
+def _modules_of(*definitions: Any) -> list[str]:
+    return [str(getattr(definition, "__module__", None) or "") for definition in definitions]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import concurrent.futures
 import contextlib
 import gc
 import os
@@ -114,6 +115,63 @@ class TestThreads:
         worker.start()
         worker.open_now()
         assert [record.owner for record in suspects(ledger, test_owner)] == [test_owner]
+
+    def test_a_thread_that_a_fixtures_thread_starts_works_for_the_fixture(
+        self, ledger, test_owner, fixture_owner, worker
+    ):
+        go = threading.Event()
+        starter = threading.Thread(target=lambda: go.wait(10) and worker.start())
+        before = ledger.enter(Scope(fixture_owner, "setup"))
+        starter.start()
+        ledger.leave(before)
+        go.set()
+        starter.join()
+        worker.open_now()
+        assert suspects(ledger, test_owner) == []
+        assert [record.owner for record in suspects(ledger, fixture_owner)] == [fixture_owner]
+
+    def test_one_that_is_gone_before_the_next_look_does_so_too(self, ledger, test_owner, fixture_owner):
+        kept = []
+
+        def open_it():
+            kept.append(socket.create_server(("127.0.0.1", 0)))
+
+        ledger.scope = Scope(fixture_owner, "setup")
+        thread = threading.Thread(target=open_it)
+        thread.start()
+        thread.join()
+        with kept[0]:
+            assert [record.owner for record in suspects(ledger, fixture_owner)] == [fixture_owner]
+
+    def test_the_twin_without_births_the_test_that_runs_is_blamed(
+        self, ledger, test_owner, fixture_owner, worker, monkeypatch
+    ):
+        monkeypatch.setattr(type(ledger._threads), "born", lambda *_: None)
+        starter = threading.Thread(target=worker.start)
+        ledger.scope = Scope(fixture_owner, "setup")
+        ledger.leave(Scope(test_owner, "call"))
+        starter.start()
+        starter.join()
+        worker.open_now()
+        assert [record.owner for record in suspects(ledger, test_owner)] == [test_owner]
+
+    def test_an_executors_worker_works_for_whoever_hands_it_a_task(self, ledger, test_owner):
+        with concurrent.futures.ThreadPoolExecutor(1) as executor:
+            executor.submit(int).result()
+            assert suspects(ledger, test_owner) == []
+            second = Owner("test", "second", "function")
+            ledger.scope = Scope(second, "call")
+            with executor.submit(socket.create_server, ("127.0.0.1", 0)).result():
+                assert [record.owner for record in suspects(ledger, second)] == [second]
+
+    def test_a_thread_that_ran_before_works_for_the_session(self, ledger, worker):
+        worker.start()
+        ledger.begin()
+        owner = Owner("test", "first", "function")
+        ledger.scope = Scope(owner, "call")
+        worker.open_now()
+        assert suspects(ledger, owner) == []
+        assert [record.owner for record in suspects(ledger, ledger.session)] == [ledger.session]
 
     def test_a_thread_that_outlives_its_test_still_opens_for_it(self, ledger, test_owner, worker):
         worker.start()
