@@ -159,14 +159,24 @@ class Ledger:
             return
         record.key = (fd, inode)
         caller = frame.f_back
-        if caller is not None and caller.f_code is _ACCEPT:
+        if caller is None:
+            return
+        # A thread of the session's that accepts is a server's that ran before the suite.
+        by_a_server = not _by_user(record) or (record.owner is self.session and not record.at_home)
+        if caller.f_code is _ACCEPT:
             record.accepted = True
-            if record.origin is None or not record.origin.called_by_user:
+            if by_a_server:
                 self._give_to_listener(record, caller.f_locals["self"].fileno())
+        elif by_a_server:
+            from pytest_sockets.leaks import strangers
+
+            strangers.give_to_listener(record, self)  # accepted by gevent's hub, or another loop of its own
 
     def _give_to_listener(self, record: Record, fd: int) -> None:
         """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
         inode = table.socket_inode(fd)
+        if inode is not None and (fd, inode) in self._foreign:
+            record.nobodys = True
         listener = self._open.get((fd, inode)) if inode is not None else None
         if listener is None:
             return
@@ -309,6 +319,10 @@ class Ledger:
         """A record of the socket with this inode, whatever the descriptor."""
         return next((record for key, record in tuple(self._open.items()) if key[1] == inode), None)
 
+    def foreign(self) -> list[Key]:
+        """What was open before the run began, or was opened by other plugins."""
+        return list(self._foreign)
+
     def creations(self) -> tuple[list[Record], list[Record]]:
         """Records without a descriptor: those whose constructor may still be running, and those that lost theirs."""
         return list(self._fresh), self._unsettled
@@ -369,6 +383,10 @@ class Ledger:
             return
         if record.key in self._foreign:
             return
+        if record.nobodys:
+            self._open.pop(record.key, None)  # a stranger until now
+            self._foreign.add(record.key)
+            return
         if record.owner is self.session and (record.origin is None or not record.origin.in_users_code):
             self._foreign.add(record.key)
             return
@@ -387,11 +405,12 @@ class Ledger:
 
     def _list(self) -> None:
         """Compare the books with the descriptors: strike out what is closed, take in what no Python code opened."""
+        foreign = self._foreign.copy()
         present = set(self._listed().items())
         ours = own_fds()
         with self._settling():
             self._move_fresh(final=False)  # what another thread opened before the listing has a record by now
-            self._foreign &= present
+            self._foreign -= foreign - present  # not those that were added since the listing
             for fd, inode in sorted(present - self._open.keys() - self._foreign):
                 if fd in ours:
                     continue
@@ -434,6 +453,10 @@ class Ledger:
             if not left:
                 del self._of_owner[owner]
         self._purge_at = self.opened + max(_PURGE_EVERY, len(self._open))
+
+
+def _by_user(record: Record) -> bool:
+    return record.origin is not None and record.origin.called_by_user
 
 
 def _key_of(sock: Any) -> Key:

@@ -39,6 +39,7 @@ class Record:
         "kind",
         "life",
         "matched",
+        "nobodys",
         "opener",
         "origin",
         "owner",
@@ -57,6 +58,8 @@ class Record:
         self.key: Key | None = None
         self.ref: Callable[[], Any] = _nothing
         self.accepted = False
+        self.nobodys = False
+        """Not the suite's: accepted by a listener that was there before."""
         self.duplicate_of: Key | None = None
         self.at_home = True
         """Created in the thread that runs the tests, which looks at it, so it is complete by then."""

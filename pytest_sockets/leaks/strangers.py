@@ -23,6 +23,8 @@ class Books(Protocol):
 
     def open_records(self) -> list[Record]: ...
 
+    def foreign(self) -> list[Key]: ...
+
 
 class Strangers:
     """Makes a record for each, as well as it can be told."""
@@ -57,7 +59,7 @@ class Strangers:
         record.key = key
         if entry is not None and not _take_creation(record, entry, unsettled):
             self._new.append(record)
-            _give_to_listener(record, entry, books.open_records())
+            give_to_listener(record, books)
         return record
 
 
@@ -72,15 +74,28 @@ def _take_creation(record: Record, entry: SocketEntry, unsettled: list[Record]) 
     return False
 
 
-def _give_to_listener(record: Record, entry: SocketEntry, known: list[Record]) -> None:
-    """What a C loop (uvloop, libzmq) accepted belongs with the wider owner's listener on the same local port."""
-    if entry.remote is None:
+def give_to_listener(record: Record, books: Books) -> None:
+    """What a loop of its own (uvloop's, libzmq's, gevent's) accepted belongs with the listener on the same local address.
+
+    That of a wider owner, or one that was there before the run: then it is nobody's.
+    """
+    entry = describing.describe(record.key[0]) if record.key is not None else None
+    if entry is None or (entry.remote is None and entry.protocol != "unix"):
         return
-    for other in known[:_LISTENERS_SEARCHED]:
+    for other in books.open_records()[:_LISTENERS_SEARCHED]:
         if other.owner.over or other.owner is record.owner or other.key is None:
             continue
-        listener = describing.describe(other.key[0])
-        if listener is not None and listener.is_listening and listener.local.port == entry.local.port:
+        if _listens_at(other.key[0], entry):
             record.owner = record.opener = other.owner
             record.origin, record.accepted = other.origin, True
             return
+    record.nobodys = any(_listens_at(fd, entry) for fd, _ in books.foreign()[:_LISTENERS_SEARCHED])
+
+
+def _listens_at(fd: int, entry: SocketEntry) -> bool:
+    listener = describing.describe(fd)
+    if listener is None or not listener.is_listening or listener.protocol != entry.protocol:
+        return False
+    if listener.protocol == "unix":
+        return listener.local.host != "" and listener.local == entry.local
+    return listener.local.port == entry.local.port

@@ -197,6 +197,55 @@ class TestAccepting:
             assert (record.owner, record.accepted) == (fixture_owner, True)
             assert [found.key[0] for found in suspects(ledger, test_owner)] == [client.fileno()]
 
+    @pytest.mark.parametrize(("before_the_run", "known"), [(True, False), (False, True)])
+    def test_what_it_accepts_on_a_listener_that_was_there_before_is_nobodys(
+        self, ledger, test_owner, before_the_run, known
+    ):
+        listener = socket.create_server(("127.0.0.1", 0))
+        if before_the_run:
+            ledger.begin()
+        client = socket.create_connection(listener.getsockname())
+        accepted = in_library_code(self.ACCEPT, listener=listener)["connection"]
+        with listener, client, accepted:
+            for _ in range(2):  # it stays so when the descriptors are listed again
+                ledger.checkpoint()
+                os.close(os.dup(client.fileno()))
+                record = ledger.at((accepted.fileno(), os.fstat(accepted.fileno()).st_ino))
+                assert (record is not None) is known
+            assert client.fileno() in [found.key[0] for found in suspects(ledger, test_owner)]
+
+    BY_NUMBER = """
+import _socket, socket
+fd, _ = listener._accept()
+connection = socket.socket(listener.family, listener.type, 0, fd)
+"""
+
+    def test_so_is_what_a_loop_accepts_that_makes_the_object_itself(self, ledger, test_owner, fixture_owner):
+        """As gevent's hub does."""
+        before = ledger.enter(Scope(fixture_owner, "setup"))
+        listener = socket.create_server(("127.0.0.1", 0))
+        ledger.leave(before)
+        client = socket.create_connection(listener.getsockname())
+        accepted = in_library_code(self.BY_NUMBER, listener=listener)["connection"]
+        with listener, client, accepted:
+            ledger.checkpoint()
+            record = ledger.at((accepted.fileno(), os.fstat(accepted.fileno()).st_ino))
+            assert (record.owner, record.accepted) == (fixture_owner, True)
+            assert [found.key[0] for found in suspects(ledger, test_owner)] == [client.fileno()]
+
+    def test_an_object_for_a_client_is_not_the_listeners(self, ledger, test_owner, fixture_owner):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            before = ledger.enter(Scope(fixture_owner, "setup"))
+            listener = socket.create_server(("127.0.0.1", 0))
+            ledger.leave(before)
+            socket.create_connection(listener.getsockname()).close()
+            client = socket.create_connection(other.getsockname())
+            made = "import socket\nmade = socket.socket(fileno=fd)"
+            again = in_library_code(made, fd=os.dup(client.fileno()))["made"]
+            with listener, client, again:
+                found = {record.key[0] for record in suspects(ledger, test_owner)}
+                assert {client.fileno(), again.fileno()} <= found
+
     def test_what_the_tests_own_line_accepts_is_the_tests(self, ledger, test_owner, fixture_owner):
         before = ledger.enter(Scope(fixture_owner, "setup"))
         listener = socket.create_server(("127.0.0.1", 0))
