@@ -157,14 +157,12 @@ class Judge:
 
     def _is_pair_of_named(self, record: Record) -> bool:
         """socketpair() makes two unnamed ends by one call."""
-        stack = record.origin.stack(self._ledger.places) if record.origin is not None else ()
-        if not any(frame.function == "socketpair" for frame in stack[:2]):
+        if record.pair is None:
             return False
-        pair = (record.opener, record.origin.callers if record.origin is not None else None)
-        if pair in self._named:
-            self._named.discard(pair)
+        key, end = record.pair
+        if (key, 1 - end) in self._named:
             return True
-        self._named.add(pair)
+        self._named.add((key, end))
         return False
 
 

@@ -167,6 +167,10 @@ class Ledger:
             record.accepted = True
             if by_a_server:
                 self._give_to_listener(record, caller.f_locals["self"].fileno())
+        elif caller.f_code.co_name == "socketpair":
+            # Of the standard library's and of gevent's. The first end has lost its descriptor to the object that is made.
+            first = _descriptor_of(caller.f_locals.get("a"))
+            record.pair = (record.key, 0) if first is None else (first, 1)
         elif by_a_server:
             from pytest_sockets.leaks import strangers
 
@@ -457,6 +461,11 @@ class Ledger:
 
 def _by_user(record: Record) -> bool:
     return record.origin is not None and record.origin.called_by_user
+
+
+def _descriptor_of(sock: Any) -> Key | None:
+    fd = sock.fileno() if hasattr(sock, "fileno") else -1
+    return _key_of(sock) if isinstance(fd, int) and fd >= 0 else None
 
 
 def _key_of(sock: Any) -> Key:

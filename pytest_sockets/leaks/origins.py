@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
     from types import CodeType, FrameType
 
     from pytest_sockets.leaks.findings import Frame
@@ -25,6 +25,7 @@ _DEPTH: Final = 200
 _BEYOND: Final = 3
 """How many of the user's lines above the innermost one are kept."""
 _SHOWN: Final = 10
+_EXAMPLE: Final = "<doctest "
 
 
 class Places:
@@ -44,7 +45,7 @@ class Places:
 
     def _judge(self, filename: str) -> bool:
         if filename.startswith(("<", _PACKAGE)):
-            return False
+            return filename.startswith(_EXAMPLE)
         inside = self._inside_library and filename.startswith(self.rootdir)
         path = (
             filename[len(self.rootdir) :] if inside else filename
@@ -87,11 +88,6 @@ class Origin:
     def codes(self) -> set[CodeType]:
         """Every function on the stack."""
         return {code for code, _ in self._calls}
-
-    @property
-    def callers(self) -> Hashable:
-        """The stack beyond the constructor and its caller: the same for both ends that one socketpair() makes."""
-        return tuple(self._calls[2:])
 
     def opened_at(self, places: Places) -> Frame | None:
         """The innermost line of the user's own code; without one, the innermost line that is not the socket module's."""
@@ -136,6 +132,7 @@ def capture(frame: FrameType | None, places: Places) -> Origin:
     """The calls from `frame` outwards, up to the first line of the user's code and a few of the user's beyond."""
     calls: list[tuple[CodeType, int]] = []
     users: int | None = None
+    innermost = frame
     while frame is not None and len(calls) < _DEPTH:
         code = frame.f_code
         if places.is_users(code.co_filename):
@@ -150,6 +147,8 @@ def capture(frame: FrameType | None, places: Places) -> Origin:
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
     if users is not None:
+        if calls[-1][0].co_filename.startswith(_EXAMPLE):
+            calls = _as_written(calls, innermost)
         return Origin(calls, users)
     return Origin(calls, _append_waiting_coroutine(calls, places), awaited=True)
 
@@ -157,6 +156,30 @@ def capture(frame: FrameType | None, places: Places) -> Origin:
 _PYTEST_DOORS: Final = frozenset(
     {"pytest_runtest_protocol", "call_and_report", "pytest_fixture_setup", "wrap_session"}
 )
+
+
+def _as_written(calls: list[tuple[CodeType, int]], frame: FrameType | None) -> list[tuple[CodeType, int]]:
+    """Give the examples of a doctest the file and lines that they have there.
+
+    They are compiled one by one, each as `<doctest NAME[NUMBER]>` with a line 1; the runner's frame knows the rest.
+    """
+    while frame is not None and not (
+        frame.f_code.co_name == "__run" and "doctest" in frame.f_code.co_filename
+    ):
+        frame = frame.f_back
+    try:
+        test = frame.f_locals["test"]  # type: ignore[union-attr]
+        return [(_moved(code, test), offset) for code, offset in calls]
+    except Exception:  # noqa: BLE001  (doctest's internals; the lines of some docstrings are not known, either)
+        return calls
+
+
+def _moved(code: CodeType, test: Any) -> CodeType:
+    name, _, number = code.co_filename[len(_EXAMPLE) : -2].rpartition("[")
+    if not code.co_filename.startswith(_EXAMPLE) or name != test.name:
+        return code
+    above = test.lineno + test.examples[int(number)].lineno
+    return code.replace(co_filename=test.filename, co_firstlineno=code.co_firstlineno + above)
 
 
 def _append_waiting_coroutine(calls: list[tuple[CodeType, int]], places: Places) -> int | None:

@@ -43,6 +43,7 @@ class Record:
         "opener",
         "origin",
         "owner",
+        "pair",
         "phase",
         "ref",
         "superseded",
@@ -60,6 +61,8 @@ class Record:
         self.accepted = False
         self.nobodys = False
         """Not the suite's: accepted by a listener that was there before."""
+        self.pair: tuple[Key, int] | None = None
+        """Which end of what one socketpair() made: the key of its first end, and 0 or 1."""
         self.duplicate_of: Key | None = None
         self.at_home = True
         """Created in the thread that runs the tests, which looks at it, so it is complete by then."""

@@ -48,7 +48,7 @@ class Strangers:
         original = books.by_inode(key[1])
         if original is not None:
             record = Record(scope, original.origin, original.family, original.kind)
-            record.duplicate_of = original.key
+            record.duplicate_of, record.pair = original.key, original.pair
             record.key = key
             return record
         entry = describing.describe(key[0])
@@ -68,7 +68,7 @@ def _take_creation(record: Record, entry: SocketEntry, unsettled: list[Record]) 
     for candidate in unsettled:
         if not candidate.matched and candidate.describes(entry):
             candidate.matched = True
-            record.origin, record.ref = candidate.origin, candidate.ref
+            record.origin, record.ref, record.pair = candidate.origin, candidate.ref, candidate.pair
             record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
             return True
     return False

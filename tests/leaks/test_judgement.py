@@ -162,6 +162,24 @@ class TestOneConnection:
             left.close()
             right.close()
 
+    def test_an_end_of_each_of_two_pairs_counts_twice(self, judge):
+        ends = []
+        for _ in range(2):
+            left, right = socket.socketpair()
+            right.close()
+            ends.append(left)
+        assert len(judge(kinds=("unix",))) == 2
+        for end in ends:
+            end.close()
+
+    def test_the_first_ends_of_two_pairs_and_a_second_one_count_twice(self, judge):
+        pairs = [socket.socketpair() for _ in range(2)]
+        pairs[0][1].close()
+        assert len(judge(kinds=("unix",))) == 2
+        for left, right in pairs:
+            left.close()
+            right.close()
+
 
 class TestKinds:
     @pytest.mark.parametrize(
