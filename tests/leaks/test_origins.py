@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import doctest
 import json
 import os
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sockets.leaks.findings import Frame
 from pytest_sockets.leaks.origins import Places, capture
 
 THIS = "tests/leaks/test_origins.py"
@@ -122,6 +124,37 @@ class TestStacks:
         gc.collect()
         assert thing() is None
         assert origin.in_users_code
+
+
+class TestDoctests:
+    """An example is compiled by itself; what it opens is opened where it is written."""
+
+    TEXT = "\n\n>>> 1\n1\n>>> def opens():\n...     1\n...     return capture(frame(), places)\n>>> found = opens()\n"
+
+    def opened_at(self, places, filename, lineno):
+        names = {"frame": sys._getframe, "capture": capture, "places": places}
+        test = doctest.DocTestParser().get_doctest(self.TEXT, names, "of_a_user", filename, lineno)
+        assert doctest.DocTestRunner(verbose=False).run(test, clear_globs=False).failed == 0
+        return test.globs["found"].opened_at(places)
+
+    @pytest.mark.parametrize("above", [0, 40])
+    def test_the_line_is_that_of_the_file(self, places, above):
+        opened_at = self.opened_at(places, places.rootdir + "docs/guide.rst", above)
+        assert opened_at == Frame("docs/guide.rst", above + 7, "opens")
+
+    @pytest.mark.parametrize(("filename", "lineno"), [(None, 0), ("/repo/a.py", None)])
+    def test_without_a_known_place_it_is_the_example(self, places, filename, lineno):
+        opened_at = self.opened_at(places, filename, lineno)
+        assert opened_at == Frame("<doctest of_a_user[1]>", 3, "opens")
+
+    def test_helpers_that_an_example_calls_come_first(self, places):
+        names = {"helper": lambda: capture(sys._getframe(), places)}
+        test = doctest.DocTestParser().get_doctest(
+            ">>> found = helper()", names, "of_a_user", "/repo/a.py", 5
+        )
+        doctest.DocTestRunner(verbose=False).run(test, clear_globs=False)
+        files = [frame.file for frame in test.globs["found"].stack(places)]
+        assert files == [THIS, "/repo/a.py"]
 
 
 class TestChildTasks:
