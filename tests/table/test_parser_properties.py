@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import socket
@@ -222,10 +221,10 @@ class TestProc:
 
     def test_a_process_that_blanked_its_command_line_is_shown_by_its_name(self, monkeypatch):
         files = {"/proc/7/cmdline": bytes(40), "/proc/7/comm": b"worker\n"}
-        monkeypatch.setattr(proc, "open", lambda path, mode: io.BytesIO(files[path]), raising=False)
+        monkeypatch.setattr(proc.RealOs, "content", files.__getitem__)
         assert proc.command_line(7) == "[worker]"
 
     def test_a_stat_that_is_cut_short_is_a_process_that_went(self, monkeypatch):
         files = {"/proc/7/stat": b"7 (python) S 1 7"}
-        monkeypatch.setattr(proc, "open", lambda path, mode: io.BytesIO(files[path]), raising=False)
+        monkeypatch.setattr(proc.RealOs, "content", files.__getitem__)
         assert proc.birth(7) is None
