@@ -253,7 +253,14 @@ class Ledger:
 
     @property
     def eventful(self) -> bool:
-        """Whether an owner that has ended has anything in the books."""
+        """Whether an owner that has ended has left anything open. What is closed is struck out."""
+        if self._of_owner.keys().isdisjoint(self._ended):
+            return False
+        with self._settling():
+            for owner in self._ended:
+                records = [record for record in self._of_owner.pop(owner, ()) if self._still_open(record)]
+                if records:
+                    self._of_owner[owner] = records
         return not self._of_owner.keys().isdisjoint(self._ended)
 
     @property
@@ -264,6 +271,7 @@ class Ledger:
     def acquit(self) -> None:
         """The owners that have ended have nothing in the books."""
         self._ended.clear()
+        self._torn_down.clear()
 
     def owns(self, owner: Owner) -> bool:
         """Whether `owner` has anything in the books."""
@@ -439,13 +447,16 @@ class Ledger:
     def _still_open(self, record: Record) -> bool:
         if record.is_open:
             return True
-        if record.key is not None:
+        if record.key is not None and self._open.get(record.key) is record:
             self._forget(record.key)
         return False
 
     def _forget(self, key: Key) -> None:
         record = self._open.pop(key, None)
-        if record is not None and self.timeline is not None:
+        if record is None:
+            return
+        record.superseded = True  # a duplicate may get this number again: it is another descriptor
+        if self.timeline is not None:
             self.timeline.closed([record])
 
     def _purge(self) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextvars
 import gc
-import inspect
 import logging
 import selectors
 import sys
 import types
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 _MOST_OBJECTS: Final = 200_000
 """A tenth of a second: what a fixture's data frames hold beyond it is not searched."""
-_LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, type(None), object))
+LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, type(None), object))
+"""What leads nowhere."""
 _WALLS: Final = (
     types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger, logging.Manager,
     selectors.BaseSelector,
 )  # fmt: skip
+_WEAK: Final = (weakref.WeakSet, weakref.WeakValueDictionary, weakref.WeakKeyDictionary)
 _FOREIGN_ROOMS: Final = ("_pytest", "pluggy", "pytest_sockets")
 
 
@@ -45,20 +47,6 @@ def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) 
     return kept
 
 
-def named_globals(function: Any) -> list[Any]:
-    """The values of the globals that the function's code names: a fixture that closes a global pool is there for it."""
-    function = inspect.unwrap(function)
-    code = getattr(function, "__code__", None)
-    known = getattr(function, "__globals__", None)
-    if code is None or known is None:
-        return []
-    codes = [code, *(const for const in code.co_consts if isinstance(const, types.CodeType))]
-    names = {name for one in codes for name in one.co_names}
-    return [
-        known[name] for name in names if name in known and not isinstance(known[name], types.FunctionType)
-    ]
-
-
 def reaches(root: Any, records: Iterable[Record]) -> bool:
     """Whether `root` leads to one of the sockets."""
     return next(iter(_found(list(records), [root])), None) is not None
@@ -69,7 +57,7 @@ def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[A
     missing = set(pids)
     kept: dict[int, Owner] = {}
     for owner, roots in live:
-        for node in _walk(roots) if missing else ():
+        for node in walk(roots) if missing else ():
             pid = _pid(node)
             if pid in missing:
                 missing.discard(pid)
@@ -87,13 +75,14 @@ def _pid(node: Any) -> int:
 def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
     by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
     by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}
-    for node in _walk(roots):
+    for node in walk(roots):
         record = by_object.get(id(node)) or (by_fd.get(_fileno(node)) if by_fd else None)
         if record is not None:
             yield record
 
 
-def _walk(roots: list[Any]) -> Iterator[Any]:
+def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:
+    """What `roots` lead to, themselves first, nearest first; at most so many objects."""
     seen: set[int] = set()
     walls: dict[type, bool] = {}
     layer = roots
@@ -102,7 +91,7 @@ def _walk(roots: list[Any]) -> Iterator[Any]:
         following: list[Any] = []
         for node in layer:
             kind = type(node)
-            if kind in _LEAVES or id(node) in seen:
+            if kind in LEAVES or id(node) in seen:
                 continue
             seen.add(id(node))
             wall = walls.get(kind)
@@ -111,7 +100,7 @@ def _walk(roots: list[Any]) -> Iterator[Any]:
             if wall:
                 continue
             yield node
-            if len(seen) >= _MOST_OBJECTS:
+            if len(seen) >= most:
                 return
             following.extend(_next(kind, node))
         layer = following
@@ -122,9 +111,40 @@ def _next(kind: type, node: Any) -> list[Any]:
         return [node.__closure__, node.__defaults__, node.__kwdefaults__, node.__dict__]
     if kind is types.FrameType:
         return list(node.f_locals.values())
-    if kind is types.GeneratorType and node.gi_frame is not None:
-        return list(node.gi_frame.f_locals.values())
+    if kind is types.GeneratorType or kind is types.CoroutineType or kind is types.AsyncGeneratorType:
+        return held_by(node)
+    if kind is contextvars.ContextVar:
+        return [node.get(None)]
+    if issubclass(kind, _WEAK):  # a registry of what it has handed out, to close it later
+        return [*gc.get_referents(node), *_members(node)]
     return gc.get_referents(node)
+
+
+def frame_of(suspended: Any) -> types.FrameType | None:
+    """Where a generator, coroutine or asynchronous generator stands; None once it has ended."""
+    frame: types.FrameType | None = None
+    for name in ("gi_frame", "cr_frame", "ag_frame"):
+        frame = frame or getattr(suspended, name, None)
+    return frame
+
+
+def held_by(suspended: Any) -> list[Any]:
+    """Its variables, and what only its value stack holds: `with service(): yield`, `yield from`, `await`."""
+    frame = frame_of(suspended)
+    if frame is None:
+        return []
+    held = [*frame.f_locals.values(), *gc.get_referents(suspended)]
+    if sys.version_info < (3, 11):  # there the frame has the stack, beside what leads to everything
+        beyond = {id(frame.f_globals), id(frame.f_builtins), id(frame.f_back), id(frame.f_locals)}
+        held += [node for node in gc.get_referents(frame) if id(node) not in beyond]
+    return held
+
+
+def _members(container: Any) -> list[Any]:
+    try:
+        return list(container.values() if isinstance(container, weakref.WeakValueDictionary) else container)
+    except RuntimeError:  # another thread changes it
+        return []
 
 
 def _wall_test() -> Callable[[type], bool]:
@@ -132,7 +152,9 @@ def _wall_test() -> Callable[[type], bool]:
     walls = (*_WALLS, events.AbstractEventLoop) if events is not None else _WALLS
 
     def is_wall(kind: type) -> bool:
-        return issubclass(kind, walls) or str(kind.__module__).split(".", 1)[0] in _FOREIGN_ROOMS
+        # The bases, too: plugins derive items and collectors of their own from pytest's.
+        rooms = {str(base.__module__).split(".", 1)[0] for base in kind.__mro__}
+        return issubclass(kind, walls) or not rooms.isdisjoint(_FOREIGN_ROOMS)
 
     return is_wall
 

@@ -21,7 +21,6 @@ from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.owners import Owner, Scope
 from pytest_sockets.plugin import address_in_use
-from pytest_sockets.plugin.counts import OUTPUT
 from pytest_sockets.plugin.reporting import wants_timeline
 from pytest_sockets.plugin.unraisable import Unraisable
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.plugin.outbox import Outbox
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.plugin.verdicts import Verdicts
 
@@ -63,61 +63,6 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class Outbox:
-    """What each test left, until its teardown report can carry it. Registered with the first test that opened something."""
-
-    def __init__(
-        self,
-        config: pytest.Config,
-        trouble: Callable[[str, Exception], None],
-        take: Callable[[pytest.TestReport], None] | None,
-    ) -> None:
-        self._config = config
-        self._trouble = trouble
-        self._take = take
-        self._batches: dict[str, Batch] = {}
-        self._insisting: set[str] = set()
-        self._registered = False
-
-    def register(self) -> None:
-        """See every report from now on."""
-        if not self._registered:
-            self._registered = True
-            self._config.pluginmanager.register(self, "sockets-outbox")
-
-    def new(self, nodeid: str, opened: int) -> Batch:
-        """An empty batch for a test that opened so many sockets."""
-        from pytest_sockets.plugin.batches import Batch
-
-        self.register()
-        batch = self._batches[nodeid] = Batch(opened=opened)
-        return batch
-
-    def insist(self, nodeid: str) -> None:
-        """The teardown of this test errs: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
-        self._insisting.add(nodeid)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Put the plain data on the teardown report before xdist serializes it."""
-        if self._insisting and report.when == "teardown" and report.nodeid in self._insisting:
-            self._insisting.discard(report.nodeid)
-            report.outcome = "failed"
-            vars(report).pop("wasxfail", None)
-        batch = self._batches.pop(report.nodeid, None) if report.when == "teardown" else None
-        if batch is not None:
-            try:
-                setattr(report, OUTPUT, batch.as_json())
-                if batch.leaks:
-                    from pytest_sockets.plugin import machines
-
-                    machines.tell(self._config, report, batch.leaks)
-            except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-                self._trouble(f"telling what {report.nodeid} left", error)
-        if self._take is not None:
-            self._take(report)
-
-
 class LeakDetection:
     """The leak detection of one run in one process; registered only where tests run."""
 
@@ -139,13 +84,14 @@ class LeakDetection:
         self._unraisable = Unraisable()
         self._troubles: list[str] = []
         self._between = Scope(self._session_owner, "teardown")
-        self._outbox = Outbox(config, self._trouble, take)
+        self._take = take
+        self._made_outbox: Outbox | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
         self._failed: pytest.Item | None = None
         self._raising: pytest.Item | None = None
         """Its set-up or call raised, as a failure or as an expected one."""
-        self._opened_before = 0
+        self._opened_before = self._told = 0
         self._item: pytest.Item | None = None
         self._previous: pytest.Item | None = None
         self._erring: set[Owner] = set()
@@ -177,7 +123,7 @@ class LeakDetection:
         self._config.add_cleanup(self.ledger.fds.close)
         settings = self._settings
         if settings.reports or settings.baseline is not None:
-            self._outbox.register()  # they count the tests that open nothing, too
+            self._outbox()  # they count the tests that open nothing, too
         if settings.unclosed != "off" or settings.baseline is not None or wants_timeline(settings):
             verdicts = self._judging()
             verdicts.begin(lives=wants_timeline(settings))
@@ -191,11 +137,19 @@ class LeakDetection:
             self._verdicts = Verdicts(self._config, self._settings, self.ledger, self._children)
         return self._verdicts
 
+    def _outbox(self) -> Outbox:
+        if self._made_outbox is None:
+            from pytest_sockets.plugin.outbox import Outbox
+
+            self._made_outbox = Outbox(self._config, self._trouble, self._take)
+        return self._made_outbox
+
     @property
     def _eventful(self) -> bool:
         """Whether an owner that has ended, or a child of one, may have left something."""
         return (
             self.ledger.eventful
+            or self.ledger.timeline is not None
             or (self._children is not None and self._children.any_left)
             or (self._watch is not None and self._verdicts is not None and self._verdicts.eventful)
         )
@@ -203,10 +157,10 @@ class LeakDetection:
     def finish(self) -> Batch | None:
         """What is left to tell when the process ends; None if it is nothing."""
         self._unraisable.tell()
-        untold = self.ledger.opened or self._troubles or self._settings.ignore
-        if self._verdicts is None and not untold:
+        untold = self.ledger.opened - self._told
+        if self._verdicts is None and not (untold or self._troubles or self._settings.ignore):
             return None
-        batch = self._judging().finish()
+        batch = self._judging().finish(untold)
         batch.troubles.extend(self._troubles)
         return batch
 
@@ -317,7 +271,10 @@ class LeakDetection:
         if call.when == "teardown":
             errors = self._end_test(item)
             if errors:
-                self._fail(item, call, errors)
+                try:
+                    self._fail(item, call, errors)
+                except Exception as error:  # noqa: BLE001
+                    self._trouble(f"telling what {item.nodeid} left", error)
         elif call.when == "setup":
             self.ledger.phase = "call"
 
@@ -331,7 +288,7 @@ class LeakDetection:
         if self._failed is item:
             item.add_report_section("teardown", "sockets", message(errors))
             return
-        self._outbox.insist(item.nodeid)
+        self._outbox().insist(item.nodeid)
         try:
             raise LeakFailure(message(errors))
         except LeakFailure:
@@ -357,15 +314,18 @@ class LeakDetection:
         ledger.end(owner)
         ledger.scope = self._between
         opened = ledger.opened - self._opened_before
-        if not opened and not self._eventful:
+        self._told += opened
+        if not self._eventful:
             ledger.acquit()
+            if opened:
+                self._outbox().note(item.nodeid, opened)
             return []
         if self._raising is item and self._failed is not item:
             _forget_expected_failure()
         erring, self._erring = self._erring | {owner}, set()
         previous = self._previous.nodeid if self._previous is not None else ""
-        with ledger.fds.lent():  # the test may have used up all others (EMFILE)
-            batch = self._outbox.new(item.nodeid, opened)
+        with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
+            batch = self._outbox().new(item.nodeid, opened)
             return self._judging().judge_test(item, erring, previous, self._alive, batch)
 
     # -- fixtures --------------------------------------------------------------------------------------------
@@ -404,7 +364,12 @@ class LeakDetection:
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The live fixtures, narrowest scope first, with what each keeps: its value and its suspended generator."""
         live = sorted(self._live.items(), key=lambda pair: _SCOPES.index(pair[1].scope))
-        return [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
+        alive = [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
+        if not self._session_owner.over:
+            # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
+            session = getattr(self._item, "session", None)
+            alive.append((self._session_owner, [_attributes(session), _attributes(self._config)]))
+        return alive
 
 
 def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Owner | None:
@@ -420,13 +385,13 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
 
 
 def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
-    from pytest_sockets.leaks import reach
+    from pytest_sockets.leaks.endings import touched_by
 
     result = fixturedef.cached_result
     roots = [
         result[0] if result is not None else None,
         *fixturedef._finalizers,
-        *reach.named_globals(fixturedef.func),
+        *touched_by(fixturedef._finalizers),
     ]
     if owner.kind in ("class", "module"):
         # setup_class and setup_module keep things in the class or module; a teardown of theirs is still to come.
@@ -442,6 +407,12 @@ def _forget_expected_failure() -> None:
     for name in ("last_exc", "last_type", "last_value", "last_traceback"):
         if hasattr(sys, name):
             delattr(sys, name)
+
+
+def _attributes(holder: object) -> list[Any]:
+    """Copied, and the values of its stash, which would be a wall to the search."""
+    stash = getattr(holder, "stash", None)
+    return [*getattr(holder, "__dict__", {}).values(), *getattr(stash, "_storage", {}).values()]
 
 
 def _add_note(error: BaseException, item: pytest.Item, text: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import contextlib
+import contextvars
 import dataclasses
 import functools
 import logging
@@ -11,6 +13,7 @@ import sys
 import time
 import types
 import weakref
+from typing import ClassVar
 
 import pytest
 
@@ -61,6 +64,56 @@ def suspended(sock):
     return running
 
 
+@contextlib.contextmanager
+def service(sock):
+    yield
+    sock.close()
+
+
+def nameless(sock):
+    with service(sock):
+        del sock
+        yield
+
+
+def delegating(sock):
+    yield from generator(sock)
+
+
+async def asynchronous(sock):
+    yield
+    sock.close()
+
+
+def started(function, sock):
+    running = function(sock)
+    next(running)
+    return running
+
+
+def started_asynchronous(sock):
+    running = asynchronous(sock)
+    with contextlib.suppress(StopIteration):
+        running.asend(None).send(None)
+    return running
+
+
+def context_variable(sock):
+    variable = contextvars.ContextVar("variable")
+    variable.set(Pool(sock))
+    return variable
+
+
+class Handed:
+    """What a registry refers to weakly; KEPT is who uses it."""
+
+    KEPT: ClassVar = []
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.KEPT[:] = [self]
+
+
 async def waiting(sock):
     await stop()
     sock.close()
@@ -94,9 +147,17 @@ def suspended_coroutine(sock):
         suspended,
         suspended_coroutine,
         lambda sock: sock.makefile("rb"),
+        functools.partial(started, nameless),
+        functools.partial(started, delegating),
+        started_asynchronous,
+        context_variable,
+        lambda sock: weakref.WeakSet([Handed(sock)]),
+        lambda sock: weakref.WeakValueDictionary({1: Handed(sock)}),
+        lambda sock: weakref.WeakKeyDictionary({Handed(sock): 1}),
     ],
     ids=["itself", "list", "dict", "instance", "slots", "deep", "closure", "partial", "deque", "proxy", "method",
-         "generator", "coroutine", "makefile"],
+         "generator", "coroutine", "makefile", "with without as", "yield from", "async generator", "context variable",
+         "weak set", "weak values", "weak keys"],
 )  # fmt: skip
 def test_it_is_found_behind(record, wrap):
     root = wrap(record.ref())
@@ -143,6 +204,28 @@ def test_a_running_loop_is_a_wall(record):
     finally:
         del loop.a_socket
         loop.close()
+
+
+@pytest.mark.parametrize("function", [nameless, delegating], ids=["with", "yield from"])
+def test_a_suspended_generator_does_not_lead_to_the_globals_of_its_code(
+    record, server, monkeypatch, function
+):
+    monkeypatch.setitem(globals(), "KNOWN_TO_ALL", record.ref())
+    running = started(function, server)
+    assert not reaches(running, [record])
+
+
+class Derived(pytest.Item):
+    """As pytest-asyncio's coroutine items."""
+
+    def runtest(self):
+        raise NotImplementedError
+
+
+def test_objects_of_classes_derived_from_pytests_are_walls(record):
+    item = object.__new__(Derived)
+    item.__dict__["a_socket"] = record.ref()
+    assert not reaches([item], [record])
 
 
 def test_pytests_own_objects_are_walls(record, request):

@@ -24,12 +24,12 @@ def test_a_run_that_opens_nothing_imports_nothing_that_judges(suite, arguments):
     assert "imported:\n" in done.text, done.text
 
 
-def test_the_twin_one_leak_brings_them_in(leaky):
-    leaky.write(
-        test_a="from leaking import leak\ndef test_one(): leak()",
+def test_the_twin_one_leak_brings_them_in(suite):
+    suite.write(
+        test_a="import socket\nkept = []\ndef test_one(): kept.append(socket.create_server(('127.0.0.1', 0)))",
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
     )
-    done = leaky.run("-s", report=False)
+    done = suite.run("-s", report=False)
     assert "pytest_sockets.leaks.judgement" in done.text
 
 

@@ -1,0 +1,218 @@
+"""What will a fixture's teardown close? The globals, class attributes and pools that the code which still has to run names.
+
+A pool that tests fill lazily is often known to no fixture object: `yield; db.close_all()`. So the code is read, not run:
+what stands after the `yield` (the suspended frame knows how far it came), finalizers and exit callbacks, and from there
+the functions that it names, some calls deep. Of a module or class only the attributes that the code names count: all
+others would lead to each socket of the process. A fixture without a teardown closes nothing, so nothing that it names is
+its own.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dis
+import functools
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.leaks import reach
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Names = frozenset[str]
+
+_DEEPEST: Final = 4
+"""Calls from the teardown to the function that names the pool; one into an installed package counts twice."""
+_MOST_VISITS: Final = 2_000
+"""A few milliseconds for a teardown that stops a whole framework."""
+_MOST_KEPT: Final = 5_000
+"""Objects among which callbacks are looked for that the fixture has registered somewhere."""
+_SUSPENDED: Final = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
+_STACKS: Final = (contextlib.ExitStack, contextlib.AsyncExitStack)
+_EXITS: Final = ("__exit__", "__aexit__")
+_FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
+"""Their code is not read: it names what knows everything (all tasks, all threads)."""
+
+
+def touched_by(finalizers: Iterable[Any]) -> list[Any]:
+    """The objects that these finalizers name, or code that they call or resume, beside those that they refer to."""
+    search = _Search()
+    for finalizer in finalizers:
+        search.add(finalizer)
+    return search.run()
+
+
+class _Search:
+    """Breadth first, so that the bounds cut off what is farthest."""
+
+    def __init__(self) -> None:
+        self._found: list[Any] = []
+        self._seen: set[tuple[int, Names]] = set()
+        self._waiting: collections.deque[tuple[Any, Names, type | None, int]] = collections.deque()
+
+    def add(self, value: Any, names: Names = frozenset(), within: type | None = None, depth: int = 0) -> None:
+        """Visit `value`, which code with these `names` uses; `within` is the class whose attribute it is."""
+        if depth <= _DEEPEST:
+            self._waiting.append((value, names, within, depth))
+
+    def run(self) -> list[Any]:
+        for _ in range(_MOST_VISITS):
+            if not self._waiting:
+                break
+            value, names, within, depth = self._waiting.popleft()
+            key = (id(value), names)
+            if key not in self._seen and type(value) not in reach.LEAVES:
+                self._seen.add(key)
+                self._visit(value, names, within, depth)
+        return self._found
+
+    def _visit(self, value: Any, names: Names, within: type | None, depth: int) -> None:
+        if isinstance(value, functools.partial):
+            called = _names_of(getattr(value.func, "__code__", None))
+            given = (*value.args, *value.keywords.values())
+            # pytest's own finalizer has the fixture's function beside its generator: what stands before the yield has run.
+            suspended = [one for one in given if isinstance(one, _SUSPENDED)]
+            for each in (value.func, *(suspended or given)):
+                self.add(each, called, within, depth)
+        elif isinstance(value, types.MethodType):
+            self._method(value, names, depth)
+        elif isinstance(value, classmethod | staticmethod):
+            self.add(value.__func__, names, within, depth)
+        elif isinstance(value, types.FunctionType):
+            self._function(value, within, depth)
+        elif isinstance(value, _SUSPENDED):
+            self._suspended(value, depth)
+        elif isinstance(value, types.ModuleType):
+            self._attributes(vars(value), value.__name__, names, None, depth)
+        elif isinstance(value, type):
+            self._class(value, names, depth)
+        else:
+            self._found.append(value)
+            self._class(type(value), names, depth)
+
+    def _function(self, function: types.FunctionType, within: type | None, depth: int) -> None:
+        self._found.append(function)  # its closure, defaults and attributes
+        names = _names_of(function.__code__)
+        for cell in function.__closure__ or ():
+            for content in _contents(cell):
+                if isinstance(
+                    content, (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
+                ):
+                    self.add(content, names, within, depth)
+        if not _is_foreign(function.__globals__.get("__name__")):
+            deeper = depth + _step(function.__code__)
+            self._named(function.__globals__, names, deeper)
+            if within is not None:
+                self._class(within, names, deeper)
+
+    def _named(self, known: dict[str, Any], names: Names, depth: int) -> None:
+        for name in names:
+            value = known.get(name)
+            if value is None and name.partition(".")[0] not in _FOREIGN:
+                value = sys.modules.get(name)  # imported by the code itself
+            if value is not None:
+                self.add(value, names, None, depth)
+
+    def _method(self, method: types.MethodType, names: Names, depth: int) -> None:
+        owner = method.__self__
+        if isinstance(owner, _STACKS):
+            for _, callback in getattr(owner, "_exit_callbacks", ()):
+                self.add(callback, names, None, depth)
+        elif isinstance(gen := getattr(owner, "gen", None), _SUSPENDED):  # @contextmanager
+            self.add(gen, names, None, depth)
+        cls = owner if isinstance(owner, type) else type(owner)
+        if _is_foreign(cls.__module__):
+            return
+        if cls is not owner:
+            self._found.append(owner)
+        self.add(method.__func__, names, cls, depth)
+
+    def _class(self, cls: type, names: Names, depth: int) -> None:
+        for base in cls.__mro__:
+            self._attributes(vars(base), base.__module__, names, cls, depth)
+
+    def _attributes(self, known: Any, module: str, names: Names, within: type | None, depth: int) -> None:
+        if not _is_foreign(module):
+            for name in names & known.keys():
+                self.add(known[name], names, within, depth)
+
+    def _suspended(self, suspended: Any, depth: int) -> None:
+        frame = reach.frame_of(suspended)
+        if frame is None:
+            return
+        names = _names_after(frame.f_code, frame.f_lasti)
+        local = dict(frame.f_locals)  # a proxy with fewer methods since 3.13
+        for name in names & local.keys():
+            self.add(local[name], names, None, depth)
+        idle = {id(value) for name, value in local.items() if name not in names}
+        active = [value for value in reach.held_by(suspended) if id(value) not in idle]
+        for value in active:
+            if isinstance(value, _SUSPENDED) or getattr(value, "__name__", None) in _EXITS:
+                self.add(value, names, None, depth)
+        if not _is_foreign(frame.f_globals.get("__name__")):
+            self._named(frame.f_globals, names, depth)
+            for function in _registered(active, frame):
+                self.add(function, names, None, depth)
+
+
+def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.FunctionType]:
+    """Functions that this code names or contains, and that what it will still use keeps: `app.on_cleanup.append(close)`."""
+    names = _names_of(frame.f_code)
+    values = [frame.f_globals[name] for name in names & frame.f_globals.keys()]
+    values += [
+        vars(module)[name]
+        for module in values
+        if isinstance(module, types.ModuleType) and not _is_foreign(module.__name__)
+        for name in names & vars(module).keys()
+    ]
+    codes = {value.__code__ for value in values if isinstance(value, types.FunctionType)}
+    codes.update(const for const in frame.f_code.co_consts if isinstance(const, types.CodeType))
+    if codes:
+        for node in reach.walk(active, _MOST_KEPT):
+            if type(node) is types.FunctionType and node.__code__ in codes:
+                yield node
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_of(code: types.CodeType | None) -> Names:
+    """Globals, attributes and imports, also of the functions within."""
+    if code is None:
+        return frozenset()
+    inner = (_names_of(const) for const in code.co_consts if isinstance(const, types.CodeType))
+    return frozenset(code.co_names).union(*inner)
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_after(code: types.CodeType, last: int) -> Names:
+    """The same and local variables, but only what stands after the instruction `last`."""
+    names: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if instruction.offset <= last:
+            continue
+        value = instruction.argval
+        if isinstance(value, types.CodeType):
+            names |= _names_of(value)
+        elif instruction.opname.startswith(("LOAD_", "IMPORT_")) and "CONST" not in instruction.opname:
+            # two variables at once since 3.13
+            names.update(
+                name for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str)
+            )
+    return frozenset(names)
+
+
+def _contents(cell: types.CellType) -> list[Any]:
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # not filled yet
+        return []
+
+
+def _is_foreign(module: object) -> bool:
+    return str(module).partition(".")[0] in _FOREIGN
+
+
+def _step(code: types.CodeType) -> int:
+    return 2 if "site-packages" in code.co_filename or "dist-packages" in code.co_filename else 1
