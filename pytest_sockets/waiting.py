@@ -59,6 +59,7 @@ def wait_until(
     longest: float = LONGEST_PAUSE,
 ) -> T:
     """Look until the answer is true or `timeout` seconds have passed; returns the last answer. Looks at least once."""
+    __tracebackhide__ = True
     answer = look()
     for pause in () if answer else pauses(timeout, clock=clock, longest=longest):
         sleep(pause)
@@ -70,6 +71,7 @@ def wait_until(
 
 async def async_wait_until(look: Callable[[], T], timeout: float, *, longest: float = LONGEST_PAUSE) -> T:
     """`wait_until` that sleeps in the running event loop, asyncio's or trio's."""
+    __tracebackhide__ = True
     answer = look()
     for pause in () if answer else pauses(timeout, longest=longest):
         await _async_sleep(pause)

@@ -26,6 +26,7 @@ def _wanted(port: int, host: str | None) -> object:
 
 
 def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) -> SocketAssertionError:
+    __tracebackhide__ = True
     return SocketAssertionError(
         "\n".join(explain(operator, wanted, table, full=full) or [f"{wanted} {operator} {table}"])
     )
@@ -33,6 +34,7 @@ def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) 
 
 def assert_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
     """Somebody listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
+    __tracebackhide__ = True
     if not _listeners(port, host, protocol):
         everybody = reader().listening().where(lambda entry: entry.protocol == protocol, "listening")
         raise _fail("in", _wanted(port, host), everybody)
@@ -40,6 +42,7 @@ def assert_listening(port: int, host: str | None = None, *, protocol: str = "tcp
 
 def assert_not_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
     """Nobody listens on the port now. Raises `SocketAssertionError`, which names who does."""
+    __tracebackhide__ = True
     found = _listeners(port, host, protocol)
     if found:
         raise _fail("not in", _wanted(port, host), found)
@@ -47,6 +50,7 @@ def assert_not_listening(port: int, host: str | None = None, *, protocol: str = 
 
 def assert_loopback_only(port: int, *, protocol: str = "tcp") -> None:
     """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
+    __tracebackhide__ = True
     found = _listeners(port, None, protocol)
     if not found or any(map(wording.is_exposed, found)):
         raise _fail("in", port, SocketTable((), LOOPBACK_ONLY))
@@ -59,6 +63,7 @@ def assert_no_connections(
 
     Raises `SocketAssertionError`, which names who is connected.
     """
+    __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, checked_timeout(grace))
     if not wait_until(wait.look, wait.timeout):
         head = f"connections of {wait.place} are still open after {grace:g} s"

@@ -82,6 +82,7 @@ class SocketsView:
 
         Raises `SocketAssertionError`, which names each socket, its holder and what opened it.
         """
+        __tracebackhide__ = True
         seconds = waits.checked_timeout(self._grace if grace is None else grace)
         if wait_until(lambda: not self.new(status), seconds):
             return
@@ -99,18 +100,21 @@ class SocketsView:
         process: Any = None,
     ) -> SocketTable:
         """`pytest_sockets.wait_listening`."""
+        __tracebackhide__ = True
         return waits.wait_listening(port, host, protocol=protocol, timeout=timeout, process=process)
 
     def wait_not_listening(
         self, port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
     ) -> None:
         """`pytest_sockets.wait_not_listening`."""
+        __tracebackhide__ = True
         waits.wait_not_listening(port, host, protocol=protocol, timeout=timeout)
 
     def wait_no_connections(
         self, port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
     ) -> None:
         """`pytest_sockets.wait_no_connections`."""
+        __tracebackhide__ = True
         waits.wait_no_connections(port, host, protocol=protocol, timeout=timeout)
 
     async_wait_listening = staticmethod(waits.async_wait_listening)

@@ -59,6 +59,7 @@ class _ListeningWait(_Wait):
         self._logged = False
 
     def look(self) -> SocketTable | None:
+        __tracebackhide__ = True
         found = self.listeners()
         if found is None and self.process is not None:
             ending = self.process.ended()
@@ -123,6 +124,7 @@ class _ListeningWait(_Wait):
 
 class _SilenceWait(_Wait):
     def look(self) -> bool:
+        __tracebackhide__ = True
         return self.listeners() is None
 
     def failure(self) -> WaitTimeout:
@@ -143,6 +145,7 @@ class ConnectionsWait(_Wait):
         return found.where(lambda entry: local(entry) or bool(entry.remote and remote(entry.remote)))
 
     def look(self) -> bool:
+        __tracebackhide__ = True
         return not self.connections()
 
     def lines(self) -> list[str]:
@@ -176,6 +179,7 @@ def wait_listening(
     psutil.Process or pid) ends the wait at once when it dies: `ProcessDied` has the exit status and the end of stderr, which
     is read from the pipe. Raises `WaitTimeout` after `timeout` seconds; it says what is listening instead.
     """
+    __tracebackhide__ = True
     wait = _ListeningWait(port, host, protocol, timeout, process)
     found = wait_until(wait.look, wait.timeout, longest=_longest_pause())
     if found is None:
@@ -192,6 +196,7 @@ async def async_wait_listening(
     process: Any = None,
 ) -> SocketTable:
     """`wait_listening` that lets the event loop run meanwhile, asyncio's or trio's."""
+    __tracebackhide__ = True
     wait = _ListeningWait(port, host, protocol, timeout, process)
     found = await async_wait_until(wait.look, wait.timeout, longest=_longest_pause())
     if found is None:
@@ -203,6 +208,7 @@ def wait_not_listening(
     port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until nobody listens on `port`; `WaitTimeout` names who still does."""
+    __tracebackhide__ = True
     wait = _SilenceWait(port, host, protocol, timeout)
     if not wait_until(wait.look, wait.timeout, longest=_longest_pause()):
         raise wait.failure()
@@ -216,6 +222,7 @@ async def async_wait_not_listening(
     timeout: float = 5.0,
 ) -> None:
     """`wait_not_listening` that lets the event loop run meanwhile."""
+    __tracebackhide__ = True
     wait = _SilenceWait(port, host, protocol, timeout)
     if not await async_wait_until(wait.look, wait.timeout, longest=_longest_pause()):
         raise wait.failure()
@@ -225,6 +232,7 @@ def wait_no_connections(
     port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until no connection has `port` on either side; TIME_WAIT counts as closed. `WaitTimeout` names what is left."""
+    __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, timeout)
     if not wait_until(wait.look, wait.timeout, longest=_longest_pause()):
         raise wait.failure()
@@ -238,6 +246,7 @@ async def async_wait_no_connections(
     timeout: float = 5.0,
 ) -> None:
     """`wait_no_connections` that lets the event loop run meanwhile."""
+    __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, timeout)
     if not await async_wait_until(wait.look, wait.timeout, longest=_longest_pause()):
         raise wait.failure()
