@@ -109,8 +109,8 @@ class Children:
 
     @property
     def any_known(self) -> bool:
-        """Whether a child runs or was started, as far as the interpreter was told."""
-        return bool(self._starts or self._known or self._forks != _forks or self._daemons is not None)
+        """Whether a child runs or was started since the last checkpoint, as far as the interpreter was told."""
+        return bool(self._starts or self._known or self._forks != _forks)
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope."""
@@ -220,9 +220,8 @@ def _child_pids() -> list[int]:
                 pids.update(map(int, RealOs.read(fd, 65536).split()))
             finally:
                 RealOs.close(fd)
-    except (
-        OSError
-    ):  # a thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN
+    except OSError:
+        # A thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN.
         if not pids:
             return _descendants()
     return sorted(pids)

@@ -139,9 +139,8 @@ class Daemons:
         possible = self._before_birth(birth.at, facts)
         title = facts.command_line or ""
         fitting = [start for start in possible if start.is_of(title, port)]
-        if (
-            facts.test is not None
-        ):  # its environment proves which test it is of, so that less may tell of which command
+        if facts.test is not None:
+            # Its environment proves which test it is of, so that less may tell of which command.
             exact = [start for start in possible if start.is_exactly(title)]
             chosen = exact or fitting or possible
         else:

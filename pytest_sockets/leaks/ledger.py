@@ -99,9 +99,9 @@ class Ledger:
             self._running
             or self._fresh
             or self._ended
-            or self._strangers is not None
+            or (self._strangers is not None and self._strangers.any_seen)
             or self.timeline is not None
-            or (self._children is not None and self._children.any_known)
+            or (self._children is not None and (self._children.any_known or self._children.any_left))
             or self._threads.any_new
             or self.fds.count() != self._last_count
         )
@@ -217,8 +217,7 @@ class Ledger:
 
     def checkpoint(self) -> None:
         """Give new threads and new sockets to the current scope; some microseconds when nothing was opened."""
-        if self._threads.any_new:
-            self._threads.note(self.scope.owner)
+        self._note_threads()
         if self._fresh:
             self._settle_fresh(final=True)
         if self._children is not None and self._children.any_known:
@@ -319,9 +318,12 @@ class Ledger:
     @property
     def has_threads(self) -> bool:
         """Whether a thread of the suite runs beside us; only such a one, or a C library's, can still close a socket."""
-        if self._threads.any_new:
-            self._threads.note(self.scope.owner)
+        self._note_threads()
         return self._threads.any_of_the_suite
+
+    def _note_threads(self) -> None:
+        if self._threads.any_new:  # else the owner that runs need not be made
+            self._threads.note(self.scope.owner)
 
     def listed_inodes(self) -> set[int]:
         """The inodes of all sockets that are open in this process now, whoever's."""
@@ -431,9 +433,8 @@ class Ledger:
                     self._last_count = -1
                 else:
                     self._adopt(record)
-            for key in tuple(
-                self._open
-            ):  # last: a closed socket's record still tells the origin of its duplicate
+            # Last: a closed socket's record still tells the origin of its duplicate.
+            for key in tuple(self._open):
                 if key not in present and not self._open[key].is_open:
                     self._forget(key)
 

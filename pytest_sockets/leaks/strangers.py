@@ -35,6 +35,11 @@ class Strangers:
         self._new: list[Record] = []
         """Found at the last look; the audit event of another thread's accept() may still come and supersede it."""
 
+    @property
+    def any_seen(self) -> bool:
+        """Whether a look is needed though nothing seems to have happened."""
+        return self.seen or bool(self._new)
+
     def confirm(self) -> None:
         """At the next look: those that no event has claimed are strangers indeed."""
         if self._new:

@@ -1,7 +1,7 @@
 """pytest's course of events, told to the ledger: which owner runs, which has ended, and what is then left is judged.
 
 Budget: an empty test may cost a dozen microseconds in all, so the hooks of a passing test that opened nothing are plain
-functions but one, and nothing is computed, or imported, before something is suspicious.
+functions, and nothing is computed, or imported, before something is suspicious.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class LeakDetection:
             self.ledger.eventful
             or self.ledger.timeline is not None
             or (self._children is not None and self._children.any_left)
-            or (self._watch is not None and self._verdicts is not None and self._verdicts.eventful)
+            or (self._verdicts is not None and self._verdicts.eventful)
         )
 
     def finish(self) -> Batch | None:

@@ -111,9 +111,8 @@ class StreamSocket:
         """From the hub."""
         if events & WRITE:
             self._flush()
-            if (
-                self._out
-            ):  # the other side is reading: what it sends can wait in the kernel, where it costs no copy
+            if self._out:
+                # The other side is reading: what it sends can wait in the kernel, where it costs no copy.
                 return
         if events & READ and not self._held:
             if self._phase == DRAINING:

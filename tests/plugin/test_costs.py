@@ -72,6 +72,39 @@ def test_beside_what_a_fixture_holds_a_test_that_does_nothing_is_not_looked_at(s
 
 
 @pytest.mark.parametrize(
+    "did",
+    ["subprocess.run(['true'])", "made.append(os.dup(made[0].fileno()))"],
+    ids=["a child that has ended", "a duplicate"],
+)
+def test_nor_is_it_for_what_a_session_fixture_once_did(suite, did):
+    """A start is looked for some time after it, here none: its process may be just before its fork."""
+    suite.write(
+        conftest=COUNTED
+        + f"""
+    @pytest.fixture(scope="session", autouse=True)
+    def busy(held):
+        import os, socket, subprocess
+        from pytest_sockets.leaks import children
+        children._LONGEST_START = 0.0
+        made = [socket.create_server(("127.0.0.1", 0))]
+        {did}
+        yield
+        made[0].close()
+        for fd in made[1:]: os.close(fd)
+""",
+        test_a="""
+        from conftest import looks
+        def test_first(): pass
+        def test_second(): looks.clear()
+        def test_third(): assert len(looks) == 0
+        def test_last(): assert len(looks) == 0
+        """,
+    )
+    done = suite.run("-p", "no:randomly")
+    assert (done.outcomes, done.leaks) == ({"passed": 4}, []), done.text
+
+
+@pytest.mark.parametrize(
     "does",
     [
         "socket.socket().close()",
