@@ -46,11 +46,12 @@ class Ledger:
     def __init__(self, places: Places, session: Owner, children: Children | None = None) -> None:
         self.places = places
         self.session = session
-        self.phase = "setup"
-        self.make_owner: Callable[[], Owner] = lambda: session
-        """Called when the owner that runs since `next_owner` opens something, which most tests never do."""
-        self._running: dict[str, Owner] = {"owner": session}
-        """One owner, or none yet: a dictionary, since whichever thread is the first must make it for all."""
+        before_the_run = Scope(session, "setup")
+        self.who_runs: Callable[[], Scope] = lambda: before_the_run
+        """Asked, in any thread, when something happens while no scope was entered: in most tests never."""
+        self._entered: Scope | None = None
+        self._touched = True
+        """Something has happened since `rest`, or needs another look."""
         self.opened = 0
         """Sockets that Python code opened since the run began."""
         self.timeline: Timeline | None = None
@@ -68,6 +69,7 @@ class Ledger:
         self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
         self._threads = ThreadOwners(session)
+        self._active_threads = self._threads.active
         self._strangers: Strangers | None = None
         self._lock = threading.RLock()
         """Held while records move from fresh to open, so that no look finds a record in neither."""
@@ -77,34 +79,35 @@ class Ledger:
     @property
     def scope(self) -> Scope:
         """Whose code runs now, in which phase."""
-        owner = self._running.get("owner") or self._running.setdefault("owner", self.make_owner())
-        return Scope(owner, self.phase)
+        if self._entered is not None:
+            return self._entered
+        self._touched = True
+        return self.who_runs()
 
     @scope.setter
-    def scope(self, scope: Scope) -> None:
-        self._running["owner"], self.phase = scope
+    def scope(self, scope: Scope | None) -> None:
+        self._entered = scope
 
-    def next_owner(self) -> None:
-        """Another owner runs from now on; it is made when it does something."""
-        self.phase = "setup"
-        self._running.clear()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether the owner that runs has done nothing, and nobody else either, so that its end needs no look at all.
-
-        The number of descriptors proves it as long as every socket of the process was opened by Python code.
-        """
-        return not (
-            self._running
-            or self._fresh
+    def rest(self) -> None:
+        """Whoever ran has ended; all that is from now on is the next one's."""
+        self._entered = None
+        self._touched = bool(
+            self._fresh
             or self._ended
             or (self._strangers is not None and self._strangers.any_seen)
             or self.timeline is not None
             or (self._children is not None and (self._children.any_known or self._children.any_left))
-            or self._threads.any_new
-            or self.fds.count() != self._last_count
         )
+
+    def is_idle(self) -> bool:
+        """Whether nobody has done anything since `rest`, so that the end of who ran needs no look at all.
+
+        The number of descriptors proves it as long as every socket of the process was opened by Python code. Every test
+        comes here, with cold caches: each call of a function in here would cost a microsecond.
+        """
+        if self._touched or (len(self._active_threads) > 1 and self._threads.any_new):
+            return False
+        return self.fds.count() == self._last_count
 
     # -- audit events, in any thread -------------------------------------------------------------------------
 
@@ -122,6 +125,7 @@ class Ledger:
             self._note_given_descriptor(record, frame)
         if self.timeline is not None:
             self.timeline.created(record, sock)
+        self._touched = True
         self.opened += 1
         self._fresh.append(record)
         if self.opened > self._purge_at:
@@ -136,6 +140,7 @@ class Ledger:
 
     def child_started(self, frame: FrameType, words: Any) -> None:
         """A child process is about to be started."""
+        self._touched = True
         if self._children is not None:
             self._children.starting(self._scope_of_thread(), capture(frame, self.places), words, frame)
 
@@ -202,21 +207,26 @@ class Ledger:
         if self._children is not None:
             self._children.begin(self.scope)
 
-    def enter(self, scope: Scope) -> Scope:
-        """From now on `scope` runs; returns the one that ran before, for `leave`."""
-        before = self.scope
-        if before.phase != "setup" or before.owner.kind == "fixture":
-            self.checkpoint()  # the code that is interrupted here may have opened something
-        self.scope = scope
+    def enter(self, scope: Scope, *, look: bool = True) -> Scope | None:
+        """From now on `scope` runs; returns what `leave` wants to go on with the one that ran before.
+
+        `look`: that code may have opened something, though it runs in no scope that was entered.
+        """
+        before = self._entered
+        if look or before is not None:
+            self.checkpoint()
+        self._entered = scope
         return before
 
-    def leave(self, before: Scope) -> None:
+    def leave(self, before: Scope | None) -> None:
         """The scope that `enter` interrupted goes on; what appeared meanwhile was opened by the ending one."""
         self.checkpoint()
-        self.scope = before
+        self._entered = before
 
     def checkpoint(self) -> None:
         """Give new threads and new sockets to the current scope; some microseconds when nothing was opened."""
+        if self.is_idle():
+            return
         self._note_threads()
         if self._fresh:
             self._settle_fresh(final=True)
@@ -248,7 +258,9 @@ class Ledger:
     def end(self, owner: Owner) -> None:
         """The whole teardown of `owner` is over: its sockets are suspects."""
         owner.over = True
-        self._ended.append(owner)
+        if owner in self._of_owner:  # if not, what turns up later ends it, too
+            self._ended.append(owner)
+            self._touched = True
 
     @property
     def eventful(self) -> bool:
@@ -261,11 +273,6 @@ class Ledger:
                 if records:
                     self._of_owner[owner] = records
         return not self._of_owner.keys().isdisjoint(self._ended)
-
-    @property
-    def has_fresh(self) -> bool:
-        """Whether Python code has created sockets since the last checkpoint."""
-        return bool(self._fresh)
 
     def acquit(self) -> None:
         """The owners that have ended have nothing in the books."""

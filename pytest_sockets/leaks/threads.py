@@ -41,7 +41,7 @@ class ThreadOwners:
         self._session = session
         self._home = threading.get_ident()
         self._owners: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
-        self._active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
+        self.active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         self._nameless = self._count_nameless()
         """Threads that have no Thread object, by `_thread` or by C code: those that ran before the suite."""
 
@@ -53,9 +53,9 @@ class ThreadOwners:
     @property
     def any_new(self) -> bool:
         """Whether a thread runs that nobody has been noted for."""
-        if len(self._active) == 1:
+        if len(self.active) == 1:
             return False
-        return any(thread not in self._owners for thread in tuple(self._active.values()))
+        return any(thread not in self._owners for thread in tuple(self.active.values()))
 
     def born(self, thread: threading.Thread, owner: Owner) -> None:
         """The calling thread starts `thread`, working for `owner`."""
@@ -63,13 +63,13 @@ class ThreadOwners:
 
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""
-        for thread in tuple(self._active.values()):
+        for thread in tuple(self.active.values()):
             if thread not in self._owners:
                 self._owners[thread] = owner
 
     def starter(self) -> Owner | None:
         """Whom the calling thread works for; None if that is whoever's scope runs."""
-        thread = self._active.get(threading.get_ident())
+        thread = self.active.get(threading.get_ident())
         owner = self._owners.get(thread) if thread is not None else None
         if owner is None:
             return None
@@ -83,7 +83,7 @@ class ThreadOwners:
 
         Also one that ran before the session: the user's conftest may have started it when it was imported.
         """
-        if any(self._may_be_the_suites(thread) for thread in tuple(self._active.values())):
+        if any(self._may_be_the_suites(thread) for thread in tuple(self.active.values())):
             return True
         return self._count_nameless() > self._nameless
 
@@ -97,7 +97,7 @@ class ThreadOwners:
         return not nobodys and not _is_a_plugins(thread)
 
     def _count_nameless(self) -> int:
-        return max(0, _thread._count() - (len(self._active) - 1))
+        return max(0, _thread._count() - (len(self.active) - 1))
 
 
 def _is_pool_worker(thread: threading.Thread | None) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -78,22 +79,27 @@ class LeakDetection:
         places = Places(config.rootpath)
         self._children = Children() if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
-        self.ledger.make_owner = self._owner_of_test
+        self.ledger.who_runs = self._who_runs
         self._verdicts: Verdicts | None = None
         self._watch: Any = None
         self._unraisable = Unraisable()
         self._troubles: list[str] = []
-        self._between = Scope(self._session_owner, "teardown")
         self._take = take
         self._made_outbox: Outbox | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
+        self._item: pytest.Item | None = None
+        """Set up and not yet torn down."""
+        self._session: Any = None
+        self._home = threading.get_ident()
+        self._tests: dict[pytest.Item, Owner] = {}
+        """The owner of the test that runs, once it has done something, which most never do. A dictionary, since whichever
+        thread is the first must make it for all."""
+        self._previous: pytest.Item | None = None
         self._failed: pytest.Item | None = None
         self._raising: pytest.Item | None = None
         """Its set-up or call raised, as a failure or as an expected one."""
         self._opened_before = self._told = 0
-        self._item: pytest.Item | None = None
-        self._previous: pytest.Item | None = None
         self._erring: set[Owner] = set()
         """Fixtures that ended in this teardown, which therefore can err for them; others ended in another test's set-up."""
 
@@ -119,6 +125,7 @@ class LeakDetection:
 
     @_guarded
     def _begin(self) -> None:
+        self._session = self._config.pluginmanager.get_plugin("session")
         self.ledger.begin()
         self._config.add_cleanup(self.ledger.fds.close)
         settings = self._settings
@@ -187,16 +194,16 @@ class LeakDetection:
             if self.ledger.owns(owner):
                 self._imports.append(owner)
 
-    def _enter(self, scope: Scope) -> Scope:
-        before = self.ledger.scope
+    def _enter(self, scope: Scope) -> Scope | None:
         try:
-            return self.ledger.enter(scope)
+            # What a test's set-up opens outside of fixtures, the fixture that comes next is not charged with: nobody looks.
+            return self.ledger.enter(scope, look=self._item is not None)
         except Exception as error:  # noqa: BLE001
             self.ledger.scope = scope
             self._trouble("entering a scope", error)
-            return before
+            return None
 
-    def _leave(self, before: Scope) -> None:
+    def _leave(self, before: Scope | None) -> None:
         try:
             self.ledger.leave(before)
         except Exception as error:  # noqa: BLE001
@@ -225,29 +232,45 @@ class LeakDetection:
         self._live.clear()
         self.ledger.fds.close()  # for the reports, if a test has used up all others
         if self._eventful:
-            self._judging().judge_rest(self._item.nodeid if self._item is not None else "", self._alive)
+            last = self._previous or self._item
+            self._judging().judge_rest(last.nodeid if last is not None else "", self._alive)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self) -> None:
+        """Also the classes that were imported at collection are watched."""
+        if self._watch is not None:
+            self._watch.look_again()
 
     # -- one test --------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """A new owner for each attempt: rerunfailures comes here again for the same item."""
-        ledger = self.ledger
-        try:
-            if ledger.has_fresh:
-                ledger.checkpoint()  # opened between two tests, by other plugins
-            if self._watch is not None:
-                self._watch.look_again()  # what was imported at collection or by the test before
-        except Exception as error:  # noqa: BLE001
-            self._trouble("looking between two tests", error)
-        self._opened_before = ledger.opened
-        self._previous, self._item = self._item, item
-        self._failed = self._raising = None
-        ledger.next_owner()
+    def _who_runs(self) -> Scope:
+        """When no fixture or import does. No hook tells of a test's begin: every test would pay for what few ask."""
+        item = self._item
+        if item is not None:
+            # A test is taken from the stack before its finalizers run.
+            phase = "call" if item in self._session._setupstate.stack else "teardown"
+        else:
+            item, phase = next(iter([*self._tests]), None) or self._in_set_up(), "setup"
+            if item is None:
+                return Scope(self._session_owner, "teardown" if self._previous else "setup")
+        owner = self._tests.get(item) or self._tests.setdefault(
+            item, Owner("test", item.nodeid, "function", item)
+        )
+        return Scope(owner, phase)
 
-    def _owner_of_test(self) -> Owner:
-        assert self._item is not None
-        return Owner("test", self._item.nodeid, "function", self._item)
+    def _in_set_up(self) -> pytest.Item | None:
+        """The item that pytest sets up just now, by the frames of the thread that runs the tests."""
+        frame = (
+            sys._getframe() if threading.get_ident() == self._home else sys._current_frames().get(self._home)
+        )
+        while frame is not None:
+            # pytest's; plugins that have their own (flaky) call it so, too.
+            if frame.f_code.co_name == "call_and_report":
+                item = frame.f_locals.get("item")
+                if isinstance(item, pytest.Item) and item.session is self._session:
+                    return item if frame.f_locals.get("when") == "setup" else None
+            frame = frame.f_back
+        return None
 
     def pytest_exception_interact(self, node: object, report: object) -> None:
         """Only called for a failure: the leaks of a failed test are a note, not a second failure."""
@@ -255,28 +278,26 @@ class LeakDetection:
             self._failed = node
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_teardown(self) -> None:
-        """What is opened from now on was opened by finalizers."""
-        self.ledger.phase = "teardown"
-
-    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """After each phase. That of the teardown comes when every finalizer has run, also those that raised.
 
         An interrupted phase (KeyboardInterrupt, pytest.exit) makes no report: nothing can be said of what its frames keep.
         """
+        if call.when == "setup":
+            self._item, self._failed, self._raising = item, None, None
         if call.excinfo is not None:
             self._raising = item
             address_in_use.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
-            errors = self._end_test(item)
-            if errors:
-                try:
-                    self._fail(item, call, errors)
-                except Exception as error:  # noqa: BLE001
-                    self._trouble(f"telling what {item.nodeid} left", error)
-        elif call.when == "setup":
-            self.ledger.phase = "call"
+            try:
+                if self._watch is not None or not self.ledger.is_idle() or self._erring:
+                    with self._unraisable.kept():
+                        errors = self._judge_test(item)
+                    if errors:
+                        self._fail(item, call, errors)
+            except Exception as error:  # noqa: BLE001
+                self._trouble(f"judging {item.nodeid}", error)
+            self._previous, self._item = item, None
 
     def _fail(self, item: pytest.Item, call: pytest.CallInfo[None], errors: list[Finding]) -> None:
         """The report that is about to be made says it: as an error of this teardown, or beside another failure."""
@@ -294,39 +315,35 @@ class LeakDetection:
         except LeakFailure:
             call.excinfo = pytest.ExceptionInfo.from_current()
 
-    def _end_test(self, item: pytest.Item) -> list[Finding]:
-        """Judge what has ended; the findings with which this teardown must fail."""
-        try:
-            ledger = self.ledger
-            if ledger.opened == self._opened_before and self._watch is None and ledger.is_idle:
-                ledger.scope = self._between
-                return []
-            with self._unraisable.kept():
-                return self._judge_test(item)
-        except Exception as error:  # noqa: BLE001
-            self._trouble(f"judging {item.nodeid}", error)
-            return []
-
     def _judge_test(self, item: pytest.Item) -> list[Finding]:
         ledger = self.ledger
-        ledger.checkpoint()
-        owner = ledger.scope.owner
-        ledger.end(owner)
-        ledger.scope = self._between
-        opened = ledger.opened - self._opened_before
-        self._told += opened
-        if not self._eventful:
-            ledger.acquit()
-            if opened:
-                self._outbox().note(item.nodeid, opened)
-            return []
-        if self._raising is item and self._failed is not item:
-            _forget_expected_failure()
-        erring, self._erring = self._erring | {owner}, set()
-        previous = self._previous.nodeid if self._previous is not None else ""
-        with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
-            batch = self._outbox().new(item.nodeid, opened)
-            return self._judging().judge_test(item, erring, previous, self._alive, batch)
+        """Judge what has ended; the findings with which this teardown must fail."""
+        try:
+            if self._watch is not None:
+                self._watch.look_again()  # what the test has imported
+            ledger.checkpoint()
+            owner = self._tests.get(item)
+            if owner is not None:
+                ledger.end(owner)
+            ledger.scope = Scope(self._session_owner, "teardown")
+            opened = ledger.opened - self._opened_before
+            self._told += opened
+            if not self._eventful:
+                ledger.acquit()
+                if opened:
+                    self._outbox().note(item.nodeid, opened)
+                return []
+            if self._raising is item and self._failed is not item:
+                _forget_expected_failure()
+            with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
+                batch = self._outbox().new(item.nodeid, opened)
+                previous = self._previous.nodeid if self._previous is not None else ""
+                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+        finally:
+            self._opened_before = ledger.opened
+            self._tests.clear()
+            self._erring.clear()
+            ledger.rest()
 
     # -- fixtures --------------------------------------------------------------------------------------------
 
@@ -354,7 +371,7 @@ class LeakDetection:
             return
         ledger = self.ledger
         try:
-            if ledger.phase == "teardown":
+            if self._item is not None and self._item not in self._session._setupstate.stack:
                 ledger.give_teardown_to(owner)
                 self._erring.add(owner)
             ledger.end(owner)
@@ -367,8 +384,7 @@ class LeakDetection:
         alive = [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
         if not self._session_owner.over:
             # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
-            session = getattr(self._item, "session", None)
-            alive.append((self._session_owner, [_attributes(session), _attributes(self._config)]))
+            alive.append((self._session_owner, [_attributes(self._session), _attributes(self._config)]))
         return alive
 
 
