@@ -114,11 +114,15 @@ class TlsConnection(EchoConnection):
     def count_out(self, size: int) -> None:  # noqa: ARG002
         """Cipher text goes out; the record counts plain text, in `send_out`."""
         self.record.last_at = self.hub.now
+        if self._ending is not None and self._said_goodbye and len(self._out) <= 1:
+            self.finished()  # to who reads the good-bye that goes now, this is the end
 
     def end_out(self, ending: Ending) -> None:
         """An orderly end says good-bye (close_notify) first."""
         if self._handshaken and not self._said_goodbye and ending.kind in ("close", "half"):
             self._said_goodbye = True
+            if ending.kind == "close":
+                self._ending = ending
             assert self._tls is not None
             try:
                 self._tls.unwrap()
