@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable as _Callable
+
     from pytest_sockets.asserting.checks import assert_listening as assert_listening
     from pytest_sockets.asserting.checks import assert_loopback_only as assert_loopback_only
     from pytest_sockets.asserting.checks import assert_no_connections as assert_no_connections
@@ -71,6 +73,10 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = sorted(_HOME_OF)
+
+_opener_lookup: _Callable[[int], str | None] | None = None
+"""What opened the socket with this inode ("test test_a.py::test_x")? Set in every run, by the plugin, and hardly ever asked,
+by `asserting.openers`: so it is here, where setting it imports nothing."""
 
 
 def __getattr__(name: str) -> Any:

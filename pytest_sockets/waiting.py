@@ -1,15 +1,12 @@
-"""The one back-off loop: short waits first, then longer ones, always with a deadline; for sync code, asyncio and trio.
-
-The clocks are taken at import, so that a test that freezes or replaces `time` does not freeze a wait of ours. They are
-objects of our own: freezegun replaces what is a function of `time` in every module, under any name.
-"""
+"""The one back-off loop: short waits first, then longer ones, always with a deadline; for sync code, asyncio and trio."""
 
 from __future__ import annotations
 
-import functools
 import sys
-import time
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from pytest_sockets.unpatched import monotonic
+from pytest_sockets.unpatched import pause as _pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,21 +15,6 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
-
-# A system clock by its number: time-machine replaces what is inside time.monotonic itself. Windows and macOS have others.
-monotonic: Callable[[], float] = (
-    functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
-    if sys.platform == "linux"
-    else functools.partial(time.monotonic)
-)
-"""What `time.monotonic()` gives when nobody has replaced it."""
-boot_time: Callable[[], float] | None = (
-    functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
-)
-"""Seconds since the machine was started, those in suspension among them: the clock of /proc; None elsewhere."""
-wall_clock: Callable[[], float] = functools.partial(time.time)
-"""What `time.time()` gives when nobody has replaced it."""
-_sleep: Callable[[float], None] = functools.partial(time.sleep)
 
 
 def pauses(
@@ -55,7 +37,7 @@ def wait_until(
     timeout: float,
     *,
     clock: Callable[[], float] = monotonic,
-    sleep: Callable[[float], None] = _sleep,
+    sleep: Callable[[float], None] = _pause,
     longest: float = LONGEST_PAUSE,
 ) -> T:
     """Look until the answer is true or `timeout` seconds have passed; returns the last answer. Looks at least once."""

@@ -1,8 +1,8 @@
 """Which test or fixture opened a socket: asked of whoever keeps a ledger, here or in another worker of this run.
 
-The ledger is a storey beside this one, so the plugin hands its look-up in. Under xdist each worker answers for its own
-sockets on an abstract unix name, from one sleeping thread: nothing is written while tests run, and a dead worker leaves
-no file.
+The ledger is a storey beside this one, so the plugin hands its look-up in (`pytest_sockets._opener_lookup`). Under xdist
+each worker answers for its own sockets on an abstract unix name, from one sleeping thread: nothing is written while tests
+run, and a dead worker leaves no file.
 """
 
 from __future__ import annotations
@@ -11,24 +11,14 @@ import _thread
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+import pytest_sockets
 from pytest_sockets.real_socket import RealSocket
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _TIMEOUT: Final = 0.5
 _MOST: Final = 4096
-_lookup: Callable[[int], str | None] | None = None
 _listener: RealSocket | None = None
-
-
-def set_opener_lookup(lookup: Callable[[int], str | None] | None) -> Callable[[int], str | None] | None:
-    """Say how to find what opened the socket with this inode ("test test_a.py::test_x"); gives the one before."""
-    global _lookup
-    before, _lookup = _lookup, lookup
-    return before
 
 
 class Opener(NamedTuple):
@@ -53,8 +43,9 @@ def opener_of(pid: int | None, inode: int | None) -> Opener | None:
 
 
 def _known_here(inode: int) -> str | None:
+    look_up = pytest_sockets._opener_lookup
     try:
-        return _lookup(inode) if _lookup else None
+        return look_up(inode) if look_up else None
     except Exception:  # noqa: BLE001  (a look-up that fails must not hide the error that is explained)
         return None
 

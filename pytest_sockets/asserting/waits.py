@@ -15,7 +15,8 @@ from pytest_sockets.errors import ProcessDied, QueryError, WaitTimeout
 from pytest_sockets.questions import is_side, takes
 from pytest_sockets.table import holders
 from pytest_sockets.table.readers import reader
-from pytest_sockets.waiting import async_wait_until, monotonic, wait_until
+from pytest_sockets.unpatched import monotonic
+from pytest_sockets.waiting import async_wait_until, wait_until
 
 if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry, SocketTable

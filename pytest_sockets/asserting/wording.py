@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import addresses, model
 from pytest_sockets.service_names import port_name
-from pytest_sockets.waiting import wall_clock
+from pytest_sockets.unpatched import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

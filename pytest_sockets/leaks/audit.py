@@ -8,30 +8,29 @@ from __future__ import annotations
 
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Protocol
 
+    class Listener(Protocol):
+        """Who is told. Called in the thread that opens the socket, while the socket has no descriptor yet."""
 
-class Listener(Protocol):
-    """Who is told. Called in the thread that opens the socket, while the socket has no descriptor yet."""
+        def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
+            """`socket.socket(...)` of any kind, accept() and socketpair() too; `frame` is its caller."""
 
-    def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
-        """`socket.socket(...)` of any kind, accept() and socketpair() too; `frame` is its caller."""
+        def socket_used(self, sock: Any, address: Any) -> None:
+            """bind() or connect() with this address is about to run: by now the socket has its descriptor."""
 
-    def socket_used(self, sock: Any, address: Any) -> None:
-        """bind() or connect() with this address is about to run: by now the socket has its descriptor."""
+        def child_started(self, frame: FrameType, words: Any) -> None:
+            """A child process is about to be started with this command line, if there is one; no event carries its pid."""
 
-    def child_started(self, frame: FrameType, words: Any) -> None:
-        """A child process is about to be started with this command line, if there is one; no event carries its pid."""
+    class ThreadListener(Protocol):
+        """A `Listener` that wants to know of threads, too."""
 
-
-class ThreadListener(Protocol):
-    """A `Listener` that wants to know of threads, too."""
-
-    def thread_started(self, thread: threading.Thread) -> None:
-        """The calling thread is about to start `thread`."""
+        def thread_started(self, thread: threading.Thread) -> None:
+            """The calling thread is about to start `thread`."""
 
 
 _listeners: tuple[Listener, ...] = ()

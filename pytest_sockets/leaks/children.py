@@ -14,8 +14,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pytest_sockets.real_os import RealOs
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import RealOs, monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.daemons import Daemons, Start
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.owners import Owner, Scope
+    from pytest_sockets.leaks.records import Owner, Scope
     from pytest_sockets.model import SocketEntry
 
 

@@ -11,13 +11,13 @@ import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_sockets.leaks.births import TICK, birth_of
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.owners import Scope
+    from pytest_sockets.leaks.records import Scope
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.table.processes import ProcessFacts
 

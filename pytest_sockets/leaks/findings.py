@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from pytest_sockets.leaks.owners import Owner
+from pytest_sockets.leaks.records import Owner
 from pytest_sockets.model import Endpoint, SocketEntry
 
 OPEN: Final = "open"

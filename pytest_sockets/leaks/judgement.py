@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.children import ChildListener, Children
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.owners import Owner
-    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.records import Owner, Record
     from pytest_sockets.model import SocketEntry
 
 SHORT_WAIT: Final = 0.02

@@ -16,8 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.origins import Places, capture
-from pytest_sockets.leaks.owners import Scope
-from pytest_sockets.leaks.records import Key, Record
+from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.leaks.threads import ThreadOwners
 from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from pytest_sockets.leaks.children import Children
-    from pytest_sockets.leaks.owners import Owner
+    from pytest_sockets.leaks.records import Owner
     from pytest_sockets.leaks.strangers import Strangers
     from pytest_sockets.leaks.timeline import Timeline
     from pytest_sockets.model import SocketEntry

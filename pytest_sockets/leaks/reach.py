@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_sockets.leaks.owners import Owner
-    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.records import Owner, Record
 
 _MOST_OBJECTS: Final = 200_000
 """A tenth of a second: what a fixture's data frames hold beyond it is not searched."""

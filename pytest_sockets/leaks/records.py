@@ -1,19 +1,18 @@
-"""One socket in the books: identity, owner, origin."""
+"""What the books consist of: owners, and one record for each socket: identity, owner, origin."""
 
 from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_sockets.table import own_fds as table
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.owners import Scope
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
@@ -24,6 +23,36 @@ _TYPE_BITS: Final = 0xF
 _LONGEST_BIRTH: Final = 0.2
 """Seconds that a thread may take between socket(2) and the end of the constructor: it waits for the GIL meanwhile."""
 _WINDOWS: Final = sys.platform == "win32"
+
+
+class Owner:
+    """The test, fixture, class, module, session or import during which a socket was opened.
+
+    Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
+    """
+
+    __slots__ = ("context", "kind", "name", "over", "scope")
+
+    def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
+        self.kind = kind
+        self.name = name
+        self.scope = scope
+        self.context = context
+        """Whatever the caller wants to find again with the owner; the plugin's: the node whose marks count."""
+        self.over = False
+        """Its whole teardown has run."""
+
+    def __str__(self) -> str:
+        if self.kind == "fixture":
+            return f"fixture {self.name!r} (scope {self.scope})"
+        return self.kind if self.kind == "session" else f"{self.kind} {self.name}"
+
+
+class Scope(NamedTuple):
+    """Whose code runs, in which phase of it: setup, call, teardown or import."""
+
+    owner: Owner
+    phase: str
 
 
 class Record:

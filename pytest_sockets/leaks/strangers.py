@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from pytest_sockets.leaks.owners import Scope
-from pytest_sockets.leaks.records import Key, Record
+from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.table import describing
 
 if TYPE_CHECKING:

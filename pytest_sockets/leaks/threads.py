@@ -8,7 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.owners import Owner
+    from pytest_sockets.leaks.records import Owner
 
 _POOLS: Final = (
     "concurrent.futures",

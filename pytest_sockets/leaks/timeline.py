@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.model import CLOSE, Endpoint
 from pytest_sockets.table import describing
-from pytest_sockets.waiting import wall_clock
+from pytest_sockets.unpatched import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,22 +1,16 @@
-"""What a process tells beside its findings, and the keys under which it tells: light, since every run needs them."""
+"""What a process tells beside its findings. Imported with the first thing that is counted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import pytest
+from pytest_sockets.plugin.reporting import COUNTS
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_sockets.plugin.batches import Batch
     from pytest_sockets.ports.pool import PortPool
-
-
-OUTPUT: Final = "sockets"
-"""The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
-USAGE_ERROR: Final = "sockets_usage_error"
-"""The key of a mark that cannot be used, found where the tests are collected."""
-NOTHING: Final[dict[str, Any]] = {"opened": 0}
-"""The batch of a process that has nothing to tell."""
 
 
 class Counts:
@@ -34,14 +28,6 @@ class Counts:
         batch.notes.extend(self.notes)
 
 
-_COUNTS: Final = pytest.StashKey[Counts]()
-
-
 def counts(config: pytest.Config) -> Counts:
     """The counts of this run in this process."""
-    return config.stash.setdefault(_COUNTS, Counts())
-
-
-def known_counts(config: pytest.Config) -> Counts | None:
-    """The same; None if there was nothing to count."""
-    return config.stash.get(_COUNTS, None)
+    return config.stash.setdefault(COUNTS, Counts())

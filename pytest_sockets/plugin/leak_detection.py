@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.asserting.openers import set_opener_lookup
+import pytest_sockets
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
-from pytest_sockets.leaks.owners import Owner, Scope
+from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.plugin import address_in_use
 from pytest_sockets.plugin.reporting import wants_timeline
-from pytest_sockets.plugin.unraisable import Unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -82,7 +81,6 @@ class LeakDetection:
         self.ledger.who_runs = self._who_runs
         self._verdicts: Verdicts | None = None
         self._watch: Any = None
-        self._unraisable = Unraisable()
         self._troubles: list[str] = []
         self._take = take
         self._made_outbox: Outbox | None = None
@@ -116,12 +114,8 @@ class LeakDetection:
         audit.listen(self.ledger)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
-        before = set_opener_lookup(self._opener)
-
-        def restore() -> None:
-            set_opener_lookup(before)
-
-        self._config.add_cleanup(restore)
+        before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
+        self._config.add_cleanup(functools.partial(setattr, pytest_sockets, "_opener_lookup", before))
 
     @_guarded
     def _begin(self) -> None:
@@ -163,7 +157,6 @@ class LeakDetection:
 
     def finish(self) -> Batch | None:
         """What is left to tell when the process ends; None if it is nothing."""
-        self._unraisable.tell()
         untold = self.ledger.opened - self._told
         if self._verdicts is None and not (untold or self._troubles or self._settings.ignore):
             return None
@@ -291,8 +284,7 @@ class LeakDetection:
         if call.when == "teardown":
             try:
                 if self._watch is not None or not self.ledger.is_idle() or self._erring:
-                    with self._unraisable.kept():
-                        errors = self._judge_test(item)
+                    errors = self._judge_test(item)
                     if errors:
                         self._fail(item, call, errors)
             except Exception as error:  # noqa: BLE001
@@ -338,7 +330,9 @@ class LeakDetection:
             with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
                 batch = self._outbox().new(item.nodeid, opened)
                 previous = self._previous.nodeid if self._previous is not None else ""
-                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+                judging = self._judging()
+                with judging.unraisable.kept():
+                    return judging.judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
             self._tests.clear()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sockets.plugin.counts import OUTPUT
+from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

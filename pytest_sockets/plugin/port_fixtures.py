@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from pytest_sockets.errors import SettingError
-from pytest_sockets.plugin.counts import counts
 from pytest_sockets.plugin.settings import SETTINGS
-from pytest_sockets.service_names import port_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,6 +71,7 @@ def port_pool(config: pytest.Config) -> PortPool:
     """The pool of this run, built on first use."""
     pool = config.stash.get(_POOL, None)
     if pool is None:
+        from pytest_sockets.plugin.counts import counts
         from pytest_sockets.ports.pool import PortPool
         from pytest_sockets.ports.port_server import PortServer, port_server_address
 
@@ -91,6 +90,9 @@ def note_released(request: pytest.FixtureRequest, released: Released | None) -> 
     found = StillListening(released.port, released.protocol, request.fixturename or "", request.node.nodeid)
     request.config.stash.setdefault(STILL_LISTENING, []).append(found)
     if request.config.stash[SETTINGS].leaks != "off":
+        from pytest_sockets.plugin.counts import counts
+        from pytest_sockets.service_names import port_name
+
         port = port_name(released.port, released.protocol)
         counts(request.config).notes.append(
             f"port {port} of {found.owner} was still listened on when it was given back "

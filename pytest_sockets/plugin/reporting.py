@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-
-from pytest_sockets.plugin.counts import NOTHING, OUTPUT, USAGE_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_sockets.plugin.batches import Batch, Leak
+    from pytest_sockets.plugin.counts import Counts
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.run import Run
+
+OUTPUT: Final = "sockets"
+"""The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
+USAGE_ERROR: Final = "sockets_usage_error"
+"""The key of a mark that cannot be used, found where the tests are collected."""
+NOTHING: Final[dict[str, Any]] = {"opened": 0}
+"""The batch of a process that has nothing to tell."""
+COUNTS: Final[pytest.StashKey[Counts]] = pytest.StashKey()
+"""`config.stash[COUNTS]`: what the fixtures gave out in this process; absent if that was nothing."""
 
 
 def _version() -> str:

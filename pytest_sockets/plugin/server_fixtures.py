@@ -6,11 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.plugin.counts import counts
-
-# Imported early: it keeps the interpreter's own threads and polling from what a suite puts in their place later.
-from pytest_sockets.servers import unpatched as _unpatched  # noqa: F401
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -49,6 +45,8 @@ def _echo_factory(node: pytest.Item | pytest.Session) -> EchoServerFactory:
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
     """Count each server, and keep it where a failing test looks for it; the first one brings in those hooks."""
+    from pytest_sockets.plugin.counts import counts
+
     servers = node.stash.setdefault(_SERVERS, [])
 
     def made(server: Server) -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.explaining import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.owners import Owner
 from pytest_sockets.leaks.reach import reaches
+from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
+from pytest_sockets.plugin.unraisable import Unraisable
 from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Verdicts:
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
         self._judge = Judge(ledger)
+        self.unraisable = Unraisable()
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
@@ -110,6 +112,7 @@ class Verdicts:
 
     def finish(self, untold: int) -> Batch:
         """What is left to tell when the process ends, with so many sockets that were opened outside of tests."""
+        self.unraisable.tell()
         if self.watch is not None:
             self.watch.stop()
         self._rest.lives.extend(self._lives)

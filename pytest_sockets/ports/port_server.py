@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import PortUnavailable
 from pytest_sockets.real_socket import RealSocket
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import unpatched
 from pytest_sockets.errors import ServerFault
-from pytest_sockets.servers import unpatched
 
 if TYPE_CHECKING:
     import pathlib

@@ -11,7 +11,7 @@ from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, InForce
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import DatagramRecord
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

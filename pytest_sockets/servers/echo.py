@@ -6,8 +6,9 @@ import functools
 import socket
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from pytest_sockets import unpatched
 from pytest_sockets.errors import SettingError
-from pytest_sockets.servers import listening, unpatched
+from pytest_sockets.servers import listening
 from pytest_sockets.servers.connection import EchoConnection
 from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 

@@ -15,10 +15,10 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import unpatched
 from pytest_sockets.errors import FamilyUnavailable, PortUnavailable, SettingError
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
-from pytest_sockets.servers import unpatched
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from __future__ import annotations
 import selectors
 from typing import Final, Protocol
 
-from pytest_sockets.servers import unpatched
+from pytest_sockets import unpatched
 
 READ: Final = 0x1  # EPOLLIN
 WRITE: Final = 0x4  # EPOLLOUT

@@ -7,10 +7,10 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import unpatched
 from pytest_sockets.errors import SettingError
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
-from pytest_sockets.servers import unpatched
 from pytest_sockets.servers.connection import Connection
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import WRITE

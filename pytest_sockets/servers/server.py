@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typing_extensions import Self
 
+from pytest_sockets import unpatched
 from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
-from pytest_sockets.servers import listening, unpatched
+from pytest_sockets.servers import listening
 from pytest_sockets.servers.faults.base import InForce, check_faults
 from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
 from pytest_sockets.waiting import async_wait_until, wait_until

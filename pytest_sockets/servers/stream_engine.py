@@ -13,7 +13,7 @@ from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import ConnectionRecord
-from pytest_sockets.waiting import monotonic
+from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

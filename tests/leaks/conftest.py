@@ -10,7 +10,7 @@ from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
-from pytest_sockets.leaks.owners import Owner, Scope
+from pytest_sockets.leaks.records import Owner, Scope
 
 ROOT = Path(__file__).resolve().parents[2]
 

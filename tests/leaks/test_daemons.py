@@ -12,8 +12,9 @@ import pytest
 from pytest_sockets.leaks import daemons
 from pytest_sockets.leaks.daemons import Daemons, Start
 from pytest_sockets.leaks.origins import capture
-from pytest_sockets.leaks.owners import Owner, Scope
-from pytest_sockets.waiting import monotonic, wait_until
+from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.unpatched import monotonic
+from pytest_sockets.waiting import wait_until
 
 DAEMON = """
 import os, socket, sys, time

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sockets.leaks import judgement
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.owners import Owner, Scope
+from pytest_sockets.leaks.records import Owner, Scope
 
 
 def around(*, live=(), drop=lambda records: None, kinds=("tcp", "udp"), final=False):

@@ -15,7 +15,7 @@ import tracemalloc
 
 import pytest
 
-from pytest_sockets.leaks.owners import Owner, Scope
+from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.real_socket import RealSocket
 
 

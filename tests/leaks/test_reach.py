@@ -17,8 +17,8 @@ from typing import ClassVar
 
 import pytest
 
-from pytest_sockets.leaks.owners import Owner
 from pytest_sockets.leaks.reach import keepers, reaches
+from pytest_sockets.leaks.records import Owner
 
 
 @pytest.fixture

@@ -209,7 +209,7 @@ def test_without_epoll_the_standard_selector_serves(tmp_path):
         textwrap.dedent(
             """
             import selectors
-            from pytest_sockets.servers import unpatched
+            from pytest_sockets import unpatched
             unpatched.epoll = None
             unpatched.default_selector = selectors.SelectSelector
             from pytest_sockets import faults

@@ -1,18 +1,23 @@
-"""The interpreter's own threads, locks, polling and sleep, whatever a test puts in their place.
+"""The interpreter's own clocks, threads, locks, polling, sleep and system calls, whatever a test puts in their place.
 
 gevent replaces `threading`, `select`, `selectors`, `socket` and `time` in place, and a suite may do so long before its first
 server starts. The hub is a real thread that waits in a real epoll(7): a greenlet in its place would stop with the test
-that waits for it. So the names below are taken when the plugin is loaded, and from gevent's store of originals if it was
-first. This module is light on purpose: it is imported in every run, also in those without any server.
+that waits for it. freezegun and time-machine replace the clocks, pyfakefs the modules `os` and `io` in every module that
+names them: there is no /proc then, and no descriptor is known. So the names below are taken when the plugin is loaded, and
+from gevent's store of originals if it was first. This module is light on purpose: it is imported in every run.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+import io
+import os
 import socket
 import struct
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.real_socket import RealSocket
 
@@ -20,6 +25,45 @@ if TYPE_CHECKING:
     import _thread
     import selectors
     from collections.abc import Callable
+
+# Objects of our own: freezegun replaces what is a function of `time` in every module, under any name. A system clock by its
+# number: time-machine replaces what is inside time.monotonic itself. Windows and macOS have others.
+monotonic: Callable[[], float] = (
+    functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+    if sys.platform == "linux"
+    else functools.partial(time.monotonic)
+)
+"""What `time.monotonic()` gives when nobody has replaced it."""
+boot_time: Callable[[], float] | None = (
+    functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
+)
+"""Seconds since the machine was started, those in suspension among them: the clock of /proc; None elsewhere."""
+wall_clock: Callable[[], float] = functools.partial(time.time)
+"""What `time.time()` gives when nobody has replaced it."""
+
+
+class RealOs:
+    """Functions of `os` and `io` under their names, and constants; never an instance. pyfakefs lets a class be."""
+
+    close = staticmethod(os.close)
+    dup = staticmethod(os.dup)
+    fstat = staticmethod(os.fstat)
+    listdir = staticmethod(os.listdir)
+    open = staticmethod(os.open)
+    read = staticmethod(os.read)
+    readlink = staticmethod(os.readlink)
+    exists = staticmethod(os.path.exists)
+    isdir = staticmethod(os.path.isdir)
+    O_RDONLY: Final = os.O_RDONLY
+    O_PATH: Final = getattr(os, "O_PATH", os.O_RDONLY)
+    """Where there is none: `O_RDONLY`."""
+    _open: Final[Any] = staticmethod(io.open)
+
+    @classmethod
+    def content(cls, path: str) -> bytes:
+        """What is in this file; raises OSError as `open` does."""
+        with cls._open(path, "rb") as file:
+            return bytes(file.read())
 
 
 def original(module: str, name: str) -> Any:
