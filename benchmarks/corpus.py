@@ -32,7 +32,13 @@ from examiner.running import Way  # noqa: E402
 from examiner.scenario import Scenario, all_scenarios  # noqa: E402
 from examiner.tools import ALTERNATIVES, SOCKETS, Said, Tool, examine  # noqa: E402
 
-WAYS = {"plain": Way(), "xdist": Way(arguments=("-n", "2", "--dist", "loadfile")), "all": Way(autoload=True)}
+_ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
+"""Unset, pytest-asyncio says a warning at configure time, which is an error for those who want all warnings to be."""
+WAYS = {
+    "plain": Way(),
+    "xdist": Way(arguments=("-n", "2", "--dist", "loadfile")),
+    "all": Way(arguments=_ASYNCIO, autoload=True),
+}
 _PROBE = """
 import importlib.util, json, platform, shutil, sys, pytest
 there = [n for n in sys.argv[1:] if shutil.which(n) or importlib.util.find_spec(n.replace("-", "_"))]
@@ -87,6 +93,8 @@ def _examine_all(
     version, possible = _possible(wanted, python)
     if tool is not SOCKETS:  # scenarios of our options leak on purpose
         possible = [scenario for scenario in possible if scenario.topic != "options"]
+    if base.parallel:
+        possible = [scenario for scenario in possible if not scenario.one_process]
     with tempfile.TemporaryDirectory() as root, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         started = {}
         for number, scenario in enumerate(possible):

@@ -166,6 +166,8 @@ class Judge:
 
 
 def _watched(record: Record, kinds: tuple[str, ...]) -> bool:
+    if record.origin is not None and record.origin.is_a_test_tools:
+        return False
     entry = record.entry
     # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
     return entry is not None and entry.protocol in kinds

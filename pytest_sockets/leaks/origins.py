@@ -26,6 +26,10 @@ _BEYOND: Final = 3
 """How many of the user's lines above the innermost one are kept."""
 _SHOWN: Final = 10
 _EXAMPLE: Final = "<doctest "
+TEST_TOOLS: Final = frozenset(
+    {"xdist", "execnet", "pytest_rerunfailures", "pytest_timeout", "coverage", "_pydevd_bundle", "debugpy"}
+)
+"""Packages that work beside a suite: their threads and sockets are not the suite's."""
 
 
 class Places:
@@ -88,6 +92,15 @@ class Origin:
     def codes(self) -> set[CodeType]:
         """Every function on the stack."""
         return {code for code, _ in self._calls}
+
+    @property
+    def is_a_test_tools(self) -> bool:
+        """Whether a tool that runs tests opened it for itself: rerunfailures its server, when a test runs pytest in-process."""
+        for code, _ in self._calls[: self._users]:
+            _, installed, path = code.co_filename.replace(os.sep, "/").rpartition("-packages/")
+            if installed:
+                return path.partition("/")[0].removesuffix(".py") in TEST_TOOLS
+        return False
 
     def opened_at(self, places: Places) -> Frame | None:
         """The innermost line of the user's own code; without one, the innermost line that is not the socket module's."""

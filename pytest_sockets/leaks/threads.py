@@ -7,6 +7,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks.origins import TEST_TOOLS
+
 if TYPE_CHECKING:
     from pytest_sockets.leaks.records import Owner
 
@@ -19,18 +21,7 @@ _POOLS: Final = (
     "gevent",
     "multiprocessing.pool",
 )
-_PLUGINS: Final = frozenset(
-    {
-        "_pytest",
-        "xdist",
-        "execnet",
-        "pytest_rerunfailures",
-        "pytest_timeout",
-        "coverage",
-        "_pydevd_bundle",
-        "debugpy",
-    }
-)
+_PLUGINS: Final = TEST_TOOLS | {"_pytest"}
 """Whose threads close no socket of the suite's: a leak that nobody can close any more need not wait for them."""
 
 

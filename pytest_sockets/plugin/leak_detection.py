@@ -86,6 +86,8 @@ class LeakDetection:
         self._made_outbox: Outbox | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
+        self._used: set[object] = set()
+        """What the tests that ran are in, if an import has opened anything."""
         self._item: pytest.Item | None = None
         """Set up and not yet torn down."""
         self._session: Any = None
@@ -219,7 +221,9 @@ class LeakDetection:
     @_guarded
     def _finish_session(self) -> None:
         self.ledger.checkpoint()
-        late = [*self._live.values(), *self._imports, self._session_owner]
+        # With xdist, -k or --lf a module is imported of which no test runs here, nor the teardown that would close.
+        imports = [owner for owner in self._imports if owner.context in self._used]
+        late = [*self._live.values(), *imports, self._session_owner]
         for owner in late:
             self.ledger.end(owner)
         self._live.clear()
@@ -278,18 +282,22 @@ class LeakDetection:
         """
         if call.when == "setup":
             self._item, self._failed, self._raising = item, None, None
+            if self._imports:
+                self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
             address_in_use.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
-                if self._watch is not None or not self.ledger.is_idle() or self._erring:
+                if not self.ledger.is_idle() or self._watch is not None:
                     errors = self._judge_test(item)
                     if errors:
                         self._fail(item, call, errors)
             except Exception as error:  # noqa: BLE001
                 self._trouble(f"judging {item.nodeid}", error)
             self._previous, self._item = item, None
+            if self._erring:
+                self._erring.clear()
 
     def _fail(self, item: pytest.Item, call: pytest.CallInfo[None], errors: list[Finding]) -> None:
         """The report that is about to be made says it: as an error of this teardown, or beside another failure."""
@@ -336,7 +344,6 @@ class LeakDetection:
         finally:
             self._opened_before = ledger.opened
             self._tests.clear()
-            self._erring.clear()
             ledger.rest()
 
     # -- fixtures --------------------------------------------------------------------------------------------

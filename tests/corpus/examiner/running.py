@@ -98,7 +98,8 @@ def run(scenario: Scenario, folder: Path, way: Way, environment: dict[str, str])
 
 def _plugins(scenario: Scenario, way: Way) -> list[str]:
     if way.autoload:
-        return ["-p", "no:randomly"]
+        own = ["-p", "pytester"] if "pytester" in scenario.plugins else []  # pytest's, without an entry point
+        return ["-p", "no:randomly", *own]
     wanted = [*scenario.plugins, *(["xdist"] if way.parallel and "xdist" not in scenario.plugins else [])]
     return [word for plugin in wanted for word in ("-p", plugin)]
 

@@ -9,6 +9,7 @@ A scenario is a file `<case>_leaky.py` / `<case>_clean.py`, or a folder of that 
     # crosses: WHY                     sockets may be open between two tests (a wider fixture's)
     # fragile: WHY                     outcomes depend on timing, or the oracle cannot see this one
     # alone: WHY                       never together with others in one process
+    # one process: WHY                 never with xdist
 
 and on the line that opens a socket, or alone above it:
 
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CORPUS = Path(__file__).resolve().parent.parent
-_DIRECTIVE = re.compile(r"^# (run|plugins|needs|outcomes|crosses|fragile|alone): (.*)$", re.MULTILINE)
+_DIRECTIVE = re.compile(
+    r"^# (run|plugins|needs|outcomes|crosses|fragile|alone|one process): (.*)$", re.MULTILINE
+)
 _EXPECTATION = re.compile(r"#\s*(LEAK|MAY)\b([^#]*)")
 
 
@@ -71,6 +74,7 @@ class Scenario:
     crosses: str
     fragile: str
     alone: str
+    one_process: str
     expectations: tuple[Expectation, ...]
 
     @property
@@ -158,7 +162,7 @@ class Together(Scenario):
 def together(name: str, members: list[Scenario]) -> Together:
     """One run of all `members`, which must be plain."""
     promised = tuple(item for member in members for item in member.expectations)
-    return Together(name, CORPUS, (), (), (), {}, "", "", "", promised, tuple(members))
+    return Together(name, CORPUS, (), (), (), {}, "", "", "", "", promised, tuple(members))
 
 
 def load(path: Path) -> Scenario:
@@ -179,6 +183,7 @@ def load(path: Path) -> Scenario:
         crosses=" ".join(words("crosses")),
         fragile=" ".join(words("fragile")),
         alone=" ".join(words("alone")),
+        one_process=" ".join(words("one process")),
         expectations=tuple(item for file in files for item in _expectations(file, path)),
     )
 

@@ -1,5 +1,6 @@
 """A socket that the process was started with is nobody's leak, also when a test looks at it."""
 # alone: inherits a descriptor
+# one process: xdist starts its workers without it
 
 import os
 import socket

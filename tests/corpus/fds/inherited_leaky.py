@@ -1,5 +1,6 @@
 """A copy of an inherited listener is the test's; the inherited one is not."""
 # alone: inherits a descriptor
+# one process: xdist starts its workers without it
 
 import os
 import socket
