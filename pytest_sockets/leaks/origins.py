@@ -95,7 +95,7 @@ class Origin:
 
     @property
     def is_a_test_tools(self) -> bool:
-        """Whether a tool that runs tests opened it for itself: rerunfailures its server, when a test runs pytest in-process."""
+        """Whether a tool that runs tests opened it for itself: rerunfailures a server, if a test runs pytest in-process."""
         for code, _ in self._calls[: self._users]:
             _, installed, path = code.co_filename.replace(os.sep, "/").rpartition("-packages/")
             if installed:
