@@ -316,8 +316,8 @@ class LeakDetection:
             call.excinfo = pytest.ExceptionInfo.from_current()
 
     def _judge_test(self, item: pytest.Item) -> list[Finding]:
-        ledger = self.ledger
         """Judge what has ended; the findings with which this teardown must fail."""
+        ledger = self.ledger
         try:
             if self._watch is not None:
                 self._watch.look_again()  # what the test has imported

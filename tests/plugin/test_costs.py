@@ -150,3 +150,31 @@ def test_a_test_that_closes_every_descriptor_does_not_blind_the_next(suite, repl
     done = suite.run("-p", "no:randomly", "-p", "no:faulthandler", "-s")
     assert done.outcomes == {"passed": 2}, done.text
     assert [leak["owner"]["name"] for leak in done.leaks] == ["test_a.py::test_leaks"], done.text
+
+
+@pytest.mark.parametrize(("does", "judged"), [("pass", []), ("open_one()", ["test_one", "test_two"])])
+def test_a_fixture_that_opens_nothing_makes_its_test_no_suspect(suite, does, judged):
+    suite.write(
+        conftest=f"""
+        import pytest, socket
+        from pytest_sockets.plugin.leak_detection import LeakDetection
+        judge = LeakDetection._judge_test
+        def noted(self, item):
+            print("judged:", item.name)
+            return judge(self, item)
+        LeakDetection._judge_test = noted
+        def open_one(): socket.socket().close()
+        @pytest.fixture
+        def fixture():
+            {does}
+            yield
+        """,
+        test_a="""
+        def test_first(): pass  # whatever the run began with is looked at here
+        def test_one(fixture): pass
+        def test_two(fixture): pass
+        """,
+    )
+    done = suite.run("-s", "-p", "no:randomly", report=False)
+    lines = [line.partition("judged: ")[2] for line in done.text.splitlines() if "judged: " in line]
+    assert [name for name in lines if name != "test_first"] == judged, done.text

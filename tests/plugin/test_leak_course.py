@@ -519,3 +519,65 @@ class TestNativeToml:
         assert "pyproject.toml" in done.text
         assert "sockets_grace" in done.text
         assert "Traceback" not in done.text
+
+
+class TestOutsideOfFixtures:
+    """No hook of ours says that a test begins: whose code runs is found out when something is opened."""
+
+    HOOK = """
+        import pytest, threading
+        from leaking import leak
+        def in_a_thread():
+            thread = threading.Thread(target=leak)
+            thread.start()
+            thread.join()
+        {decorator}
+        def {hook}: {does}
+        """
+
+    @pytest.mark.parametrize("does", ["leak()", "in_a_thread()"])
+    @pytest.mark.parametrize(
+        ("hook", "decorator", "phase"),
+        [
+            ("pytest_runtest_setup()", "", "setup"),
+            ("pytest_runtest_setup()", "@pytest.hookimpl(tryfirst=True)", "setup"),
+            ("pytest_runtest_setup()", "@pytest.hookimpl(trylast=True)", "setup"),
+            ("pytest_runtest_call()", "@pytest.hookimpl(tryfirst=True)", "call"),
+            ("pytest_runtest_teardown()", "@pytest.hookimpl(trylast=True)", "teardown"),
+        ],
+    )
+    def test_what_a_hook_of_a_tests_phase_opens_is_that_tests(self, leaky, hook, decorator, phase, does):
+        leaky.write(
+            conftest=self.HOOK.format(hook=hook, decorator=decorator, does=does),
+            test_a="""
+            def test_one(): pass
+            def test_two(): pass
+            """,
+        )
+        done = leaky.run("-p", "no:randomly")
+        assert done.owners == ["test_one", "test_two"], done.text
+        assert does == "in_a_thread()" or [leak["owner"]["phase"] for leak in done.leaks] == [phase] * 2
+
+    @pytest.mark.parametrize(
+        "hook", ["pytest_runtest_logstart()", "pytest_runtest_logfinish()", "pytest_collection_finish()"]
+    )
+    def test_what_is_opened_between_tests_is_the_sessions(self, leaky, hook):
+        leaky.write(
+            conftest=self.HOOK.format(hook=hook, decorator="", does="leak()"),
+            test_a="def test_one(): pass",
+        )
+        done = leaky.run()
+        assert done.owners == ["session"], done.text
+
+    def test_each_attempt_at_a_test_is_an_owner_of_its_own(self, leaky):
+        leaky.write(
+            conftest=self.HOOK.format(hook="pytest_runtest_setup()", decorator="", does="leak()"),
+            test_a="""
+            TRIES = []
+            def test_flaky():
+                TRIES.append(1)
+                assert len(TRIES) == 2
+            """,
+        )
+        done = leaky.run("--reruns=1", plugins=("pytest_rerunfailures",))
+        assert done.owners == ["test_flaky", "test_flaky"], done.text
