@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import time
@@ -136,8 +137,12 @@ class TestStoppedEarly:
         with (leaky.folder / "out.txt").open("w") as output:
             process = subprocess.Popen(
                 leaky.command(f"--sockets-report={report}"),
-                cwd=leaky.folder, env=leaky.environment(), stdout=output, stderr=output,
-            )  # fmt: skip
+                cwd=leaky.folder,
+                env=leaky.environment(),
+                stdout=output,
+                stderr=output,
+                preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+            )  # fmt: skip  (a shell's background job, and what it starts, ignores SIGINT)
             deadline = time.monotonic() + 20
             while not (leaky.folder / "ready").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
