@@ -42,6 +42,8 @@ class ChildListener(NamedTuple):
     command: str | None
 
 
+_MOST_READS: Final = 5
+"""Each thread that ends meanwhile spoils one."""
 _LONGEST_START: Final = 2.0
 """Seconds from the audit event to the fork, on a busy machine."""
 
@@ -118,6 +120,9 @@ class Children:
             self._known.clear()
             return
         pids = {*_child_pids(), *_multiprocessing_pids()}
+        # When a thread ends, the kernel hands its children to another one: a list read meanwhile may lack some of them.
+        expected = {*self._known, *(start.pid for start in self._starts if start.pid is not None)}
+        pids.update(pid for pid in expected - pids if _is_ours(pid))
         for pid in self._known.keys() - pids:
             del self._known[pid]
         new = sorted(pids - self._known.keys())
@@ -211,19 +216,27 @@ def _child_pids() -> list[int]:
     """The direct children, oldest first. Linux lists them for each thread that started some."""
     if sys.platform != "linux":
         return _descendants()
-    pids: set[int] = set()
-    try:
-        for task in RealOs.listdir("/proc/self/task"):
-            fd = RealOs.open(f"/proc/self/task/{task}/children", RealOs.O_RDONLY)
-            try:
-                pids.update(map(int, RealOs.read(fd, 65536).split()))
-            finally:
-                RealOs.close(fd)
-    except OSError:
-        # A thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN.
-        if not pids:
-            return _descendants()
-    return sorted(pids)
+    for _ in range(_MOST_READS):
+        pids: set[int] = set()
+        try:
+            for task in RealOs.listdir("/proc/self/task"):
+                fd = RealOs.open(f"/proc/self/task/{task}/children", RealOs.O_RDONLY)
+                try:
+                    pids.update(map(int, RealOs.read(fd, 65536).split()))
+                finally:
+                    RealOs.close(fd)
+        except OSError:
+            # A thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN.
+            continue
+        return sorted(pids)
+    return _descendants()
+
+
+def _is_ours(pid: int) -> bool:
+    from pytest_sockets.leaks.births import birth_of
+
+    birth = birth_of(pid)
+    return birth is not None and birth.parent == os.getpid()
 
 
 def _descendants() -> list[int]:

@@ -102,6 +102,31 @@ def test_a_child_that_has_ended_is_no_finding(books, started):
     assert wait_until(lambda: listeners(books) == [] and not books.children.any_left, 10)
 
 
+def test_a_child_that_a_list_lacks_is_kept_as_long_as_it_is_ours(books, started, monkeypatch):
+    """The kernel hands the children of a thread that ends to another one, while the lists are read one by one."""
+    process, port = started(LISTEN)
+    monkeypatch.setattr(children, "_child_pids", list)
+    (found,) = listeners(books)
+    assert (found.child.pid, found.entry.local.port) == (process.pid, int(port))
+    process.kill()
+    process.wait()
+    assert listeners(books) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="lists of each thread's children")
+def test_a_thread_that_ends_while_its_children_are_listed_spoils_no_list(books, started, monkeypatch):
+    process, _ = started(IDLE)
+    listdir, given = children.RealOs.listdir, []
+
+    def with_a_dead_thread(path):
+        given.append(path)
+        return [*listdir(path), "999999999"] if len(given) < 3 else listdir(path)
+
+    monkeypatch.setattr(children.RealOs, "listdir", staticmethod(with_a_dead_thread))
+    assert process.pid in children._child_pids()
+    assert len(given) == 3
+
+
 def test_two_starters_keep_their_own(books, started):
     first, _ = started(LISTEN)
     books.checkpoint()
