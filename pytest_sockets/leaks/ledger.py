@@ -148,10 +148,9 @@ class Ledger:
         self._threads.born(thread, self._scope_of_thread().owner)
 
     def _scope_of_thread(self) -> Scope:
-        if self._threads.at_home:
-            return self.scope
-        starter = self._threads.starter()
-        return self.scope if starter is None or starter is self.scope.owner else Scope(starter, "call")
+        starter = None if self._threads.at_home else self._threads.starter()
+        scope = self.scope
+        return scope if starter is None or starter is scope.owner else Scope(starter, "call")
 
     def _note_given_descriptor(self, record: Record, frame: FrameType) -> None:
         """accept(), dup(), fromfd() and TLS wrapping pass the descriptor: it is in the constructor's locals."""

@@ -244,8 +244,7 @@ class LeakDetection:
         """When no fixture or import does. No hook tells of a test's begin: every test would pay for what few ask."""
         item = self._item
         if item is not None:
-            # A test is taken from the stack before its finalizers run.
-            phase = "call" if item in self._session._setupstate.stack else "teardown"
+            phase = "teardown" if self._tears_down else "call"
         else:
             item, phase = next(iter([*self._tests]), None) or self._in_set_up(), "setup"
             if item is None:
@@ -254,6 +253,11 @@ class LeakDetection:
             item, Owner("test", item.nodeid, "function", item)
         )
         return Scope(owner, phase)
+
+    @property
+    def _tears_down(self) -> bool:
+        """Whether finalizers of a test run: it is taken from the stack before them."""
+        return self._item is not None and self._item not in self._session._setupstate.stack
 
     def _in_set_up(self) -> pytest.Item | None:
         """The item that pytest sets up just now, by the frames of the thread that runs the tests."""
@@ -372,7 +376,7 @@ class LeakDetection:
             return
         ledger = self.ledger
         try:
-            if self._item is not None and self._item not in self._session._setupstate.stack:
+            if self._tears_down:
                 ledger.give_teardown_to(owner)
                 self._erring.add(owner)
             ledger.end(owner)
