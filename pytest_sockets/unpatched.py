@@ -9,6 +9,7 @@ from gevent's store of originals if it was first. This module is light on purpos
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib
 import io
@@ -42,13 +43,20 @@ wall_clock: Callable[[], float] = functools.partial(time.time)
 """What `time.time()` gives when nobody has replaced it."""
 
 
+def _refuse(*_: object) -> int:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
 class RealOs:
     """Functions of `os` and `io` under their names, and constants; never an instance. pyfakefs lets a class be."""
 
     close = staticmethod(os.close)
     dup = staticmethod(os.dup)
+    dup2 = staticmethod(os.dup2)
     fstat = staticmethod(os.fstat)
+    ftruncate = staticmethod(os.ftruncate)
     listdir = staticmethod(os.listdir)
+    memfd_create: Final[Any] = staticmethod(getattr(os, "memfd_create", _refuse))
     open = staticmethod(os.open)
     read = staticmethod(os.read)
     readlink = staticmethod(os.readlink)

@@ -61,9 +61,9 @@ _WITH_COMMAND: Final = ("subprocess.Popen", "os.posix_spawn")
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    what = _EVENTS.get(event)
-    if what is None or not _listeners:
+    if event not in _EVENTS or not _listeners:
         return
+    what = _EVENTS[event]
     try:
         if what == _CREATED:
             frame = sys._getframe(1)

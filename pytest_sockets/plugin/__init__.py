@@ -67,17 +67,18 @@ def _register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
         return
     parts = _Parts(config, settings)
-    config.pluginmanager.register(FailureWatch(), "sockets-failures")
     if not hasattr(config, "workerinput"):
         # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
         parts.reporting = Reporting(config, settings)
         config.pluginmanager.register(parts.reporting, "sockets-reporting")
-        config.pluginmanager.register(Receiver(parts.reporting), "sockets-receiver")
     if _is_xdist_controller(config):
+        parts.do_without_detection()
         return
     config.pluginmanager.register(Ending(parts), "sockets-ending")
     if settings.leaks != "off" or settings.unclosed != "off":
         parts.add_detection()
+    else:
+        parts.do_without_detection()
     config.pluginmanager.register(MarkCheck(parts), "sockets-marks")
 
 
@@ -94,16 +95,22 @@ class _Parts:
         self.reporting: Any = None
         self.detection: LeakDetection | None = None
 
+    def do_without_detection(self) -> None:
+        """What the detection does in its own hooks: every hook call counts in the budget of an empty test."""
+        manager = self._config.pluginmanager
+        manager.register(FailureWatch(), "sockets-failures")
+        if self.reporting is not None:
+            manager.register(Receiver(self.reporting), "sockets-receiver")
+
     def add_detection(self) -> LeakDetection:
+        """Called in `pytest_configure`, or when a mark turns it on."""
         from pytest_sockets.plugin.leak_detection import LeakDetection
 
         manager = self._config.pluginmanager
-        take = None
-        # What these hooks do the detection does in its own: every hook call counts in the budget of an empty test.
-        manager.unregister(name="sockets-failures")
-        if self.reporting is not None:
-            take = self.reporting.take
-            manager.unregister(name="sockets-receiver")
+        for name in ("sockets-failures", "sockets-receiver"):
+            if manager.has_plugin(name):
+                manager.unregister(name=name)
+        take = self.reporting.take if self.reporting is not None else None
         self.detection = LeakDetection(self._config, self._settings, take)
         manager.register(self.detection, "sockets-detection")
         return self.detection
