@@ -2,7 +2,6 @@
 the leak detection where tests run, the reporting where results arrive.
 
 What a run without leaks does not need is not imported: 4,000 empty tests take two seconds, and 3 % of that is the budget.
-pytest rewrites each module of a plugin when it is imported, which alone takes half a millisecond.
 """
 
 from __future__ import annotations
@@ -11,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-# Imported here, before any test can put something else in the place of a socket, a clock or a thread.
-from pytest_sockets import real_socket as _real_socket  # noqa: F401
-from pytest_sockets import unpatched as _unpatched  # noqa: F401
-from pytest_sockets.plugin import settings as _settings
-from pytest_sockets.plugin.address_in_use import FailureWatch
-from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
+from pytest_sockets import _not_rewritten
+
+with _not_rewritten():
+    # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
+    from pytest_sockets import real_socket as _real_socket  # noqa: F401
+    from pytest_sockets import unpatched as _unpatched  # noqa: F401
+    from pytest_sockets.plugin import settings as _settings
+    from pytest_sockets.plugin.address_in_use import FailureWatch
+    from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -50,9 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "(pytest-sockets)",
     )
     settings = config.stash[_settings.SETTINGS] = _settings.read_settings(config)
-    for part in _parts():
-        config.pluginmanager.register(part, part.__name__)
-    _register(config, settings)
+    with _not_rewritten():
+        for part in _parts():
+            config.pluginmanager.register(part, part.__name__)
+        _register(config, settings)
 
 
 def _parts() -> tuple[ModuleType, ...]:

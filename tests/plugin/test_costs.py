@@ -33,6 +33,29 @@ def test_the_twin_one_leak_brings_them_in(suite):
     assert "pytest_sockets.leaks.judgement" in done.text
 
 
+REWRITTEN = """
+    import sys
+    def pytest_unconfigure():
+        for name in ("settings", "leak_detection", "port_fixtures"):
+            print(name, type(sys.modules["pytest_sockets.plugin." + name].__loader__).__name__)
+        print("finders:", [finder for finder in sys.meta_path if "pytest_sockets" in str(finder)])
+"""
+
+
+def test_our_modules_are_not_rewritten_and_no_finder_of_ours_stays(suite):
+    suite.write(test_a="def test_one(): pass", conftest=REWRITTEN)
+    done = suite.run("-s", report=False)
+    assert done.text.count("SourceFileLoader") == 3, done.text
+    assert "finders: []" in done.text
+
+
+def test_the_twin_pytest_would_rewrite_them(suite):
+    rewriting = "import contextlib, pytest_sockets; pytest_sockets._not_rewritten = contextlib.nullcontext"
+    suite.write(test_a="def test_one(): pass", conftest=REWRITTEN, as_ever=rewriting)
+    done = suite.run("-s", "-p", "pytest_sockets.plugin", plugins=("as_ever",), sockets=False)
+    assert done.text.count("AssertionRewritingHook") == 3, done.text
+
+
 COUNTED = """
     import pytest
     from pytest_sockets.leaks.ledger import Ledger
