@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     class ThreadListener(Protocol):
         """A `Listener` that wants to know of threads, too."""
 
-        def thread_started(self, thread: threading.Thread) -> None:
-            """The calling thread is about to start `thread`."""
+        def thread_started(self, thread: threading.Thread, frame: FrameType) -> None:
+            """The calling thread is about to start `thread`; `frame` is that of `Thread.start()`."""
 
 
 _listeners: tuple[Listener, ...] = ()
@@ -73,7 +73,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
             for listener in _listeners:
                 listener.socket_used(args[0], args[1])
         elif what == _THREAD:
-            _tell_of_thread(args[0])
+            _tell_of_thread(args[0], sys._getframe(1))
         elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
                 listener.child_started(sys._getframe(1), args[1] if event in _WITH_COMMAND else ())
@@ -86,12 +86,12 @@ def _is_spawning(frame: FrameType) -> bool:
     return frame.f_code.co_name == "_launch" and "multiprocessing" in frame.f_code.co_filename
 
 
-def _tell_of_thread(function: Any) -> None:
+def _tell_of_thread(function: Any, frame: FrameType) -> None:
     """`function` is what the new thread calls first; that of a `threading.Thread` is a method of it."""
     thread = getattr(function, "__self__", None)
     if isinstance(thread, threading.Thread):
         for listener in _thread_listeners:
-            listener.thread_started(thread)
+            listener.thread_started(thread, frame)
 
 
 class _ThreadStart:
@@ -105,7 +105,7 @@ class _ThreadStart:
 
     def __call__(self, function: Any, *args: Any) -> Any:
         try:
-            _tell_of_thread(function)
+            _tell_of_thread(function, sys._getframe(1))
         except BaseException:  # noqa: BLE001, S110  (our own trouble must not abort the thread's start)
             pass
         return self._real(function, *args)

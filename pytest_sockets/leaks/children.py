@@ -14,6 +14,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.unpatched import RealOs, monotonic
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.daemons import Daemons, Start
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.leaks.records import Owner, Scope
     from pytest_sockets.model import SocketEntry
 
 
@@ -40,8 +40,14 @@ class ChildListener(NamedTuple):
     child: Child
     entry: SocketEntry
     command: str | None
+    left_behind: bool = False
+    """The process that was started has ended; this is one that it has started, as a shell does, or a daemon."""
+    sharers: tuple[int, ...] = ()
+    """Other processes of that tree that have the same socket, by fork(2)."""
 
 
+_NOBODYS: Final = Scope(Owner("session", "session", "session"), "setup")
+"""Of an owner that never ends: what it has started is never judged."""
 _MOST_READS: Final = 5
 """Each thread that ends meanwhile spoils one."""
 _LONGEST_START: Final = 2.0
@@ -86,18 +92,25 @@ def _count_forks() -> None:
 class Children:
     """The child processes of this run, each with who started it."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: tuple[str, ...] = ("tcp", "udp")) -> None:
         _count_forks()
+        self._kinds = kinds
         self._forks = _forks
         self._starts: list[Start] = []
         self._daemons: Daemons | None = None
         self._known: dict[int, Child] = {}
-        self._told: set[tuple[int, int | None]] = set()
+        self._told: set[object] = set()
 
-    def begin(self, scope: Scope) -> None:
+    def begin(self) -> None:
         """Children that exist now are not the suite's."""
         self._starts.clear()
-        self._known = {pid: Child(pid, scope, None) for pid in _child_pids()} if _has_children() else {}
+        self._known = {pid: Child(pid, _NOBODYS, None) for pid in _child_pids()} if _has_children() else {}
+
+    def keep_the_users(self) -> None:
+        """Of the children that were started since `begin` only those that the user's own code started are the suite's."""
+        for pid, child in self._known.items():
+            if child.origin is None or not child.origin.in_users_code:
+                self._known[pid] = child._replace(scope=_NOBODYS)
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
@@ -160,21 +173,28 @@ class Children:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
         from pytest_sockets.table import holders
 
-        found = []
         left = [child for child in self._known.values() if child.scope.owner.over]
         trees = {child: holders.descendants(child.pid) for child in left}
+        daemons: set[int] = set()
         if self._daemons is not None and self._daemons.any_left:
             inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
             for pid, start in self._daemons.find(ours, inside):
                 trees[Child(pid, start.scope, start.origin)] = []
+                daemons.add(pid)
+        found: dict[object, ChildListener] = {}
         for child, descendants in trees.items():
             # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
             tree = [pid for pid in descendants if pid not in self._known]
-            for entry in holders.listening_of([child.pid, *tree]):
-                if entry.inode in ours or (child.pid, entry.inode) in self._told:
+            for entry in holders.listening_of([child.pid, *tree], unix="unix" in self._kinds):
+                socket, pid = _identity(child, entry), entry.pid or child.pid
+                if entry.inode in ours or socket in self._told or entry.protocol not in self._kinds:
                     continue
-                found.append(ChildListener(child, entry, holders.command_line(entry.pid or child.pid)))
-        return found
+                if (known := found.get(socket)) is not None:
+                    found[socket] = known._replace(sharers=(*known.sharers, pid))
+                elif not _is_plumbing(entry):
+                    command = holders.command_line(pid)
+                    found[socket] = ChildListener(child, entry, command, child.pid in daemons)
+        return list(found.values())
 
     def keep(self, listener: ChildListener, owner: Owner) -> None:
         """`owner` keeps this process: it is judged with that owner."""
@@ -184,9 +204,19 @@ class Children:
 
     def tell(self, listener: ChildListener) -> None:
         """It is reported: never again."""
-        self._told.add((listener.child.pid, listener.entry.inode))
+        self._told.add(_identity(listener.child, listener.entry))
         if self._daemons is not None:
             self._daemons.forget(listener.child.pid)
+
+
+def _identity(child: Child, entry: SocketEntry) -> object:
+    """Workers that were forked share their parent's listener: it is one socket. Only psutil tells no inode."""
+    return entry.inode if entry.inode is not None else (child.pid, entry.local)
+
+
+def _is_plumbing(entry: SocketEntry) -> bool:
+    """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
+    return entry.protocol == "unix" and "/pymp-" in entry.local.host and "/listener-" in entry.local.host
 
 
 def _popen_of(frame: FrameType) -> Callable[[], Any] | None:

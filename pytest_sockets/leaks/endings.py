@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets.leaks import reach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Names = frozenset[str]
 
@@ -33,6 +33,10 @@ _MOST_KEPT: Final = 5_000
 _SUSPENDED: Final = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STACKS: Final = (contextlib.ExitStack, contextlib.AsyncExitStack)
 _EXITS: Final = ("__exit__", "__aexit__")
+_CLOSING: Final = (contextlib.closing, contextlib.aclosing)
+_CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
+_CALLED: Final = (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
+_CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque, dict)
 _FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
 """Their code is not read: it names what knows everything (all tasks, all threads)."""
 
@@ -43,6 +47,21 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
     for finalizer in finalizers:
         search.add(finalizer)
     return search.run()
+
+
+def put_by(setup: Callable[..., Any], holder: Any) -> list[Any]:
+    """What `setup_module`, `setup_class` or `setUpClass` has put into the module or class `holder`: its value, so to speak.
+
+    `setup` is pytest's function, in whose closure theirs is.
+    """
+    bases = getattr(holder, "__mro__", (holder,))
+    names: set[str] = set()
+    for cell in getattr(setup, "__closure__", None) or ():
+        for content in _contents(cell):
+            name = getattr(content, "__name__", "")
+            for function in (content, *(vars(base).get(name) for base in bases)):
+                names |= _names_stored(getattr(getattr(function, "__func__", function), "__code__", None))
+    return [vars(base)[name] for base in bases for name in names & vars(base).keys()]
 
 
 class _Search:
@@ -89,18 +108,22 @@ class _Search:
             self._attributes(vars(value), value.__name__, names, None, depth)
         elif isinstance(value, type):
             self._class(value, names, depth)
+            self._constructor(value, names, depth)
         else:
             self._found.append(value)
             self._class(type(value), names, depth)
+            self._closed_by_exit(value, names, depth)
+            if isinstance(value, _CONTAINERS):
+                for each in tuple(value.values() if isinstance(value, dict) else value):
+                    if isinstance(each, _CALLED):  # for close in AT_END: close()
+                        self.add(each, names, None, depth)
 
     def _function(self, function: types.FunctionType, within: type | None, depth: int) -> None:
         self._found.append(function)  # its closure, defaults and attributes
         names = _names_of(function.__code__)
         for cell in function.__closure__ or ():
             for content in _contents(cell):
-                if isinstance(
-                    content, (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
-                ):
+                if isinstance(content, _CALLED):
                     self.add(content, names, within, depth)
         if not _is_foreign(function.__globals__.get("__name__")):
             deeper = depth + _step(function.__code__)
@@ -118,17 +141,40 @@ class _Search:
 
     def _method(self, method: types.MethodType, names: Names, depth: int) -> None:
         owner = method.__self__
-        if isinstance(owner, _STACKS):
-            for _, callback in getattr(owner, "_exit_callbacks", ()):
-                self.add(callback, names, None, depth)
-        elif isinstance(gen := getattr(owner, "gen", None), _SUSPENDED):  # @contextmanager
-            self.add(gen, names, None, depth)
+        self._closed_by_exit(owner, names, depth)
         cls = owner if isinstance(owner, type) else type(owner)
+        if (
+            method.__name__ == "doClassCleanups"
+        ):  # unittest's: pytest's own function for the end of a class calls it
+            for function, arguments, named in getattr(cls, "_class_cleanups", ()):
+                for each in (function, *arguments, *named.values()):
+                    self.add(each, names, None, depth)
         if _is_foreign(cls.__module__):
             return
         if cls is not owner:
             self._found.append(owner)
         self.add(method.__func__, names, cls, depth)
+
+    def _closed_by_exit(self, manager: Any, names: Names, depth: int) -> None:
+        """What the standard library's context managers call when they are left."""
+        if isinstance(manager, _STACKS):
+            for _, callback in getattr(manager, "_exit_callbacks", ()):
+                self.add(callback, names, None, depth)
+        elif isinstance(manager, _CLOSING):
+            thing: Any = vars(manager).get("thing")
+            for name in ("close", "aclose"):
+                self.add(getattr(thing, name, None), names, None, depth)
+        elif isinstance(gen := getattr(manager, "gen", None), _SUSPENDED):  # @contextmanager
+            self.add(gen, names, None, depth)
+
+    def _constructor(self, cls: type, names: Names, depth: int) -> None:
+        """Whoever names a class may call it, and is given the only instance of a singleton."""
+        self._class(cls, _CONSTRUCTORS, depth)
+        metaclass: Any = type(cls)
+        call = next((vars(base)["__call__"] for base in metaclass.__mro__ if "__call__" in vars(base)), None)
+        if isinstance(call, types.FunctionType):
+            self.add(call, names, metaclass, depth)
+            self._class(cls, _names_of(call.__code__), depth + 1)
 
     def _class(self, cls: type, names: Names, depth: int) -> None:
         for base in cls.__mro__:
@@ -144,15 +190,17 @@ class _Search:
         if frame is None:
             return
         names = _names_after(frame.f_code, frame.f_lasti)
+        foreign = _is_foreign(frame.f_globals.get("__name__"))
         local = dict(frame.f_locals)  # a proxy with fewer methods since 3.13
         for name in names & local.keys():
-            self.add(local[name], names, None, depth)
+            # What pytest's own generator calls (teardown_module) is where the user's code begins.
+            self.add(local[name], names, None, depth - 1 if foreign else depth)
         idle = {id(value) for name, value in local.items() if name not in names}
         active = [value for value in reach.held_by(suspended) if id(value) not in idle]
         for value in active:
             if isinstance(value, _SUSPENDED) or getattr(value, "__name__", None) in _EXITS:
                 self.add(value, names, None, depth)
-        if not _is_foreign(frame.f_globals.get("__name__")):
+        if not foreign:
             self._named(frame.f_globals, names, depth)
             for function in _registered(active, frame):
                 self.add(function, names, None, depth)
@@ -201,6 +249,15 @@ def _names_after(code: types.CodeType, last: int) -> Names:
                 name for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str)
             )
     return frozenset(names)
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_stored(code: types.CodeType | None) -> Names:
+    """The globals and attributes to which this code assigns."""
+    if code is None:
+        return frozenset()
+    stores = ("STORE_GLOBAL", "STORE_ATTR", "STORE_NAME")
+    return frozenset(one.argval for one in dis.get_instructions(code) if one.opname in stores)
 
 
 def _contents(cell: types.CellType) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding
+from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLOSED, Finding
 from pytest_sockets.leaks.referrers import holders
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MOST_EXPLAINED: Final = 25
 """For how many opening lines of a run the referrers are searched: each search looks at every object of the process."""
+
+
+_MOST_SHARERS: Final = 5
 
 
 class Explainer:
@@ -34,7 +37,24 @@ class Explainer:
     def open(self, verdict: Verdict) -> Finding:
         """The finding for a socket that is open after all."""
         record = verdict.record
-        return self._finding(OPEN, record, verdict.entry, held_by=self._holders(record), note=verdict.note)
+        notes = [
+            verdict.note,
+            SETUP_RAISED if self.named_owner(record).raised else None,
+            self._in_thread(record),
+        ]
+        note = "; ".join(filter(None, notes)) or None
+        return self._finding(OPEN, record, verdict.entry, held_by=self._holders(record), note=note)
+
+    def _in_thread(self, record: Record) -> str | None:
+        """Where the thread was started, if the stack has no line of the user's (a library's server); and what ran beside."""
+        texts = []
+        if record.thread is not None and record.thread.in_users_code and not _in_users_code(record):
+            texts.append(
+                f"opened in a thread that was started at {record.thread.opened_at(self._ledger.places)}"
+            )
+        if record.during is not None and record.during.kind == "test":
+            texts.append(f"opened while {record.during} ran")
+        return "; ".join(texts) or None
 
     def unclosed(self, record: Record, entry: SocketEntry) -> Finding:
         """The finding for a socket that only the interpreter closed."""
@@ -44,7 +64,13 @@ class Explainer:
         """The finding for what a child process still listens on."""
         (owner, phase), origin = listener.child.scope, listener.child.origin
         command = listener.command or f"pid {listener.child.pid}"
-        return self._made(OPEN, owner, phase, listener.entry, origin, process=command)
+        notes = []
+        if listener.left_behind:
+            notes.append(LEFT_BEHIND)
+        if listener.sharers:
+            notes.append(f"open also in pid {', '.join(map(str, listener.sharers[:_MOST_SHARERS]))}, by fork")
+        note = "; ".join(notes) or None
+        return self._made(OPEN, owner, phase, listener.entry, origin, process=command, note=note)
 
     def _finding(
         self,
@@ -98,3 +124,7 @@ class Explainer:
         finally:
             del sock
         return found
+
+
+def _in_users_code(record: Record) -> bool:
+    return record.origin is not None and record.origin.in_users_code

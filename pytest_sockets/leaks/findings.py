@@ -8,6 +8,9 @@ from typing import Any, Final
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.model import Endpoint, SocketEntry
 
+LEFT_BEHIND: Final = "the process that was started there has ended, this one, which that had started, goes on"
+SETUP_RAISED: Final = "the set-up raised after this was opened, so nothing after its `yield` runs"
+"""Notes that call for another fix."""
 OPEN: Final = "open"
 UNCLOSED: Final = "unclosed"
 

@@ -84,8 +84,7 @@ class Judge:
         """What children of ended owners still listen on after `grace` seconds; each is returned once."""
 
         def listening() -> list[ChildListener]:
-            found = children.listeners(self._ledger.listed_inodes())
-            return [listener for listener in found if listener.entry.protocol in around.kinds]
+            return children.listeners(self._ledger.listed_inodes())
 
         left = listening()
         if left:

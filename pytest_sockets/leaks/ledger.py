@@ -65,7 +65,6 @@ class Ledger:
         """Not the suite's: open before the run began, or opened by other plugins between tests."""
         self._of_owner: dict[Owner, list[Record]] = {}
         self._ended: list[Owner] = []
-        self._torn_down: list[Record] = []
         self._purge_at = _PURGE_EVERY
         self._threads = ThreadOwners(session)
         self._active_threads = self._threads.active
@@ -119,6 +118,10 @@ class Ledger:
             return
         record = Record(self._scope_of_thread(), capture(frame, self.places), family, kind)
         record.at_home = self._threads.at_home
+        if not record.at_home:
+            record.thread = self._threads.origin
+            running = self.scope.owner
+            record.during = running if running is not record.owner else None
         try:
             record.ref = weakref.ref(sock)
         except TypeError:  # a bare _socket.socket: it is matched with its descriptor when that is listed
@@ -146,9 +149,9 @@ class Ledger:
         if self._children is not None:
             self._children.starting(self._scope_of_thread(), capture(frame, self.places), words, frame)
 
-    def thread_started(self, thread: threading.Thread) -> None:
+    def thread_started(self, thread: threading.Thread, frame: FrameType) -> None:
         """The calling thread is about to start another one, which works for the same owner."""
-        self._threads.born(thread, self._scope_of_thread().owner)
+        self._threads.born(thread, self._scope_of_thread().owner, capture(frame, self.places))
 
     def _scope_of_thread(self) -> Scope:
         starter = None if self._threads.at_home else self._threads.starter()
@@ -206,7 +209,7 @@ class Ledger:
         self._last_count = self.fds.count()
         self._threads.note(self.session)
         if self._children is not None:
-            self._children.begin(self.scope)
+            self._children.begin()
 
     def enter(self, scope: Scope, *, look: bool = True) -> Scope | None:
         """From now on `scope` runs; returns what `leave` wants to go on with the one that ran before.
@@ -246,16 +249,6 @@ class Ledger:
             self.timeline.look(self.open_records())
         self._unsettled.clear()
 
-    def give_teardown_to(self, owner: Owner) -> None:
-        """What finalizers opened since the last call was opened by the teardown of `owner`."""
-        if self._fresh:
-            self._settle_fresh(final=True)
-        torn_down, self._torn_down = self._torn_down, []
-        for record in torn_down:
-            if record.opener is self.scope.owner:
-                record.opener = owner
-                self.keep(record, owner)
-
     def end(self, owner: Owner) -> None:
         """The whole teardown of `owner` is over: its sockets are suspects."""
         owner.over = True
@@ -278,7 +271,6 @@ class Ledger:
     def acquit(self) -> None:
         """The owners that have ended have nothing in the books."""
         self._ended.clear()
-        self._torn_down.clear()
 
     def owns(self, owner: Owner) -> bool:
         """Whether `owner` has anything in the books."""
@@ -287,7 +279,6 @@ class Ledger:
     def suspects(self) -> list[Record]:
         """Every open socket of the owners that ended since the last call."""
         ended, self._ended = self._ended, []
-        self._torn_down.clear()
         if not self._of_owner:
             return []
         with self._settling():
@@ -414,8 +405,6 @@ class Ledger:
             return
         self._open[record.key] = record
         self._of_owner.setdefault(record.owner, []).append(record)
-        if record.phase == "teardown":
-            self._torn_down.append(record)
         if record.owner.over:  # opened by a thread that outlived its test: judged next, as that test's
             self._ended.append(record.owner)
 

@@ -31,7 +31,7 @@ class Owner:
     Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
     """
 
-    __slots__ = ("context", "kind", "name", "over", "scope")
+    __slots__ = ("context", "kind", "name", "over", "raised", "scope")
 
     def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
@@ -41,6 +41,8 @@ class Owner:
         """Whatever the caller wants to find again with the owner; the plugin's: the node whose marks count."""
         self.over = False
         """Its whole teardown has run."""
+        self.raised = False
+        """A fixture whose set-up raised."""
 
     def __str__(self) -> str:
         if self.kind == "fixture":
@@ -62,6 +64,7 @@ class Record:
         "accepted",
         "at_home",
         "duplicate_of",
+        "during",
         "family",
         "first_look",
         "key",
@@ -76,6 +79,7 @@ class Record:
         "phase",
         "ref",
         "superseded",
+        "thread",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
@@ -95,6 +99,10 @@ class Record:
         self.duplicate_of: Key | None = None
         self.at_home = True
         """Created in the thread that runs the tests, which looks at it, so it is complete by then."""
+        self.thread: Origin | None = None
+        """Where the thread was started that created it, if it was another than that of the tests."""
+        self.during: Owner | None = None
+        """Who ran meanwhile, if that thread worked for another one."""
         self.first_look = 0.0
         self.superseded = False
         """Another record turned out to be this socket's: this one counts no more."""

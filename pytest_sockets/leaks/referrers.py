@@ -12,12 +12,18 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.unpatched import monotonic
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sockets.leaks.origins import Places
 
-_HOPS: Final = 5
+_HOPS: Final = 20
+"""From a global `requests.Session` to the socket of its connection there are eleven."""
+_LONGEST: Final = 1.0
+"""Seconds for one chain, each hop looks at the whole heap."""
+_SHOWN: Final = 6
 _SELF: Final = __name__
 
 
@@ -30,31 +36,45 @@ class Link(NamedTuple):
 
 
 def holders(sock: Any, places: Places) -> tuple[str, ...]:
-    """The chain as sentences, nearest first; empty if nothing tracked refers to the object."""
+    """The chain as sentences, nearest first; empty if nothing tracked refers to the object.
+
+    Of a long one the middle is left out: its end is the name to look for.
+    """
     chain: list[str] = []
     seen = {id(sock)}
     node = sock
-    for _ in range(_HOPS):
+    deadline = monotonic() + _LONGEST
+    while len(chain) < _HOPS and monotonic() < deadline:
         link = _best_link(node, seen, places)
         if link is None:
             break
         chain.append(link.text)
         if link.holder is None:
-            break
+            return _shortened(chain)
         node = link.holder
         seen.add(id(node))
-    return tuple(chain)
+    return tuple(chain[: _SHOWN - 1])
+
+
+def _shortened(chain: list[str]) -> tuple[str, ...]:
+    left_out = len(chain) - (_SHOWN - 1)
+    if left_out <= 1:
+        return tuple(chain)
+    end = _SHOWN // 2
+    return (*chain[: _SHOWN - 1 - end], f"... {left_out} objects further", *chain[-end:])
 
 
 def _best_link(node: Any, seen: set[int], places: Places) -> Link | None:
     running = _in_running_frame(node, places)
     if running is not None:
         return running
+    referrers = [one for one in gc.get_referrers(node) if id(one) not in seen and not _is_our_own(one)]
+    dicts = [one for one in referrers if isinstance(one, dict)]
+    owners = gc.get_referrers(*dicts) if dicts else []  # one look at the heap for all of them
     best: Link | None = None
-    for referrer in gc.get_referrers(node):
-        if id(referrer) in seen or _is_our_own(referrer):
-            continue
-        link = _link(referrer, node, places)
+    for referrer in referrers:
+        is_dict = isinstance(referrer, dict)
+        link = _link_of_dict(referrer, node, owners, places) if is_dict else _link(referrer, node, places)
         if link is not None and (best is None or link.rank < best.rank):
             best = link
     return best
@@ -107,13 +127,12 @@ def _place(frame: types.FrameType, places: Places) -> str:
 
 
 def _link(referrer: Any, node: Any, places: Places) -> Link | None:
-    if isinstance(referrer, dict):
-        return _link_of_dict(referrer, node, places)
     if isinstance(referrer, types.FrameType):
-        name = next((key for key, value in tuple(referrer.f_locals.items()) if value is node), "?")
+        return _link_of_frame(referrer, node, places)
+    if isinstance(referrer, types.BuiltinFunctionType):
         return Link(
-            f"local `{name}` of {_place(referrer, places)} (a frame kept alive, by a traceback perhaps)", 9
-        )
+            f"bound method {referrer.__qualname__}", 10, referrer
+        )  # `sock.fileno`, of an assert perhaps
     if isinstance(referrer, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
         return Link(f"suspended {_kind(referrer)} {referrer.__qualname__}", 3)
     if isinstance(referrer, types.CellType):
@@ -127,11 +146,19 @@ def _link(referrer: Any, node: Any, places: Places) -> Link | None:
     return _link_of_instance(referrer, node)
 
 
+def _link_of_frame(frame: types.FrameType, node: Any, places: Places) -> Link | None:
+    names = [name for name, value in tuple(frame.f_locals.items()) if value is node]
+    # pytest rewrites asserts: what they compute has names that nobody wrote.
+    name = next((name for name in names if not name.startswith("@py_")), "?")
+    return Link(f"local `{name}` of {_place(frame, places)} (a frame kept alive, by a traceback perhaps)", 9)
+
+
 def _kind(referrer: Any) -> str:
     return type(referrer).__name__.replace("_", " ")
 
 
-def _link_of_dict(referrer: dict[Any, Any], node: Any, places: Places) -> Link | None:
+def _link_of_dict(referrer: dict[Any, Any], node: Any, owners: list[Any], places: Places) -> Link | None:
+    """`owners` refer to this dictionary, or to another one."""
     key = next((key for key, value in tuple(referrer.items()) if value is node), None)
     if key is None:
         return None
@@ -139,9 +166,11 @@ def _link_of_dict(referrer: dict[Any, Any], node: Any, places: Places) -> Link |
         file = referrer.get("__file__")
         where = places.relative(file) if file else referrer["__name__"]
         return Link(f"module global `{key}` of {where}", 1)
-    for owner in gc.get_referrers(referrer):
+    for owner in owners:
         if _is_pytests(owner):
             continue
+        if isinstance(owner, types.FrameType) and owner.f_locals is referrer:
+            return None if _is_our_own(owner) else _link_of_frame(owner, node, places)
         if isinstance(owner, type) and vars(owner).get(key) is node:
             return Link(f"class attribute `{key}` of {owner.__module__}.{owner.__qualname__}", 1)
         if getattr(owner, "__dict__", None) is referrer and not _is_our_own(owner):

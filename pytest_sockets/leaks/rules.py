@@ -35,7 +35,8 @@ def _opened_in(finding: Finding) -> Iterable[str]:
     files = [frame.file for frame in finding.stack]
     if finding.opened_at:
         files.append(finding.opened_at.file)
-    return files
+    # `*/vendor/*` is meant for the suite's own folder, too, whose name begins the path.
+    return [*files, *(f"./{file}" for file in files if not file.startswith("/"))]
 
 
 def _owner(finding: Finding) -> Iterable[str]:

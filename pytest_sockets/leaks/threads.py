@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets.leaks.origins import TEST_TOOLS
 
 if TYPE_CHECKING:
+    from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Owner
 
 _POOLS: Final = (
@@ -32,6 +33,7 @@ class ThreadOwners:
         self._session = session
         self._home = threading.get_ident()
         self._owners: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
+        self._origins: weakref.WeakKeyDictionary[threading.Thread, Origin] = weakref.WeakKeyDictionary()
         self.active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         self._nameless = self._count_nameless()
         """Threads that have no Thread object, by `_thread` or by C code: those that ran before the suite."""
@@ -48,9 +50,16 @@ class ThreadOwners:
             return False
         return any(thread not in self._owners for thread in tuple(self.active.values()))
 
-    def born(self, thread: threading.Thread, owner: Owner) -> None:
-        """The calling thread starts `thread`, working for `owner`."""
+    def born(self, thread: threading.Thread, owner: Owner, origin: Origin) -> None:
+        """The calling thread starts `thread` there, working for `owner`."""
         self._owners[thread] = owner
+        self._origins[thread] = origin
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the calling thread was started, if that is known."""
+        thread = self.active.get(threading.get_ident())
+        return self._origins.get(thread) if thread is not None else None
 
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""

@@ -25,7 +25,8 @@ from pytest_sockets.plugin import address_in_use
 from pytest_sockets.plugin.reporting import wants_timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
+    from types import FrameType
 
     from _pytest.fixtures import FixtureDef
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.verdicts import Verdicts
 
 _MOST_TROUBLES: Final = 5
+_FINISH: Final = pytest.FixtureDef.finish.__code__
 _SCOPES: Final = ("function", "class", "module", "package", "session")
 
 
@@ -76,7 +78,7 @@ class LeakDetection:
         self._settings = settings
         self._session_owner = Owner("session", "session", "session")
         places = Places(config.rootpath)
-        self._children = Children() if settings.scope == "tree" and os.name == "posix" else None
+        self._children = Children(settings.kinds) if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
         self.ledger.who_runs = self._who_runs
         self._verdicts: Verdicts | None = None
@@ -107,9 +109,10 @@ class LeakDetection:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionstart(self) -> Generator[None, None, None]:
-        """What plugins opened until here (xdist's, rerunfailures' own sockets) is not the suite's."""
-        yield
+        """What is open by now, and what plugins open here (xdist's, rerunfailures' own sockets), is not the suite's."""
         self.start()
+        yield
+        self._begun()
 
     def start(self) -> None:
         """Listen to audit events from now on; what is open now is nobody's."""
@@ -131,6 +134,13 @@ class LeakDetection:
             verdicts = self._judging()
             verdicts.begin(lives=wants_timeline(settings))
             self._watch = verdicts.watch
+
+    @_guarded
+    def _begun(self) -> None:
+        """Plugins have started their own, and conftest.py the suite's."""
+        self.ledger.checkpoint()
+        if self._children is not None:
+            self._children.keep_the_users()
 
     def _judging(self) -> Verdicts:
         """What judges, imported when it is needed first."""
@@ -242,10 +252,13 @@ class LeakDetection:
 
     def _who_runs(self) -> Scope:
         """When no fixture or import does. No hook tells of a test's begin: every test would pay for what few ask."""
-        item = self._item
-        if item is not None:
-            phase = "teardown" if self._tears_down else "call"
-        else:
+        item, phase = self._item, "call"
+        if self._tears_down:
+            phase = "teardown"
+            owner = self._in_finalizer()
+            if owner is not None:
+                return Scope(owner, phase)
+        if item is None:
             item, phase = next(iter([*self._tests]), None) or self._in_set_up(), "setup"
             if item is None:
                 return Scope(self._session_owner, "teardown" if self._previous else "setup")
@@ -260,18 +273,29 @@ class LeakDetection:
         return self._item is not None and self._item not in self._session._setupstate.stack
 
     def _in_set_up(self) -> pytest.Item | None:
-        """The item that pytest sets up just now, by the frames of the thread that runs the tests."""
-        frame = (
-            sys._getframe() if threading.get_ident() == self._home else sys._current_frames().get(self._home)
-        )
-        while frame is not None:
+        """The item that pytest sets up just now."""
+        for frame in self._frames():
             # pytest's; plugins that have their own (flaky) call it so, too.
             if frame.f_code.co_name == "call_and_report":
                 item = frame.f_locals.get("item")
                 if isinstance(item, pytest.Item) and item.session is self._session:
                     return item if frame.f_locals.get("when") == "setup" else None
-            frame = frame.f_back
         return None
+
+    def _in_finalizer(self) -> Owner | None:
+        """The fixture that pytest tears down just now; None for the test's own teardown, and for a node's finalizers."""
+        for frame in self._frames():
+            if frame.f_code is _FINISH:
+                return self._live.get(frame.f_locals["self"])
+        return None
+
+    def _frames(self) -> Iterator[FrameType]:
+        """Those of the thread that runs the tests, innermost first."""
+        at_home = threading.get_ident() == self._home
+        frame = sys._getframe() if at_home else sys._current_frames().get(self._home)
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
     def pytest_exception_interact(self, node: object, report: object) -> None:
         """Only called for a failure: the leaks of a failed test are a note, not a second failure."""
@@ -364,6 +388,9 @@ class LeakDetection:
         self._live[fixturedef] = owner  # in the order of set-up
         try:
             return (yield)
+        except BaseException:
+            owner.raised = True
+            raise
         finally:
             self._leave(before)
 
@@ -374,12 +401,10 @@ class LeakDetection:
         owner = self._live.pop(fixturedef, None)
         if owner is None:
             return
-        ledger = self.ledger
         try:
             if self._tears_down:
-                ledger.give_teardown_to(owner)
                 self._erring.add(owner)
-            ledger.end(owner)
+            self.ledger.end(owner)
         except Exception as error:  # noqa: BLE001
             self._trouble(f"the end of {owner}", error)
 
@@ -389,7 +414,8 @@ class LeakDetection:
         alive = [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
         if not self._session_owner.over:
             # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
-            alive.append((self._session_owner, [_attributes(self._session), _attributes(self._config)]))
+            roots = [_attributes(self._session), _attributes(self._config)]
+            alive.append((self._session_owner, [*roots, *_finalizers_of_nodes(self._session)]))
         return alive
 
 
@@ -406,21 +432,33 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
 
 
 def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
-    from pytest_sockets.leaks.endings import touched_by
+    from pytest_sockets.leaks.endings import put_by, touched_by
 
     result = fixturedef.cached_result
-    roots = [
-        result[0] if result is not None else None,
-        *fixturedef._finalizers,
-        *touched_by(fixturedef._finalizers),
-    ]
-    if owner.kind in ("class", "module"):
-        # setup_class and setup_module keep things in the class or module; a teardown of theirs is still to come.
-        holder = getattr(owner.context, "obj", None)
-        roots.append(dict(vars(holder)) if holder is not None else None)
-        if owner.kind == "class":
-            roots.extend(dict(vars(base)) for base in getattr(holder, "__mro__", ())[1:-1])
+    finalizers = fixturedef._finalizers
+    roots = [result[0] if result is not None else None, *finalizers, *touched_by(finalizers)]
+    if owner.kind in ("class", "module") and (holder := getattr(owner.context, "obj", None)) is not None:
+        roots += put_by(fixturedef.func, holder)
     return roots
+
+
+def _finalizers_of_nodes(session: Any) -> list[Any]:
+    """What suites have registered with a class, module or the session itself: `request.session.addfinalizer(close)`."""
+    from pytest_sockets.leaks.endings import touched_by
+
+    users = [
+        finalizer
+        for finalizers, _ in session._setupstate.stack.values()
+        for finalizer in finalizers
+        if not _is_pytests(finalizer)
+    ]
+    return [*users, *touched_by(users)]
+
+
+def _is_pytests(finalizer: Any) -> bool:
+    """The end of a fixture, as a method or a partial of one, or of a node."""
+    method = getattr(finalizer, "func", finalizer)
+    return isinstance(getattr(method, "__self__", None), (pytest.FixtureDef, pytest.Item, pytest.Collector))
 
 
 def _forget_expected_failure() -> None:

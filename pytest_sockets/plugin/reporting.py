@@ -178,6 +178,8 @@ class Reporting:
         if self._run is None and not self._settings.reports and self._settings.baseline is None:
             return
         run = self.run
+        if run.findings:
+            _show_in_set_up_errors(self._config.pluginmanager.get_plugin("terminalreporter"))
         run.tests_seen = self._tests_seen
         if complete and not self._incomplete and not self._part_only:
             run.unmatched_rules = [rule for rule, hits in self._rule_hits.items() if hits == 0]
@@ -232,6 +234,16 @@ class Reporting:
                 terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
         if self.run.opened_total or self.run.ports_given or self.run.servers_started:
             terminalreporter.write_line(text.totals(self.run))
+
+
+def _show_in_set_up_errors(terminalreporter: pytest.TerminalReporter | None) -> None:
+    """pytest shows what a teardown's report says below a failed call, and not below a failed set-up."""
+    stats = terminalreporter.stats if terminalreporter is not None else {}
+    failed = {report.nodeid: report for report in stats.get("error", ()) if report.when == "setup"}
+    for report in stats.get("", ()) if failed else ():
+        if report.when == "teardown" and report.nodeid in failed:
+            sections = [one for one in report.sections if one[0] == "Captured sockets teardown"]
+            failed[report.nodeid].sections.extend(sections)
 
 
 def wants_timeline(settings: Settings) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.leaks.findings import UNCLOSED
+from pytest_sockets.leaks.findings import LEFT_BEHIND, SETUP_RAISED, UNCLOSED
 from pytest_sockets.reports.words import STATUS_WORDS
 
 if TYPE_CHECKING:
@@ -137,8 +137,13 @@ def _why(finding: Finding) -> str:
 
 
 def _fix(finding: Finding) -> str:
+    note = finding.note or ""
+    if LEFT_BEHIND in note:
+        return "end that one, too: run the server without `shell=True`, or start_new_session=True and os.killpg()"
     if finding.process is not None:
         return "end the process and wait for it: proc.terminate(); proc.wait(), in a fixture's teardown"
+    if SETUP_RAISED in note:
+        return "open it in a `with` that reaches over the `yield`, or close it where the set-up fails"
     if finding.owner_kind == "fixture":
         return f"close it after the `yield` of fixture {finding.owner_name!r}, or in request.addfinalizer()"
     if finding.owner_kind in ("class", "module"):

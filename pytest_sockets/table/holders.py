@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 
-def listening_of(pids: Iterable[int]) -> list[SocketEntry]:
+def listening_of(pids: Iterable[int], *, unix: bool = False) -> list[SocketEntry]:
     """The listening TCP and UDP sockets that these processes hold, with pid, fd and inode; one entry a process and socket.
 
-    Costs one dump of the listeners and a walk of the descriptors of `pids`. A vanished process or one that this user may
-    not look at has none.
+    With `unix` also the unix sockets in LISTEN, where the kernel tells (Linux). Costs one dump of the listeners and a walk
+    of the descriptors of `pids`. A vanished process or one that this user may not look at has none.
     """
     among = list(pids)
     if not among:
@@ -31,6 +31,8 @@ def listening_of(pids: Iterable[int]) -> list[SocketEntry]:
         return []
     try:
         listeners = {entry.inode: entry for entry in sock_diag.listening()}
+        if unix:
+            listeners.update((entry.inode, entry) for entry in sock_diag.unix_listening())
     except SockDiagMissing:
         return _listening_by_psutil(among)
     return [

@@ -103,6 +103,14 @@ def listening() -> list[SocketEntry]:
     return parse_listening(raw_tcp_listening(), raw_udp_unconnected())
 
 
+def unix_listening() -> list[SocketEntry]:
+    """Unix sockets in LISTEN, without pid and fd."""
+    request = unix_diag.request(listening_only=True)
+    return _answer(
+        lambda dumper: list(unix_diag.entries(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, request)))
+    )
+
+
 def parse_listening(tcp: list[bytes], udp: list[bytes]) -> list[SocketEntry]:
     """What those two gave, as entries."""
     return parse(tcp, "tcp") + [entry for entry in parse(udp, "udp") if entry.is_listening]

@@ -43,5 +43,5 @@ def test_owner(ledger):
 def children(test_owner):
     """The children of this process from now on."""
     watch = Children()
-    watch.begin(Scope(Owner("session", "session", "session"), "setup"))
+    watch.begin()
     return watch

@@ -14,17 +14,24 @@ class Births:
 
     def __init__(self):
         self.threads = []
+        self.frames = []
 
-    def thread_started(self, thread):
+    def thread_started(self, thread, frame):
         self.threads.append((threading.current_thread(), thread))
+        self.frames.append(frame)
 
 
 @pytest.fixture
-def births():
+def listener():
     listener = Births()
     audit.listen(listener)
-    yield listener.threads
+    yield listener
     audit.stop_listening(listener)
+
+
+@pytest.fixture
+def births(listener):
+    return listener.threads
 
 
 def start(target=lambda: None):
@@ -38,6 +45,14 @@ def test_each_thread_is_told_with_its_starter(births):
     inner = []
     outer = start(lambda: inner.append(start()))
     assert births == [(threading.current_thread(), outer), (outer, inner[0])]
+
+
+def test_the_frame_leads_to_the_line_that_started_it(listener):
+    start()
+    frame = listener.frames.pop()
+    while frame is not None and frame.f_code is not start.__code__:
+        frame = frame.f_back
+    assert frame is not None
 
 
 def test_a_timer_is_told(births):
@@ -57,7 +72,7 @@ def test_after_the_end_nothing_is_told():
 
 def test_a_broken_listener_starts_the_thread_all_the_same():
     class Broken:
-        def thread_started(self, thread):
+        def thread_started(self, thread, frame):
             raise KeyboardInterrupt
 
     listener = Broken()

@@ -31,7 +31,7 @@ IDLE = "import time; print('ready', flush=True); time.sleep(60)"
 @pytest.fixture
 def books(places):
     """A ledger that watches children, in a test's call."""
-    watch = Children()
+    watch = Children(("tcp", "udp", "unix"))
     ledger = Ledger(places, Owner("session", "session", "session"), watch)
     audit.listen(ledger)
     ledger.begin()

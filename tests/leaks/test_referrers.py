@@ -125,9 +125,44 @@ def test_the_chain_leads_outwards_to_a_name(server, places, monkeypatch):
     sock = GLOBAL["clients"][0].sock
     chain = holders(sock, places)
     assert chain[0].startswith("attribute `sock`")
-    assert chain[1] == "an item of a list"
-    assert chain[-1] in (f"module global `GLOBAL` of {THIS}", "a dict, under the key 'clients'"), chain
+    assert chain[1:] == (
+        "an item of a list",
+        "a dict, under the key 'clients'",
+        f"module global `GLOBAL` of {THIS}",
+    )
     sock.close()
+
+
+def test_of_a_long_chain_both_ends_are_told(server, places, monkeypatch):
+    deep = Client(server.pop())
+    sock = deep.sock
+    for _ in range(9):
+        deep = [deep]
+    monkeypatch.setitem(globals(), "GLOBAL", {"deep": deep})
+    del deep
+    chain = holders(sock, places)
+    assert chain[0].startswith("attribute `sock`")
+    assert chain[1:3] == ("an item of a list", "... 7 objects further")
+    assert chain[3:] == (
+        "an item of a list",
+        "a dict, under the key 'deep'",
+        f"module global `GLOBAL` of {THIS}",
+    )
+    sock.close()
+
+
+def test_a_failed_asserts_own_names_are_not_told(places):
+    def fail():
+        mine = socket.socket()
+        assert mine.fileno() == -5
+
+    with pytest.raises(AssertionError) as failed:
+        fail()
+    sock = failed.tb.tb_next.tb_frame.f_locals["mine"]
+    chain = holders(sock, places)
+    sock.close()
+    assert any(link.startswith("local `mine` of") for link in chain), chain
+    assert "@py" not in "".join(chain)
 
 
 def test_nothing_is_said_of_what_nobody_keeps(places):

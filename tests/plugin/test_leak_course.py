@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 import signal
 import subprocess
+import textwrap
 import time
 
 import pytest
@@ -524,6 +526,141 @@ class TestNativeToml:
         assert "pyproject.toml" in done.text
         assert "sockets_grace" in done.text
         assert "Traceback" not in done.text
+
+
+class TestSessionStart:
+    """Plugins start their own there, conftest.py what is the suite's."""
+
+    PLUGIN = """
+        import socket, subprocess, sys, threading
+        KEPT = []
+        SERVER = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(1, flush=True); time.sleep(9)"
+        def pytest_sessionstart():
+            KEPT.append(socket.create_server(("127.0.0.1", 0)))
+            KEPT.append(subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE))
+            KEPT[1].stdout.readline()
+        def pytest_unconfigure():
+            KEPT[0].close()
+            KEPT[1].kill()
+            KEPT[1].communicate()
+    """
+
+    @pytest.mark.parametrize(("folder", "owners"), [("site-packages", []), ("tools", ["session", "session"])])
+    def test_what_is_started_is_the_sessions_unless_an_installed_plugin_does_it(
+        self, suite, monkeypatch, folder, owners
+    ):
+        place = suite.folder / folder
+        place.mkdir()
+        (place / "starting.py").write_text(textwrap.dedent(self.PLUGIN))
+        monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+        suite.write(test_a="def test_one(): pass\ndef test_two(): pass")
+        done = suite.run("--sockets-leaks=error", plugins=("starting",))
+        assert done.owners == owners, done.text
+        assert done.outcomes == {"passed": 2}
+
+
+class TestWords:
+    """What a person reads who was not there."""
+
+    def test_a_set_up_that_raises_is_told_what_would_help(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.fixture
+            def db():
+                leak()
+                raise RuntimeError("no schema")
+                yield
+            def test_one(db): pass
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.outcomes == {"error": 1}
+        above = done.text.partition("1 leaked socket of")[0]
+        assert "1 socket left open by fixture 'db' (scope function)" in above
+        assert "the set-up raised after this was opened" in above
+        assert "in a `with` that reaches over the `yield`" in above
+
+    def test_the_twin_without_an_exception_is_told_of_the_yield(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest
+            from leaking import leak
+            @pytest.fixture
+            def db():
+                leak()
+                yield
+            def test_one(db): pass
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert "close it after the `yield` of fixture 'db'" in done.text
+        assert "the set-up raised" not in done.text
+
+    def test_what_a_fixtures_thread_opens_names_the_test_beside(self, leaky):
+        leaky.write(
+            test_a="""
+            import pytest, queue, threading
+            from leaking import leak
+            @pytest.fixture(scope="module")
+            def worker():
+                tasks = queue.Queue()
+                def work():
+                    for task in iter(tasks.get, None):
+                        task()
+                        tasks.task_done()
+                thread = threading.Thread(target=work)
+                thread.start()
+                yield tasks
+                tasks.put(None)
+                thread.join()
+            def test_one(worker): pass
+            def test_two(worker):
+                worker.put(leak)
+                worker.join()
+            """
+        )
+        done = leaky.run("--sockets-leaks=error", "-p", "no:randomly")
+        assert done.owners == ["worker"]
+        assert "note       opened while test test_a.py::test_two ran" in done.text
+
+    def test_a_librarys_thread_names_the_line_that_started_it(self, suite, monkeypatch):
+        place = suite.folder / "site-packages"
+        place.mkdir()
+        (place / "library.py").write_text(
+            "import socket\nKEPT = []\ndef serve(): KEPT.append(socket.create_server(('127.0.0.1', 0)))\n"
+        )
+        monkeypatch.setenv("PYTHONPATH", str(place), prepend=os.pathsep)
+        suite.write(
+            test_a="""
+            import library, threading
+            def test_one():
+                thread = threading.Thread(target=library.serve)
+                thread.start()
+                thread.join()
+            """
+        )
+        done = suite.run("--sockets-leaks=error")
+        assert done.owners == ["test_one"]
+        assert "note       opened in a thread that was started at test_a.py:5 in test_one" in done.text
+
+    def test_of_a_shell_that_has_ended_the_server_is_told_apart(self, leaky):
+        leaky.write(
+            test_a="""
+            import shlex, subprocess, sys
+            SERVER = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(1, flush=True); time.sleep(9)"
+            def test_one():
+                command = shlex.join([sys.executable, "-c", SERVER]) + "; true"
+                with subprocess.Popen(command, shell=True, stdout=subprocess.PIPE) as shell:
+                    shell.stdout.readline()
+                    shell.kill()
+            """
+        )
+        done = leaky.run("--sockets-leaks=error")
+        assert done.owners == ["test_one"], done.text
+        assert "note       the process that was started there has ended" in done.text
+        assert "without `shell=True`" in done.text
 
 
 class TestOutsideOfFixtures:
