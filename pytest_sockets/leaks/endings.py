@@ -13,6 +13,7 @@ import collections
 import contextlib
 import dis
 import functools
+import logging
 import sys
 import types
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +34,7 @@ _MOST_KEPT: Final = 5_000
 _SUSPENDED: Final = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STACKS: Final = (contextlib.ExitStack, contextlib.AsyncExitStack)
 _EXITS: Final = ("__exit__", "__aexit__")
+_PYTESTS_DOORS: Final = frozenset({"cls", "config", "instance", "module", "node", "obj", "parent", "session"})
 _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
 _CALLED: Final = (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
@@ -91,7 +93,9 @@ class _Search:
     def _visit(self, value: Any, names: Names, within: type | None, depth: int) -> None:
         if isinstance(value, functools.partial):
             called = _names_of(getattr(value.func, "__code__", None))
-            given = (*value.args, *value.keywords.values())
+            given = [*value.args, *value.keywords.values()]
+            if _is_foreign(getattr(value.func, "__module__", None)):
+                given = [one for one in given if not _is_pytests(one)]
             # pytest's own finalizer has the fixture's function beside its generator: what stands before the yield has run.
             suspended = [one for one in given if isinstance(one, _SUSPENDED)]
             for each in (value.func, *(suspended or given)):
@@ -106,6 +110,7 @@ class _Search:
             self._suspended(value, depth)
         elif isinstance(value, types.ModuleType):
             self._attributes(vars(value), value.__name__, names, None, depth)
+            self._registry(value, names)
         elif isinstance(value, type):
             self._class(value, names, depth)
             self._constructor(value, names, depth)
@@ -113,6 +118,10 @@ class _Search:
             self._found.append(value)
             self._class(type(value), names, depth)
             self._closed_by_exit(value, names, depth)
+            if isinstance(value, logging.Logger) and "handlers" in names:
+                self._found.extend(value.handlers)
+            if _is_pytests(value):
+                self._of_pytest(value, names, depth)
             if isinstance(value, _CONTAINERS):
                 for each in tuple(value.values() if isinstance(value, dict) else value):
                     if isinstance(each, _CALLED):  # for close in AT_END: close()
@@ -121,11 +130,12 @@ class _Search:
     def _function(self, function: types.FunctionType, within: type | None, depth: int) -> None:
         self._found.append(function)  # its closure, defaults and attributes
         names = _names_of(function.__code__)
+        foreign = _is_foreign(function.__globals__.get("__name__"))
         for cell in function.__closure__ or ():
             for content in _contents(cell):
-                if isinstance(content, _CALLED):
+                if isinstance(content, _CALLED) or (not foreign and _is_pytests(content)):
                     self.add(content, names, within, depth)
-        if not _is_foreign(function.__globals__.get("__name__")):
+        if not foreign:
             deeper = depth + _step(function.__code__)
             self._named(function.__globals__, names, deeper)
             if within is not None:
@@ -154,6 +164,22 @@ class _Search:
         if cls is not owner:
             self._found.append(owner)
         self.add(method.__func__, names, cls, depth)
+
+    def _registry(self, module: types.ModuleType, names: Names) -> None:
+        """What the standard library knows by itself, if that is asked for."""
+        if module is logging and ("shutdown" in names or names >= {"getLogger", "handlers"}):
+            handlers: Any = vars(logging)["_handlerList"]
+            self._found.extend(handler() for handler in tuple(handlers))
+        elif module.__name__ == "multiprocessing" and "active_children" in names:
+            self._found.extend(sys.modules["multiprocessing.process"]._children)
+
+    def _of_pytest(self, value: Any, names: Names, depth: int) -> None:
+        """A request, a node or the configuration: what suites keep there, and the class or module that it stands for."""
+        known = {name: getattr(value, name, None) for name in names & _PYTESTS_DOORS}
+        known |= getattr(value, "__dict__", {})
+        self._found.extend(getattr(value, "_storage", {}).values())  # of a stash
+        for name in names & known.keys():
+            self.add(known[name], names, None, depth)
 
     def _closed_by_exit(self, manager: Any, names: Names, depth: int) -> None:
         """What the standard library's context managers call when they are left."""
@@ -194,7 +220,8 @@ class _Search:
         local = dict(frame.f_locals)  # a proxy with fewer methods since 3.13
         for name in names & local.keys():
             # What pytest's own generator calls (teardown_module) is where the user's code begins.
-            self.add(local[name], names, None, depth - 1 if foreign else depth)
+            if not (foreign and _is_pytests(local[name])):
+                self.add(local[name], names, None, depth - 1 if foreign else depth)
         idle = {id(value) for name, value in local.items() if name not in names}
         active = [value for value in reach.held_by(suspended) if id(value) not in idle]
         for value in active:
@@ -265,6 +292,10 @@ def _contents(cell: types.CellType) -> list[Any]:
         return [cell.cell_contents]
     except ValueError:  # not filled yet
         return []
+
+
+def _is_pytests(value: object) -> bool:
+    return type(value).__module__.startswith("_pytest.")
 
 
 def _is_foreign(module: object) -> bool:

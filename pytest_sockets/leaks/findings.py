@@ -60,7 +60,7 @@ class Finding:
         """The opening line as FILE:LINE, or what is known instead."""
         if self.opened_at:
             return f"{self.opened_at.file}:{self.opened_at.line}"
-        return self.process or "not opened by Python code"
+        return self.process or "no line of Python code"
 
     def as_json(self) -> dict[str, Any]:
         """The shape of one leak in the JSON report, schema 1; also what travels from an xdist worker."""

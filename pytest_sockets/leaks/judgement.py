@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Owner, Record
-    from pytest_sockets.model import SocketEntry
+    from pytest_sockets.model import Endpoint, SocketEntry
 
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
@@ -106,7 +106,27 @@ class Judge:
         kept = reach.keepers(records, around.live())
         for record, owner in kept.items():
             self._ledger.keep(record, owner)
-        return [record for record in records if record not in kept]
+        left = [record for record in records if record not in kept]
+        return [record for record in left if not self._goes_with_another(record)]
+
+    def _goes_with_another(self, record: Record) -> bool:
+        """What was accepted goes with its listener, or with the client at its other end, if a live owner has that."""
+        if not record.accepted:
+            return False
+        listener, entry = record.listener, record.entry
+        other = listener if listener is not None and listener.is_open and not listener.owner.over else None
+        if other is None and entry is not None and entry.remote is not None and entry.protocol == "tcp":
+            other = self._living_end(entry.remote, entry.local)
+        if other is not None:
+            self._ledger.keep(record, other.owner)
+        return other is not None
+
+    def _living_end(self, local: Endpoint, remote: Endpoint) -> Record | None:
+        for record in self._ledger.open_records():
+            entry = record.entry if not record.owner.over else None
+            if entry is not None and (entry.local, entry.remote) == (local, remote):
+                return record
+        return None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
         """Those that are open still. Without another thread nobody in this process can close them: then no wait."""

@@ -119,9 +119,7 @@ class Ledger:
         record = Record(self._scope_of_thread(), capture(frame, self.places), family, kind)
         record.at_home = self._threads.at_home
         if not record.at_home:
-            record.thread = self._threads.origin
-            running = self.scope.owner
-            record.during = running if running is not record.owner else None
+            self._note_thread(record)
         try:
             record.ref = weakref.ref(sock)
         except TypeError:  # a bare _socket.socket: it is matched with its descriptor when that is listed
@@ -158,6 +156,13 @@ class Ledger:
         scope = self.scope
         return scope if starter is None or starter is scope.owner else Scope(starter, "call")
 
+    def _note_thread(self, record: Record) -> None:
+        thread = self._threads.calling
+        if thread is not None:
+            record.maker, record.thread = weakref.ref(thread), self._threads.origin_of(thread)
+        running = self.scope.owner
+        record.during = running if running is not record.owner else None
+
     def _note_given_descriptor(self, record: Record, frame: FrameType) -> None:
         """accept(), dup(), fromfd() and TLS wrapping pass the descriptor: it is in the constructor's locals."""
         fd = frame.f_locals.get("fileno")
@@ -193,7 +198,7 @@ class Ledger:
         listener = self._open.get((fd, inode)) if inode is not None else None
         if listener is None:
             return
-        record.origin = listener.origin
+        record.origin, record.listener = listener.origin, listener
         if not listener.owner.over:
             record.owner = record.opener = listener.owner
 
@@ -469,7 +474,8 @@ class Ledger:
 
 
 def _by_user(record: Record) -> bool:
-    return record.origin is not None and record.origin.called_by_user
+    origin = record.origin
+    return origin is not None and origin.called_by_user and not origin.in_a_loop
 
 
 def _descriptor_of(sock: Any) -> Key | None:

@@ -89,6 +89,18 @@ class Origin:
         return self._users is not None and not self._awaited
 
     @property
+    def in_a_loop(self) -> bool:
+        """Whether an event loop that the user's line runs called what opened it: that line asked for something else."""
+        return any(code.co_name == "_run_once" for code, _ in self._calls[: self._users])
+
+    @property
+    def task(self) -> set[CodeType]:
+        """The functions of which one still runs as long as what opened it goes on: the user's, or else a library's."""
+        if self._users is not None:
+            return {self._calls[self._users][0]}
+        return {code for code, _ in self._calls if not code.co_filename.endswith("threading.py")}
+
+    @property
     def codes(self) -> set[CodeType]:
         """Every function on the stack."""
         return {code for code, _ in self._calls}

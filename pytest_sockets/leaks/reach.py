@@ -74,10 +74,28 @@ def _pid(node: Any) -> int:
 def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
     by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
     by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}
+    by_thread = _by_thread(records)
     for node in walk(roots):
         record = by_object.get(id(node)) or (by_fd.get(_fileno(node)) if by_fd else None)
         if record is not None:
             yield record
+        if by_thread:
+            yield from by_thread.get(id(node), ())
+
+
+def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
+    """Those whose thread still is in the function that opened them: its frames hold them, which no object refers to."""
+    frames = sys._current_frames()
+    found: dict[int, list[Record]] = {}
+    for record in records:
+        thread = record.maker()
+        if thread is not None and record.origin is not None:
+            frame = frames.get(thread.ident or 0)
+            while frame is not None and frame.f_code not in record.origin.task:
+                frame = frame.f_back
+            if frame is not None:
+                found.setdefault(id(thread), []).append(record)
+    return found
 
 
 def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from pytest_sockets.table import own_fds as table
 from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from pytest_sockets.leaks.origins import Origin
@@ -70,6 +71,8 @@ class Record:
         "key",
         "kind",
         "life",
+        "listener",
+        "maker",
         "matched",
         "nobodys",
         "opener",
@@ -99,8 +102,12 @@ class Record:
         self.duplicate_of: Key | None = None
         self.at_home = True
         """Created in the thread that runs the tests, which looks at it, so it is complete by then."""
+        self.listener: Record | None = None
+        """What it was accepted on, if that is in the books."""
+        self.maker: Callable[[], threading.Thread | None] = _nothing
+        """The thread that created it, if that was another one than that of the tests."""
         self.thread: Origin | None = None
-        """Where the thread was started that created it, if it was another than that of the tests."""
+        """Where that thread was started."""
         self.during: Owner | None = None
         """Who ran meanwhile, if that thread worked for another one."""
         self.first_look = 0.0

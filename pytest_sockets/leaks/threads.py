@@ -56,10 +56,13 @@ class ThreadOwners:
         self._origins[thread] = origin
 
     @property
-    def origin(self) -> Origin | None:
-        """Where the calling thread was started, if that is known."""
-        thread = self.active.get(threading.get_ident())
-        return self._origins.get(thread) if thread is not None else None
+    def calling(self) -> threading.Thread | None:
+        """The thread that calls, if it has an object."""
+        return self.active.get(threading.get_ident())
+
+    def origin_of(self, thread: threading.Thread) -> Origin | None:
+        """Where that thread was started, if that is known."""
+        return self._origins.get(thread)
 
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""

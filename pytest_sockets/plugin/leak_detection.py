@@ -77,6 +77,8 @@ class LeakDetection:
         self._config = config
         self._settings = settings
         self._session_owner = Owner("session", "session", "session")
+        self._afterwards = Owner("session", "session", "session")
+        """Never over."""
         places = Places(config.rootpath)
         self._children = Children(settings.kinds) if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
@@ -371,6 +373,7 @@ class LeakDetection:
                     return judging.judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
+            address_in_use.recent.forget()
             self._tests.clear()
             ledger.rest()
 
@@ -414,9 +417,30 @@ class LeakDetection:
         alive = [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
         if not self._session_owner.over:
             # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
-            roots = [_attributes(self._session), _attributes(self._config)]
-            alive.append((self._session_owner, [*roots, *_finalizers_of_nodes(self._session)]))
+            roots = [
+                _attributes(self._session),
+                _attributes(self._config),
+                *_finalizers_of_nodes(self._session),
+            ]
+            roots += self._closed_by_hooks("pytest_sessionfinish", "pytest_unconfigure")
+            alive.append((self._session_owner, roots))
+        else:
+            # Still to come, and after it nothing can be said any more.
+            alive.append((self._afterwards, self._closed_by_hooks("pytest_unconfigure")))
         return alive
+
+    def _closed_by_hooks(self, *names: str) -> list[Any]:
+        """What these hooks of conftest.py will close, and the clean-ups that it has registered with the configuration."""
+        from pytest_sockets.leaks.endings import touched_by
+
+        known = {"session": self._session, "config": self._config}
+        hooks = [impl for name in names for impl in getattr(self._config.hook, name).get_hookimpls()]
+        calls: list[Any] = [
+            functools.partial(impl.function, *(known.get(name) for name in impl.argnames))
+            for impl in hooks
+            if self.ledger.places.is_users(impl.function.__code__.co_filename)
+        ]
+        return touched_by([*calls, self._config._cleanup_stack.close])
 
 
 def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Owner | None:

@@ -139,7 +139,7 @@ def _why(finding: Finding) -> str:
 def _fix(finding: Finding) -> str:
     note = finding.note or ""
     if LEFT_BEHIND in note:
-        return "end that one, too: run the server without `shell=True`, or start_new_session=True and os.killpg()"
+        return "end that one, too: run the server without a shell, or with start_new_session=True and os.killpg()"
     if finding.process is not None:
         return "end the process and wait for it: proc.terminate(); proc.wait(), in a fixture's teardown"
     if SETUP_RAISED in note:
@@ -153,7 +153,12 @@ def _fix(finding: Finding) -> str:
     if finding.socket.status == "LISTEN":
         return "close the server also when the test fails: `with` or a fixture with `yield`"
     if finding.opened_at is None:
-        return "close the library's object that made it; or ignore it: --sockets-ignore='local=HOST:PORT'"
+        rule = (
+            f"remote={finding.socket.remote}"
+            if finding.socket.remote
+            else f"owner={finding.owner_kind}:{finding.owner_name}"
+        )
+        return f"close the library's object that made it; or ignore it: --sockets-ignore='{rule}'"
     return "close it also when the test fails: `with contextlib.closing(...)` or a fixture with `yield`"
 
 

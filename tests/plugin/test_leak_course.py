@@ -528,18 +528,39 @@ class TestNativeToml:
         assert "Traceback" not in done.text
 
 
+class TestBrokenBaseline:
+    @pytest.mark.parametrize("arguments", [(), ("-n1",), ("--sockets-update-baseline",)], ids=str)
+    def test_it_ends_the_run_before_the_first_test(self, leaky, arguments):
+        leaky.write(test_a="def test_one(): print('ran')", known__dot__txt="<<<<<<< HEAD\n")
+        plugins = ("xdist",) if arguments == ("-n1",) else ()
+        done = leaky.run("-s", "--sockets-baseline=known.txt", *arguments, plugins=plugins, report=False)
+        assert done.exit_code == 4, done.text
+        assert "ERROR: pytest-sockets: command line, --sockets-baseline: " in done.text
+        assert "known.txt, line 1: this is a conflict marker" in done.text
+        assert "ran" not in done.text
+        assert "Traceback" not in done.text
+
+    def test_the_twin_a_sound_one_does_not(self, leaky):
+        leaky.write(
+            test_a="def test_one(): print('ran')", known__dot__txt="# pytest-sockets baseline, version 1\n"
+        )
+        done = leaky.run("-s", "--sockets-baseline=known.txt", report=False)
+        assert done.exit_code == 0, done.text
+
+
 class TestSessionStart:
     """Plugins start their own there, conftest.py what is the suite's."""
 
     PLUGIN = """
-        import socket, subprocess, sys, threading
+        import atexit, socket, subprocess, sys
         KEPT = []
         SERVER = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print(1, flush=True); time.sleep(9)"
         def pytest_sessionstart():
             KEPT.append(socket.create_server(("127.0.0.1", 0)))
             KEPT.append(subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE))
             KEPT[1].stdout.readline()
-        def pytest_unconfigure():
+        @atexit.register  # a hook of pytest's would be read
+        def end():
             KEPT[0].close()
             KEPT[1].kill()
             KEPT[1].communicate()
@@ -660,7 +681,7 @@ class TestWords:
         done = leaky.run("--sockets-leaks=error")
         assert done.owners == ["test_one"], done.text
         assert "note       the process that was started there has ended" in done.text
-        assert "without `shell=True`" in done.text
+        assert "run the server without a shell" in done.text
 
 
 class TestOutsideOfFixtures:
