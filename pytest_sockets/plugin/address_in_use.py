@@ -70,7 +70,7 @@ def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
         from pytest_sockets.asserting import in_use
 
         if address.host is None and address.port is None:
-            return in_use.guessed_explanation(bind_errors.guesses(error), _recent.last())
+            return in_use.guessed_explanation(bind_errors.guesses(error), recent.last())
         return in_use.explanation(address)
     except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
@@ -109,6 +109,10 @@ class _RecentAddresses:
     def child_started(self, frame: object, words: object) -> None:
         """Not of interest."""
 
+    def forget(self) -> None:
+        """A test is over: the next one's error is not about its addresses."""
+        self._seen.clear()
+
     def addresses(self) -> list[tuple[str, int]]:
         """Newest first."""
         found = []
@@ -123,12 +127,17 @@ class _RecentAddresses:
         return found
 
     def last(self) -> tuple[str, int] | None:
-        """The newest one that was used twice, else the newest: the second of two binds is the one that fails."""
+        """The newest one that was used twice, else the newest: the second of two binds is the one that fails.
+
+        None if the newest is the path of a unix socket: then the error is about that.
+        """
+        if self._seen and isinstance(self._seen[-1], (str, bytes)):
+            return None
         found = self.addresses()
         return next((one for one in found if found.count(one) > 1), found[0] if found else None)
 
 
-_recent: Final = _RecentAddresses()
+recent: Final = _RecentAddresses()
 
 
 @pytest.hookimpl(trylast=True)
@@ -138,8 +147,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if settings.leaks != "off" or settings.unclosed != "off":
         from pytest_sockets.leaks import audit
 
-        audit.listen(_recent)
-        session.config.add_cleanup(functools.partial(audit.stop_listening, _recent))
+        audit.listen(recent)
+        session.config.add_cleanup(functools.partial(audit.stop_listening, recent))
 
 
 class _SectionAdder:

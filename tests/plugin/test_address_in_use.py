@@ -308,6 +308,41 @@ def test_it_reaches_the_terminal(suite, arguments: tuple[str, ...]):
     assert "opened by test test_x.py::test_x" in done.text
 
 
+EARLIER = """
+    import errno, os, socket
+    def use(port):
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+            return sock.getsockname()[1]
+    PORT = use(0)
+    def test_earlier(): {earlier}
+    def test_fails(tmp_path):
+        {now}
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+"""
+
+
+def test_an_address_that_an_earlier_test_used_is_not_named(suite):
+    suite.write(test_x=EARLIER.format(earlier="[use(PORT) for _ in range(2)]", now=""))
+    done = suite.run("-p", "no:randomly", report=False)
+    assert "The error does not say which address" in done.text, done.text
+
+
+def test_the_twin_one_that_this_test_used_is(suite):
+    suite.write(test_x=EARLIER.format(earlier="pass", now="use(PORT); print('mine:', PORT)"))
+    done = suite.run("-p", "no:randomly", report=False)
+    port = done.text.partition("mine: ")[2].split()[0]
+    assert f"the last one used was:\n127.0.0.1:{port}/tcp" in done.text, done.text
+
+
+def test_after_a_unix_path_no_tcp_address_is_named(suite):
+    unix = "use(PORT); socket.socket(socket.AF_UNIX).bind(str(tmp_path / 's'))"
+    suite.write(test_x=EARLIER.format(earlier="pass", now=unix))
+    done = suite.run("-p", "no:randomly", report=False)
+    assert "the last one used" not in done.text, done.text
+
+
 def test_it_reaches_junit(suite):
     suite.write(test_x=CARRIED)
     suite.run("--junitxml=out.xml")
