@@ -105,7 +105,7 @@ def resolved(host: str) -> tuple[str, ...]:
 
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
         raise QueryError(f"{host!r} is neither an address nor a host name that resolves: {error}") from None
     return tuple(dict.fromkeys(str(item[4][0]) for item in found))
 

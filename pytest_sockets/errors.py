@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_QUOTED: Final = 80
+
 
 class SocketsError(Exception):
     """The root of the family."""
@@ -61,3 +72,29 @@ class ServerFault(SocketsError):
 
 class FamilyUnavailable(ServerFault):
     """This host has no such address family (IPv6, unix); fixtures turn it into a skip."""
+
+
+def quoted(value: object) -> str:
+    """`repr(value)`, cut in the middle to some 80 characters: what a message quotes must not bury what it says."""
+    text = repr(value)
+    half = _QUOTED // 2
+    return text if len(text) <= _QUOTED else f"{text[: half + 2]}...{text[5 - half :]}"
+
+
+def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
+    """A `SocketsError` of `function` is shown at the line that made the call, without the frames of ours below it.
+
+    Any other error keeps them: it would be our bug.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        __tracebackhide__ = True
+        try:
+            return function(*args, **kwargs)
+        except SocketsError as error:
+            if error.__cause__ is not None:
+                error.__cause__.__traceback__ = None
+            raise error.with_traceback(None) from error.__cause__
+
+    return call

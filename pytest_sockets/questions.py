@@ -60,7 +60,11 @@ def _path(text: str) -> str:
 
 
 def _pair(value: tuple[Any, ...] | list[Any]) -> Wanted | Connection:
-    if len(value) == 2 and (isinstance(value[0], (tuple, list)) or isinstance(value[1], (tuple, list))):
+    if (
+        len(value) == 2
+        and not isinstance(value[0], str)
+        and any(isinstance(one, (tuple, list)) for one in value)
+    ):
         return Connection(_side(value[0]), _side(value[1]))
     return _side(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pytest_sockets.errors import QueryError, QueryTypeError
 from pytest_sockets.unpatched import monotonic
 from pytest_sockets.unpatched import pause as _pause
 
@@ -15,6 +16,17 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
+
+
+def checked_timeout(value: object) -> float:
+    """Seconds, finite, not negative. Raises `QueryError`, for what is no number `QueryTypeError`."""
+    __tracebackhide__ = True
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        what = f"{value!r} ({type(value).__name__})"
+        raise QueryTypeError(f"{what} is no number of seconds; use 0 or more, such as 5.0")
+    if not 0 <= value < float("inf"):
+        raise QueryError(f"{value!r} is no number of seconds; use 0 or more, such as 5.0")
+    return float(value)
 
 
 def pauses(

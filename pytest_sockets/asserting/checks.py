@@ -5,12 +5,12 @@ from __future__ import annotations
 from pytest_sockets import addresses
 from pytest_sockets.asserting import wording
 from pytest_sockets.asserting.failure import LOOPBACK_ONLY, explain
-from pytest_sockets.asserting.waits import ConnectionsWait, checked_timeout
+from pytest_sockets.asserting.waits import ConnectionsWait
 from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.model import SocketTable
 from pytest_sockets.questions import takes
 from pytest_sockets.table.readers import reader
-from pytest_sockets.waiting import wait_until
+from pytest_sockets.waiting import checked_timeout, wait_until
 
 _PROTOCOLS = ("tcp", "udp")
 

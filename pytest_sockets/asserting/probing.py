@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import questions
 from pytest_sockets.addresses import Wanted, resolved
-from pytest_sockets.asserting.waits import checked_timeout
-from pytest_sockets.errors import QueryTypeError
+from pytest_sockets.errors import QueryError, QueryTypeError
 from pytest_sockets.real_socket import RealSocket
+from pytest_sockets.waiting import checked_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,11 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
     if not isinstance(asked, Wanted) or asked.port is None:
         raise QueryTypeError(f"{address!r} is no address; use (host, port), a port or a unix path")
     for host in _LOOPBACK if asked.host is None else resolved(asked.host):
-        for family, _, _, _, target in socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM):
+        try:
+            found = socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM)
+        except OSError as error:  # an address with a zone that is no interface of this host
+            raise QueryError(f"{host!r} cannot be connected to from here: {error}") from None
+        for family, _, _, _, target in found:
             yield family, target
 
 

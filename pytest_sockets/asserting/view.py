@@ -11,7 +11,7 @@ from pytest_sockets.asserting.failure import new_sockets_text
 from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.table.readers import reader
 from pytest_sockets.table.reading import socket_table
-from pytest_sockets.waiting import wait_until
+from pytest_sockets.waiting import checked_timeout, wait_until
 
 if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry, SocketTable
@@ -83,7 +83,7 @@ class SocketsView:
         Raises `SocketAssertionError`, which names each socket, its holder and what opened it.
         """
         __tracebackhide__ = True
-        seconds = waits.checked_timeout(self._grace if grace is None else grace)
+        seconds = checked_timeout(self._grace if grace is None else grace)
         if wait_until(lambda: not self.new(status), seconds):
             return
         left = self.new(status)

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import addresses
 from pytest_sockets.asserting import wording
 from pytest_sockets.asserting.watched import Watched
-from pytest_sockets.errors import ProcessDied, QueryError, WaitTimeout
+from pytest_sockets.errors import ProcessDied, WaitTimeout
 from pytest_sockets.questions import is_side, takes
 from pytest_sockets.table import holders
 from pytest_sockets.table.readers import reader
 from pytest_sockets.unpatched import monotonic
-from pytest_sockets.waiting import async_wait_until, wait_until
+from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry, SocketTable
@@ -157,13 +157,6 @@ class ConnectionsWait(_Wait):
     def failure(self) -> WaitTimeout:
         head = f"connections of {self.place} are still open after {self.timeout:g} s"
         return WaitTimeout("\n".join([head, *self.lines()]))
-
-
-def checked_timeout(value: object) -> float:
-    """Seconds, finite, not negative."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
-    raise QueryError(f"{value!r} is no number of seconds; use 0 or more, such as 5.0")
 
 
 def _longest_pause() -> float:

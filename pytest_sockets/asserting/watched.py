@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.errors import QueryTypeError
+from pytest_sockets.errors import QueryError, QueryTypeError
 from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _LINES: Final = 8
 _BYTES: Final = 64 * 1024
+_LARGEST_PID: Final = 2**31 - 1 if sys.platform != "win32" else 2**32 - 1
 
 
 class Watched:
@@ -27,6 +29,8 @@ class Watched:
         )
         if not isinstance(pid, int):
             raise QueryTypeError(f"{process!r} is no process; use a Popen, a psutil.Process or a pid")
+        if not 0 < pid <= _LARGEST_PID:
+            raise QueryError(f"{pid} is no process id; use a Popen, a psutil.Process or a pid")
         self.pid = pid
         self._process = process
         self._birth = proc.birth(pid) if proc.AVAILABLE else None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from pytest_sockets.plugin.reporting import COUNTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
     from pytest_sockets.plugin.batches import Batch
@@ -20,9 +22,13 @@ class Counts:
         self.port_pools: list[PortPool] = []
         self.servers = 0
         self.notes: list[str] = []
+        self.last_looks: list[Callable[[], None]] = []
+        """Called before the notes are told; they may add one."""
 
     def add_to(self, batch: Batch) -> None:
         """Put them on the process's last batch."""
+        for look in self.last_looks:
+            look()
         batch.ports_given += sum(pool.given for pool in self.port_pools)
         batch.servers_started += self.servers
         batch.notes.extend(self.notes)

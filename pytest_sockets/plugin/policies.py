@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.errors import SettingError
+from pytest_sockets.errors import SettingError, quoted
 from pytest_sockets.leaks.findings import UNCLOSED
 from pytest_sockets.leaks.rules import Rule, parse_rule
-from pytest_sockets.plugin.settings import grace_seconds, mode
+from pytest_sockets.plugin.settings import check_rule, grace_seconds, mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,8 +43,8 @@ def policy_for(node: object, settings: Settings) -> Policy:
         for mark in node.iter_markers(MARK):
             for key, value in mark.kwargs.items():
                 if key == "ignore":
-                    ignore.extend(parse_rule(rule) for rule in value)
-                else:
+                    ignore.extend(parse_rule(rule) for rule in value or ())
+                elif value is not None:
                     given.setdefault(key, value)
     leaks = given.get("leaks")
     return Policy(
@@ -67,7 +67,7 @@ def check_marks(items: Iterable[pytest.Item]) -> bool:
             if id(mark) not in checked:
                 checked.add(id(mark))
                 _check(mark, node)
-            turned_on = turned_on or mark.kwargs.get("leaks", "off") != "off"
+            turned_on = turned_on or mark.kwargs.get("leaks") not in (None, "off")
     return turned_on
 
 
@@ -77,12 +77,13 @@ def _check(mark: pytest.Mark, node: Any) -> None:
             raise SettingError(f"it takes keyword arguments only: {', '.join(_ARGUMENTS)}")
         unknown = [name for name in mark.kwargs if name not in _ARGUMENTS]
         if unknown:
-            raise SettingError(f"unknown argument {unknown[0]!r}; use: {', '.join(_ARGUMENTS)}")
-        if "leaks" in mark.kwargs:
-            mode(mark.kwargs["leaks"])
-        if "grace" in mark.kwargs:
-            grace_seconds(mark.kwargs["grace"])
-        _check_ignore(mark.kwargs.get("ignore", ()))
+            raise SettingError(f"unknown argument {quoted(unknown[0])}; use: {', '.join(_ARGUMENTS)}")
+        given = {name: value for name, value in mark.kwargs.items() if value is not None}
+        if "leaks" in given:
+            mode(given["leaks"])
+        if "grace" in given:
+            grace_seconds(given["grace"])
+        _check_ignore(given.get("ignore", ()))
     except SettingError as error:
         raise pytest.UsageError(
             f"pytest-sockets: {error.at(f'@pytest.mark.sockets on {node.nodeid}')}"
@@ -91,10 +92,10 @@ def _check(mark: pytest.Mark, node: Any) -> None:
 
 def _check_ignore(rules: object) -> None:
     if isinstance(rules, str) or not isinstance(rules, list | tuple):
-        raise SettingError(f'ignore={rules!r} is no list of rules, such as ["remote=127.0.0.1:5432"]')
+        raise SettingError(f'ignore={quoted(rules)} is no list of rules, such as ["remote=127.0.0.1:5432"]')
     for rule in rules:
         if not isinstance(rule, str):
             raise SettingError(
-                f"ignore: {rule!r} is no rule; a rule is text, such as 'remote=127.0.0.1:5432'"
+                f"ignore: {quoted(rule)} is no rule; a rule is text, such as 'remote=127.0.0.1:5432'"
             )
-        parse_rule(rule)
+        check_rule(rule)

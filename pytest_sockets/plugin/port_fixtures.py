@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class StillListening(NamedTuple):
-    """A port that was listened on when its fixture ended. `owner` is the fixture, `nodeid` its test ("" for the session)."""
+    """A port that was listened on when its fixture and the whole teardown around it had ended.
+
+    `owner` is the fixture, `nodeid` its test ("" for the session).
+    """
 
     port: int
     protocol: str
@@ -84,20 +87,57 @@ def port_pool(config: pytest.Config) -> PortPool:
 
 
 def note_released(request: pytest.FixtureRequest, released: Released | None) -> None:
-    """Remember a port that was given back while somebody still listened on it."""
+    """Remember a port that was given back while somebody still listened on it; `SecondLook` judges it."""
     if released is None or not released.still_listening:
         return
-    found = StillListening(released.port, released.protocol, request.fixturename or "", request.node.nodeid)
-    request.config.stash.setdefault(STILL_LISTENING, []).append(found)
-    if request.config.stash[SETTINGS].leaks != "off":
-        from pytest_sockets.plugin.counts import counts
-        from pytest_sockets.service_names import port_name
+    manager = request.config.pluginmanager
+    look = manager.get_plugin(SecondLook.__name__)
+    if look is None:
+        look = SecondLook(request.config)
+        manager.register(look, SecondLook.__name__)
+    look.add(request, released)
 
-        port = port_name(released.port, released.protocol)
-        counts(request.config).notes.append(
-            f"port {port} of {found.owner} was still listened on when it was given back "
-            f"({found.nodeid or 'session'}); it is not given out again"
-        )
+
+class SecondLook:
+    """Looks again at such ports once the teardown around their fixture is over, and notes those that are listened on still.
+
+    A server's fixture that is older than the port's is torn down after it: `def test(echo_server_factory, free_port)`.
+    Registered with the first such port: other runs pay for no hook.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        from pytest_sockets.plugin.counts import counts
+
+        self._config = config
+        self._counts = counts(config)
+        self._counts.last_looks.append(self._look)
+        self._waiting: list[tuple[StillListening, Released]] = []
+
+    def add(self, request: pytest.FixtureRequest, released: Released) -> None:
+        """From the teardown of a port's fixture."""
+        owner, nodeid = request.fixturename or "", request.node.nodeid
+        self._waiting.append((StillListening(released.port, released.protocol, owner, nodeid), released))
+
+    def pytest_runtest_logfinish(self) -> None:
+        """The test is over with all its teardowns. Those of an interrupted session are looked at when the notes are told."""
+        self._look()
+
+    def _look(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        pool = port_pool(self._config)
+        for found, released in waiting:
+            if pool.is_left(released):
+                self._note(found)
+
+    def _note(self, found: StillListening) -> None:
+        self._config.stash.setdefault(STILL_LISTENING, []).append(found)
+        if self._config.stash[SETTINGS].leaks != "off":
+            from pytest_sockets.service_names import port_name
+
+            self._counts.notes.append(
+                f"port {port_name(found.port, found.protocol)} of {found.owner} was still listened on when it was given "
+                f"back ({found.nodeid or 'session'}); it is not given out again"
+            )
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
     """A family that this host lacks is no failure of the test."""
 
     def made(*args: Any, **settings: Any) -> Any:
+        __tracebackhide__ = True
         from pytest_sockets.errors import FamilyUnavailable
 
         try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
-from pytest_sockets.errors import SettingError
+from pytest_sockets.errors import SettingError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,9 @@ MODES: Final = ("off", "warn", "error")
 KINDS: Final = ("tcp", "udp", "unix")
 SCOPES: Final = ("process", "tree")
 REPORT_SUFFIXES: Final = (".json", ".html")
+_LONGEST: Final = 320
+"""Characters of a message that others made."""
+_MOST_DIGITS: Final = 40
 
 
 class Settings(NamedTuple):
@@ -157,7 +160,7 @@ class _Reader:
         try:
             value = self._config.getini(f"sockets_{field}")
         except (TypeError, ValueError, pytest.UsageError) as error:
-            raise pytest.UsageError(f"pytest-sockets: {self._ini(field)}: {error}") from None
+            raise pytest.UsageError(f"pytest-sockets: {self._ini(field)}: {shortened(str(error))}") from None
         return (None, "default") if value in (None, []) else (value, self._ini(field))
 
     def _ini(self, field: str) -> str:
@@ -165,12 +168,17 @@ class _Reader:
         return f"{path.name if path else 'ini option'}, sockets_{field}"
 
 
+def shortened(text: str) -> str:
+    """What others say of a value, which they quote in full: cut in the middle, since the advice stands at the end."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
+
+
 def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
     """A check: the value is one of `choices`."""
 
     def check(value: object) -> str:
         if value not in choices:
-            raise SettingError(f"{value!r} is no {what}; use one of: {', '.join(choices)}")
+            raise SettingError(f"{quoted(value)} is no {what}; use one of: {', '.join(choices)}")
         return str(value)
 
     return check
@@ -182,11 +190,13 @@ mode = one_of(MODES, "mode")
 def grace_seconds(value: object) -> float:
     """A check: seconds, finite and not negative."""
     try:
-        seconds = float(value) if not isinstance(value, bool) else math.nan  # type: ignore[arg-type]
+        # float("1_0") is 10.0: an underscore is for source code
+        strange = isinstance(value, bool) or "_" in str(value)
+        seconds = math.nan if strange else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise SettingError(f"{value!r} is no number of seconds; use 0 or more, such as 0.5")
+        raise SettingError(f"{quoted(value)} is no number of seconds; use 0 or more, such as 0.5")
     return seconds
 
 
@@ -195,28 +205,39 @@ def _kinds(value: object) -> tuple[str, ...]:
     unknown = [name for name in names if name not in KINDS]
     if unknown or not names:
         raise SettingError(
-            f"{value!r} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}"
+            f"{quoted(value)} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}"
         )
     return names
 
 
 def rule_lines(value: Any) -> tuple[str, ...]:
     """A check: each line is a well-formed ignore rule."""
-    from pytest_sockets.leaks.rules import parse_rule
-
-    lines = tuple(line for line in value if line.strip())
+    lines = tuple(value)
     for line in lines:
-        parse_rule(line)
+        check_rule(line)
     return lines
 
 
+def check_rule(line: str) -> None:
+    """A check: one well-formed ignore rule."""
+    from pytest_sockets.leaks.rules import parse_rule
+
+    try:
+        parse_rule(line)
+    except SettingError as error:
+        raise SettingError(shortened(error.problem)) from None
+
+
 def _port_range(value: object) -> tuple[int, int]:
-    low, dash, high = str(value).partition("-")
-    if not (dash and low.strip().isdecimal() and high.strip().isdecimal()):
-        raise SettingError(f"{value!r} is no port range; use LOW-HIGH, such as 20000-29999")
+    low, dash, high = (part.strip() for part in str(value).partition("-"))
+    # int() refuses thousands of digits with an error of its own
+    if not (dash and low.isdecimal() and high.isdecimal() and len(low + high) <= _MOST_DIGITS):
+        raise SettingError(f"{quoted(value)} is no port range; use LOW-HIGH, such as 20000-29999")
     first, last = int(low), int(high)
     if not 0 < first <= last <= 65535:
-        raise SettingError(f"{value!r} is no port range: LOW and HIGH must be 1-65535 and LOW not above HIGH")
+        raise SettingError(
+            f"{quoted(value)} is no port range: LOW and HIGH must be 1-65535 and LOW not above HIGH"
+        )
     return first, last
 
 
@@ -226,7 +247,7 @@ def read_settings(config: pytest.Config) -> Settings:
     base = config.invocation_params.dir
 
     def report_paths(values: Any) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys(_report_path(base / value) for value in values))
+        return tuple(dict.fromkeys(_report_path(base, str(value)) for value in values))
 
     leaks = reader.read("leaks", mode, "warn")
     unclosed = reader.read("unclosed", mode, "off")
@@ -266,22 +287,35 @@ def _check_html() -> None:
         raise SettingError('an .html report needs jinja2; install it: pip install "pytest-sockets[html]"')
 
 
-def _report_path(path: Path) -> Path:
+def _report_path(base: Path, value: str) -> Path:
+    path = base / value
+    _check_name(path, value)
     if path.suffix == ".html":
         _check_html()
     if path.suffix not in REPORT_SUFFIXES:
         raise SettingError(
-            f"{str(path)!r} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}"
+            f"{quoted(value)} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}"
         )
     if path.is_dir():
-        raise SettingError(f"{str(path)!r} is a directory; name a file")
+        raise SettingError(f"{quoted(value)} is a directory; name a file")
     if not path.parent.is_dir():
         raise SettingError(
-            f"{str(path.parent)!r} is no directory, so the report cannot be written; make it first"
+            f"{quoted(str(path.parent))} is no directory, so the report cannot be written; make it first"
         )
     if not _writable(path):
-        raise SettingError(f"{str(path)!r} cannot be written by this user; choose another place")
+        raise SettingError(f"{quoted(value)} cannot be written by this user; choose another place")
     return path
+
+
+def _check_name(path: Path, value: str) -> None:
+    """The file system takes the name; there may be no such file yet."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, not to be looked at; ValueError: a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"{quoted(value)} cannot be used as a file: {reason}; name another") from None
 
 
 def _writable(path: Path) -> bool:
@@ -292,12 +326,13 @@ def _writable(path: Path) -> bool:
 
 def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
     path = config.rootpath / value
+    _check_name(path, value)
     if path.is_dir():
-        raise SettingError(f"{value!r} is a directory; name a file")
+        raise SettingError(f"{quoted(value)} is a directory; name a file")
     if not update and not path.is_file():
-        raise SettingError(f"{value!r} does not exist; make it with --sockets-update-baseline")
+        raise SettingError(f"{quoted(value)} does not exist; make it with --sockets-update-baseline")
     if not path.parent.is_dir():
         raise SettingError(
-            f"{str(path.parent)!r} is no directory, so the baseline cannot be written; make it first"
+            f"{quoted(str(path.parent))} is no directory, so the baseline cannot be written; make it first"
         )
     return path

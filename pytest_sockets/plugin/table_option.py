@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_sockets import addresses, model
-from pytest_sockets.errors import QueryError
+from pytest_sockets.errors import QueryError, quoted
 from pytest_sockets.listing import columns
+from pytest_sockets.plugin.settings import shortened
 from pytest_sockets.service_names import service_name
 from pytest_sockets.table.readers import reader
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _HEADER: Final = ("Proto", "Status", "Local address", "Remote address", "User", "PID", "Process")
 _PROTOCOLS: Final = ("tcp", "udp", "unix")
 _NARROWEST: Final = 20
+_LONGEST_PORT: Final = 20  # int() refuses thousands of digits with an error of its own
 _HELP: Final = "use a status (LISTEN), :PORT, tcp, udp, unix, a pid or a process name; several must all hold"
 
 
@@ -63,7 +65,8 @@ def show(config: pytest.Config) -> int:
     try:
         holds = parse_filter(text)
     except QueryError as error:
-        raise pytest.UsageError(f"pytest-sockets: command line, --sockets-table={text}: {error}") from None
+        origin = f"command line, --sockets-table={shortened(text)}"
+        raise pytest.UsageError(f"pytest-sockets: {origin}: {error}") from None
     sys.stdout.write(render(reader().system(), holds, shutil.get_terminal_size((120, 40)).columns))
     return 0
 
@@ -78,8 +81,8 @@ def parse_filter(text: str) -> Callable[[Line], bool]:
 
 def _word(word: str) -> Callable[[Line], bool]:
     if word.startswith(":"):
-        if not word[1:].isdecimal():
-            raise QueryError(f"{word!r} is no port; {_HELP}")
+        if not word[1:].isdecimal() or len(word) > _LONGEST_PORT:
+            raise QueryError(f"{quoted(word)} is no port; {_HELP}")
         port = addresses.checked_port(int(word[1:]))
         return lambda line: port in (line.entry.local.port, line.entry.remote and line.entry.remote.port)
     if word.lower() in _PROTOCOLS:
@@ -91,7 +94,9 @@ def _word(word: str) -> Callable[[Line], bool]:
         return lambda line: line.entry.pid == int(word)
     if word.replace("-", "_").isupper() or "/" in word:
         near = difflib.get_close_matches(word.upper().replace("-", "_"), model.STATUSES, 1, 0.5)
-        raise QueryError(f"{word!r} is no status; " + (f"did you mean {near[0]}? " if near else "") + _HELP)
+        raise QueryError(
+            f"{quoted(word)} is no status; " + (f"did you mean {near[0]}? " if near else "") + _HELP
+        )
     pattern = word.lower() if any(sign in word for sign in "*?[") else f"*{word.lower()}*"
     return lambda line: fnmatch.fnmatchcase(line.process.lower(), pattern)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pytest_sockets.errors import PortUnavailable, SettingError
-from pytest_sockets.ports.listener import Listener, open_listener
+from pytest_sockets.errors import PortUnavailable, SettingError, blames_the_call
+from pytest_sockets.ports.listener import LARGEST_BACKLOG, Listener, open_listener
 
 if TYPE_CHECKING:
     from pytest_sockets.ports.pool import PortPool, Released, Reservation
@@ -23,6 +23,7 @@ class PortFactory:
         self._reservations: list[Reservation] = []
         self._listeners: list[Listener] = []
 
+    @blames_the_call
     def __call__(self, protocol: Protocol = "both", host: str | None = None) -> int:
         """A port that is free on every address of this machine, IPv4 and IPv6.
 
@@ -31,10 +32,12 @@ class PortFactory:
         """
         return self._keep(self._pool.reserve(protocol, host)).port
 
+    @blames_the_call
     def block(self, n: int, protocol: Protocol = "both", host: str | None = None) -> list[int]:
         """`n` free ports with consecutive numbers, lowest first. Raises as the call does."""
         return [self._keep(reservation).port for reservation in self._pool.reserve_block(n, protocol, host)]
 
+    @blames_the_call
     def release(self, port: int) -> Released:
         """Give a port back before the end, be it this factory's or the one of `free_port`.
 
@@ -43,10 +46,16 @@ class PortFactory:
         """
         return self._pool.release(port)
 
+    @blames_the_call
     def listener(self, host: str = "127.0.0.1", *, backlog: int = 128) -> Listener:
-        """A listening TCP socket on a port that is kept, to be handed over by object or by number."""
+        """A listening TCP socket on a port that is kept, to be handed over by object or by number.
+
+        `backlog`: as in listen(2). Raises as the call does.
+        """
+        if isinstance(backlog, bool) or not isinstance(backlog, int) or not 0 <= backlog <= LARGEST_BACKLOG:
+            raise SettingError(f"backlog={backlog!r}: use a whole number from 0 to {LARGEST_BACKLOG}")
         for _ in range(_TRIES):
-            reservation = self._keep(self._pool.reserve("tcp", host or None))
+            reservation = self._keep(self._pool.reserve("tcp", host))
             try:
                 listener = open_listener(host, reservation.port, backlog)
             except SettingError:

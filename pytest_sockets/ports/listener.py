@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FD_VARIABLE: Final = "PYTEST_SOCKETS_LISTENER_FD"
 FIRST_SYSTEMD_FD: Final = 3  # sd_listen_fds(3)
+LARGEST_BACKLOG: Final = 2**31 - 1  # a C int; the kernel cuts it to net.core.somaxconn
 
 _ACTIVATE: Final = f"""\
 import os, sys
@@ -82,7 +83,7 @@ class Listener(RealSocket):
 
 
 def open_listener(host: str, port: int, backlog: int) -> Listener:
-    """A `Listener` on `host`; "" or "::" is every address of both families. SettingError if the host is not this machine."""
+    """A `Listener` on `host`; "::" is every address of both families. SettingError if the host is not this machine."""
     place = bind_address(host)
     listener = Listener(place.family, socket.SOCK_STREAM)
     try:

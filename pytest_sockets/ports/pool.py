@@ -14,6 +14,7 @@ import random
 import weakref
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pytest_sockets.addresses import checked_port
 from pytest_sockets.errors import PortUnavailable, SettingError
 from pytest_sockets.ports import holding
 from pytest_sockets.ports.locks import choose_locks
@@ -36,7 +37,8 @@ _random = random.Random()  # noqa: S311  (private: pytest-randomly seeds the glo
 
 
 class Released(NamedTuple):
-    """What was given back. `still_listening`: a socket listens there still, so the port is not given out again."""
+    """What was given back. `still_listening`: a socket listens there still, so the port is not given out again before
+    `PortPool.is_left` finds it silent."""
 
     port: int
     protocol: str
@@ -89,7 +91,7 @@ class PortPool:
         self._kept: dict[int, Reservation] = {}
         self.given = 0
         """How many ports were reserved so far, those of blocks one by one."""
-        self._left: list[Lock] = []
+        self._left: dict[int, Lock] = {}
         self._lingering: collections.deque[Lock] = collections.deque()
         _pools.add(self)
 
@@ -118,6 +120,8 @@ class PortPool:
     def reserve_block(self, count: int, protocol: str = "both", host: str | None = None) -> list[Reservation]:
         """`count` free ports with consecutive numbers. Raises as `reserve` does."""
         kinds = _kinds(protocol)
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise SettingError(f"block({count!r}): use a whole number of ports")
         if count < 1:
             raise SettingError(f"block({count!r}): ask for one port at least")
         if self.server is not None:
@@ -135,7 +139,8 @@ class PortPool:
         )
 
     def release(self, port: int) -> Released:
-        """Give a port back. Raises SettingError if it is not kept."""
+        """Give a port back. Raises SettingError if it is not kept, QueryError if it is no port."""
+        port = checked_port(port)
         reservation = self._kept.get(port)
         released = (
             self.give_back(reservation, linger=self.ranges.is_risky(port))
@@ -159,12 +164,25 @@ class PortPool:
             holding.let_go(port)
         still_listening = not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol)
         if still_listening:
-            self._left.append(reservation.lock)  # until the run ends
+            self._left[port] = reservation.lock
         elif linger:
             self._linger(reservation.lock)
         else:
             self._unlock(port, reservation.lock)
         return Released(port, protocol, still_listening)
+
+    def is_left(self, released: Released) -> bool:
+        """Look again at a port that was listened on when it was given back; once nobody does it may be given out again."""
+        port, protocol = released.port, released.protocol
+        if port not in self._left:
+            return False
+        try:
+            if not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol):
+                return True
+        except OSError:  # no descriptor left to look with: it stays as it was
+            return True
+        self._unlock(port, self._left.pop(port))
+        return False
 
     def close(self) -> None:
         """Give everything back, also what is still listened on: the run is over."""
@@ -173,7 +191,7 @@ class PortPool:
             if reservation is not None:
                 holding.let_go(port)
                 reservation.lock.close()
-        for lock in (*self._left, *self._lingering):
+        for lock in (*self._left.values(), *self._lingering):
             lock.close()
         self._left.clear()
         self._lingering.clear()

@@ -81,7 +81,7 @@ class Prober:
 
     def places_of(self, host: str) -> tuple[Place, ...]:
         """The addresses that `host` stands for. Raises SettingError if this machine has none of them."""
-        known = self._hosts.get(host)
+        known = self._hosts.get(host) if isinstance(host, str) else None
         if known is None:
             known = self._hosts[host] = _resolve(host)
         return known
@@ -104,12 +104,9 @@ def occupy(prober: Prober, port: int) -> list[BareSocket] | None:
 
 
 def bind_address(host: str) -> Place:
-    """Where a listener on `host` binds: the first of its addresses; both families for "" and "::" where IPv6 exists."""
-    if host in ("", "::"):
-        if _has_ipv6():
-            return Place(socket.AF_INET6, "::", 0)
-        if not host:
-            return Place(socket.AF_INET, "0.0.0.0")  # noqa: S104
+    """Where a listener on `host` binds: the first of its addresses; both families for "::"."""
+    if host == "::" and _has_ipv6():
+        return Place(socket.AF_INET6, "::", 0)
     return _resolve(host)[0]
 
 
@@ -149,11 +146,16 @@ def _dual_by_default() -> bool:
         sock.close()
 
 
-def _resolve(host: str) -> tuple[Place, ...]:
+def _resolve(host: object) -> tuple[Place, ...]:
+    if not isinstance(host, str):
+        raise SettingError(
+            f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'"
+        )
     try:
         found = _getaddrinfo(host, 0, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise SettingError(f"host={host!r} cannot be resolved: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise SettingError(f"host={host!r} cannot be resolved: {reason}") from None
     places = (
         Place(family, str(address[0]), 1 if family == socket.AF_INET6 else None)
         for family, *_, address in found

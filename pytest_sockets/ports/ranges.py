@@ -127,7 +127,8 @@ def chosen_ranges(low: int, high: int, kernel: Kernel, workers: int = 1) -> Port
     if low < kernel.unprivileged_start:
         raise SettingError(
             f"{low}-{high} reaches into the privileged ports below {kernel.unprivileged_start}, "
-            f"which only root may bind; use a range above, such as {USUAL.low}-{PORTSERVER_PORTS.low - 1}"
+            f"which are for the machine's services; "
+            f"use a range above, such as {USUAL.low}-{PORTSERVER_PORTS.low - 1}"
         )
     ranges = PortRanges((Span(low, high),), kernel.chosen_by_itself())
     if ranges.count < workers:

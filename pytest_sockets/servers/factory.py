@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pytest_sockets.errors import blames_the_call
 from pytest_sockets.servers.echo import EchoServer
 from pytest_sockets.servers.proxy import FaultProxy
 
@@ -23,8 +24,10 @@ class ServerFactory(Generic[S]):
         self._made = made
         self.servers: list[S] = []
 
+    @blames_the_call
     def __call__(self, *args: Any, **settings: Any) -> S:
         """A running server; the arguments are those of `EchoServer` or `FaultProxy`."""
+        __tracebackhide__ = True  # a wrong keyword is a TypeError of the call
         server = self._make(*args, **settings)
         self.servers.append(server)
         self._made(server)

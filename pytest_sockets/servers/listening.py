@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import unpatched
+from pytest_sockets.addresses import parsed
 from pytest_sockets.errors import FamilyUnavailable, PortUnavailable, SettingError
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
@@ -48,6 +49,10 @@ def bind_all(kind: int, host: str, port: int, backlog: int) -> list[Bound]:
     Raises `FamilyUnavailable`, `PortUnavailable`, or `SettingError` for a host or port that cannot be.
     """
     _check_port(port)
+    if not isinstance(host, str):
+        raise SettingError(
+            f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'"
+        )
     if host != "localhost":
         return [_bind(kind, host, port, backlog)]
     for _ in range(_TRIES):
@@ -97,7 +102,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[str | int, ...]]:
         return socket.AF_INET6, (host, port)
     try:
         found = unpatched.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
         raise SettingError(
             f"host={host!r} is no address of this machine ({error}); use 127.0.0.1, ::1 or localhost"
         ) from error
@@ -162,16 +167,29 @@ def _no_family(host: str, error: OSError) -> FamilyUnavailable:
 
 def _unavailable(kind: int, host: str, port: int, error: OSError) -> PortUnavailable:
     protocol = "udp" if kind == socket.SOCK_DGRAM else "tcp"
-    advice = (
-        "a port below 1024 needs privilege" if error.errno == errno.EACCES else "port=0 takes any free port"
-    )
-    return PortUnavailable(f"cannot serve {protocol} {Endpoint(host, port)}: {error.strerror}\n{advice}")
+    text = f"cannot serve {protocol} {Endpoint(host, port)}: {error.strerror}"
+    return PortUnavailable(f"{text}\n{_advice(host, error)}")
+
+
+def _advice(host: str, error: OSError) -> str:
+    if error.errno == errno.EACCES:
+        return "a port below 1024 needs privilege"
+    if error.errno == errno.EINVAL and _is_link_local(host):
+        return f"a link-local address needs its interface as scope, such as {host}%eth0"
+    return "port=0 takes any free port"
+
+
+def _is_link_local(host: str) -> bool:
+    address = parsed(host)
+    return address is not None and address[0].is_link_local and not address[1]
 
 
 def bind_unix(path: str, backlog: int) -> Bound:
     """A listening unix socket. An empty `path` makes one in a new directory that only this user can enter (0700)."""
     if not hasattr(socket, "AF_UNIX"):
         raise FamilyUnavailable("this host has no unix sockets")
+    if not isinstance(path, str) or "\0" in path:
+        raise SettingError(f'host={path!r} ({type(path).__name__}): use a path as str, or "@name"')
     directory = None if path else _private_directory()
     name = str(directory / "echo.sock") if directory else path
     try:

@@ -8,7 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import unpatched
-from pytest_sockets.errors import SettingError
+from pytest_sockets.addresses import checked_port
+from pytest_sockets.errors import SettingError, quoted
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.connection import Connection
@@ -199,13 +200,16 @@ class Service:
 def _normal(address: Any) -> tuple[str, int] | str:
     if isinstance(address, os.PathLike):
         address = os.fspath(address)
-    if isinstance(address, str):
+    if isinstance(address, str) and "\0" not in address and address:
         host, colon, port = address.rpartition(":")
-        return (host.strip("[]"), int(port)) if colon and port.isdecimal() and "/" not in host else address
-    if isinstance(address, (tuple, list)) and len(address) >= 2 and isinstance(address[1], int):
-        return str(address[0]), address[1]
+        if colon and port.isdecimal() and "/" not in host:
+            return host.strip("[]"), checked_port(int(port))
+        return address
+    if isinstance(address, (tuple, list)) and len(address) >= 2 and isinstance(address[0], str):
+        return address[0], checked_port(address[1])
     raise SettingError(
-        f'{address!r} is no address of a service; use (host, port), "host:port", a unix path, or a server of pytest-sockets'
+        f"{quoted(address)} is no address of a service; "
+        'use (host, port), "host:port", a unix path, or a server of pytest-sockets'
     )
 
 
@@ -214,7 +218,7 @@ def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
         return socket.AF_UNIX, f"\0{address[1:]}" if address.startswith("@") else address
     try:
         found = unpatched.getaddrinfo(*address, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
         raise SettingError(f"the service's address {address[0]!r} cannot be resolved: {error}") from error
     return found[0][0], found[0][4]
 

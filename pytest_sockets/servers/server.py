@@ -13,7 +13,7 @@ from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.faults.base import InForce, check_faults
 from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
-from pytest_sockets.waiting import async_wait_until, wait_until
+from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="Server")
 TIMEOUT: Final = 5.0
 _LOOK_EVERY: Final = 0.01
+_LARGEST_BACKLOG: Final = 2**31 - 1  # a C int; the kernel cuts it to net.core.somaxconn
 
 
 class Undo:
@@ -102,7 +103,8 @@ class Server:
         """A connected blocking client, closed when the server stops. Each of its calls waits `timeout` seconds at most."""
         from pytest_sockets.servers.clients import connect
 
-        client = connect(self.transport, self._engine.bound[0], timeout, self._engine.connecting)
+        seconds = None if timeout is None else checked_timeout(timeout)
+        client = connect(self.transport, self._engine.bound[0], seconds, self._engine.connecting)
         self._clients.append(client)
         return client
 
@@ -143,6 +145,8 @@ class Server:
 
     def wait_connections(self, n: int = 1, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """Until `n` connections (datagrams for UDP) have come since the start; gives them. Raises `WaitTimeout`."""
+        __tracebackhide__ = True
+        check_sizes(n=n)
         self._wait(lambda: self._seen() >= n, timeout)
         return self._came(n, timeout)
 
@@ -150,27 +154,34 @@ class Server:
         self, n: int = 1, timeout: float = TIMEOUT
     ) -> tuple[ConnectionRecord, ...]:
         """`wait_connections` in asyncio or trio."""
-        await async_wait_until(
-            lambda: self._seen() >= n or self._engine.troubles, timeout, longest=_LOOK_EVERY
-        )
+        __tracebackhide__ = True
+        check_sizes(n=n)
+        await self._async_wait(lambda: self._seen() >= n, timeout)
         return self._came(n, timeout)
 
     def wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """Until every connection so far is closed; gives their records. Raises `WaitTimeout`."""
+        __tracebackhide__ = True
         self._wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
     async def async_wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """`wait_closed` in asyncio or trio."""
-        await async_wait_until(
-            lambda: not self._open() or self._engine.troubles, timeout, longest=_LOOK_EVERY
-        )
+        __tracebackhide__ = True
+        await self._async_wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
     def _wait(self, look: Callable[[], bool], timeout: float) -> None:
+        __tracebackhide__ = True
+        seconds = checked_timeout(timeout)
         wait_until(
-            lambda: look() or self._engine.troubles, timeout, sleep=unpatched.pause, longest=_LOOK_EVERY
+            lambda: look() or self._engine.troubles, seconds, sleep=unpatched.pause, longest=_LOOK_EVERY
         )
+
+    async def _async_wait(self, look: Callable[[], bool], timeout: float) -> None:
+        __tracebackhide__ = True
+        seconds = checked_timeout(timeout)
+        await async_wait_until(lambda: look() or self._engine.troubles, seconds, longest=_LOOK_EVERY)
 
     def _seen(self) -> int:
         return len(self.datagrams if self.transport == "udp" else self.connections)
@@ -179,6 +190,7 @@ class Server:
         return [record for record in self.connections if record.is_open]
 
     def _came(self, n: int, timeout: float) -> tuple[ConnectionRecord, ...]:
+        __tracebackhide__ = True
         self.check()
         seen, noun = self._seen(), "datagrams" if self.transport == "udp" else "connections"
         if seen < n:
@@ -189,6 +201,7 @@ class Server:
         return self.connections
 
     def _all_closed(self, timeout: float) -> tuple[ConnectionRecord, ...]:
+        __tracebackhide__ = True
         self.check()
         still = self._open()
         if still:
@@ -315,15 +328,21 @@ class StreamServer(Server):
 def _bind_streams(transport: str, host: str, port: int, backlog: int) -> list[Bound]:
     if transport != "unix":
         return listening.bind_all(socket.SOCK_STREAM, host, port, backlog)
+    if port != 0 or isinstance(port, bool):
+        raise SettingError(f"port={port!r}: a unix socket has no port; its path is named by host=")
     return [listening.bind_unix("" if host == "127.0.0.1" else host, backlog)]
 
 
 def check_sizes(**sizes: int) -> None:
     """Whole numbers of bytes or connections; else `SettingError`."""
+    __tracebackhide__ = True
     for name, value in sizes.items():
         low = 1 if name == "max_buffer" else 0
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= sys.maxsize:
+        high = _LARGEST_BACKLOG if name == "backlog" else sys.maxsize
+        if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise SettingError(f"{name}={value!r}: use a whole number, {low} or more")
+        if value > high:
+            raise SettingError(f"{name}={value!r}: use a whole number, {high} at most")
 
 
 def _lines(records: list[Any]) -> str:

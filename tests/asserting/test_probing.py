@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 
@@ -81,6 +82,19 @@ def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
         free.bind(("127.0.0.1", 0))
         address = free.getsockname()
     assert probe(address) == "closed"
+
+
+def test_the_part_that_is_wrong_is_named():
+    with pytest.raises(QueryError, match=r"^\[1\] \(list\) is no port; use an int$"):
+        probe(("127.0.0.1", [1]))
+    with pytest.raises(QueryError, match=r"^'x' \(str\) is no port"):
+        probe((("127.0.0.1", 80), "x"))
+
+
+@pytest.mark.parametrize("host", ["::1%no-such-interface", "no.such.host.invalid", "x" * 64, "a\0b"])
+def test_a_host_that_cannot_be_reached_from_here_is_a_clear_error(host: str):
+    with pytest.raises(QueryError, match=re.escape(repr(host))):
+        probe((host, 80))
 
 
 @pytest.mark.parametrize("wrong", [True, "80", 0, ("127.0.0.1",), None, ("127.0.0.1", 70000)])

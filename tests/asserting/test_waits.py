@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from pytest_sockets.asserting import waits
-from pytest_sockets.errors import ProcessDied, QueryError, WaitTimeout
+from pytest_sockets.errors import ProcessDied, QueryError, QueryTypeError, WaitTimeout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -194,8 +194,16 @@ def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object
             waits.wait_listening(port)
     with pytest.raises(QueryError, match="no protocol; use one of: tcp, udp"):
         waits.wait_listening(80, protocol="sctp")
-    with pytest.raises(QueryError, match="no process"):
-        waits.wait_listening(80, process=object())
+    for process in (object(), 2**70, 0, -1):
+        with pytest.raises(QueryError, match="no process"):
+            waits.wait_listening(80, process=process)
+
+
+def test_a_number_typed_as_text_is_named_with_its_type():
+    with pytest.raises(
+        QueryTypeError, match=r"^'1' \(str\) is no number of seconds; use 0 or more, such as 5\.0$"
+    ):
+        waits.wait_listening(80, timeout="1")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -115,6 +115,7 @@ class TestClosest:
         assert leaky.run().leaks == []
 
 
+NOTHING_SAID = ["leaks=None", "grace=None", "ignore=None", "reason=None"]
 BAD = [
     ('leaks="loud"', "'loud' is no mode; use one of: off, warn, error"),
     ("leaks=True", "True is no mode"),
@@ -122,16 +123,25 @@ BAD = [
     ("grace=-1", "-1 is no number of seconds"),
     ('grace="soon"', "'soon' is no number of seconds"),
     ("grace=True", "True is no number of seconds"),
-    ("grace=None", "None is no number of seconds"),
+    ("grace=[]", "[] is no number of seconds"),
     ('ignore="remote=x"', "is no list of rules"),
     ("ignore=[1]", "1 is no rule; a rule is text"),
     ('ignore=["remote"]', "'remote' is no key=glob pair"),
+    ('ignore=[""]', "an empty rule would ignore everything"),
+    ('ignore=["x" * 20_000]', "xxx' is no key=glob pair, such as remote=127.0.0.1:5432"),
+    ('leaks="x" * 20_000', "xxx' is no mode; use one of: off, warn, error"),
     ('"off"', "it takes keyword arguments only"),
     ('leak="off"', "unknown argument 'leak'; use: leaks, grace, ignore, reason"),
 ]
 
 
 class TestBadMarks:
+    @pytest.mark.parametrize("argument", NOTHING_SAID)
+    def test_none_says_nothing(self, suite, argument):
+        suite.write(test_a=f"import pytest\n@pytest.mark.sockets({argument})\ndef test_one(): pass")
+        done = suite.run("--sockets-leaks=off", report=False)
+        assert done.exit_code == 0, done.text
+
     @pytest.mark.parametrize(("arguments", "problem"), BAD)
     def test_a_usage_error_names_the_mark_and_the_test(self, suite, arguments, problem):
         suite.write(
@@ -141,6 +151,7 @@ class TestBadMarks:
         assert done.exit_code == 4, done.text
         assert "@pytest.mark.sockets on test_a.py::test_one" in done.text
         assert problem in done.text
+        assert len(done.text) < 3000
         assert "passed" not in done.text
         assert "Traceback" not in done.text
 

@@ -118,10 +118,96 @@ def test_a_port_still_listened_on_is_not_given_out_again_and_is_noted(suite):
     assert done.owners == ["test_left"]
 
 
+CLOSED_LATE = """
+    import socket
+
+    def test_older(echo_server_factory, free_port):
+        echo_server_factory(port=free_port)
+
+    def test_session(session_echo_server_factory, free_port_factory):
+        session_echo_server_factory(port=free_port_factory())
+"""
+LEFT = """
+    import socket
+    LEFT = []
+
+    def test_older(echo_server_factory, free_port):
+        LEFT.append(socket.create_server(("127.0.0.1", free_port)))
+
+    def test_session(session_echo_server_factory, free_port_factory):
+        LEFT.append(socket.create_server(("127.0.0.1", free_port_factory())))
+"""
+
+
+@pytest.mark.parametrize("options", [(), ("-n1",)])
+@pytest.mark.parametrize(("text", "notes"), [(CLOSED_LATE, 0), (LEFT, 2)], ids=["closed", "left"])
+def test_a_server_that_is_torn_down_after_the_ports_fixture_is_no_note(suite, options, text, notes):
+    """`(echo_server_factory, free_port)`: the younger fixture ends first. Its twin leaves the socket open for good."""
+    done = suite.write(test_a=text).run(*options, plugins=("xdist",))
+    assert done.outcomes == {"passed": 2}, done.text
+    assert done.text.count("was still listened on when it was given back") == notes, done.text
+
+
+def test_the_note_of_an_interrupted_session_is_told_too(suite):
+    """The session's fixtures end after the last test's report then."""
+    suite.write(
+        test_a="""
+            import socket
+            LEFT = []
+
+            def test_a(free_port_factory):
+                LEFT.append(socket.create_server(("127.0.0.1", free_port_factory())))
+
+            def test_b():
+                raise KeyboardInterrupt
+        """
+    )
+    done = suite.run("-p", "no:randomly")
+    assert "of free_port_factory was still listened on when it was given back (session)" in done.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'echo_server_factory("udp", faults=["Reset"])',
+        "echo_server_factory(port=TAKEN)",
+        'echo_server_factory(host="")',
+        "echo_server_factory(prot=1)",
+        "fault_proxy_factory(6379)",
+        'free_port_factory(host="")',
+        "free_port_factory.block(0)",
+        "free_port_factory.release(1)",
+        'free_port_factory.listener("")',
+        "echo_server_factory().wait_connections(1, timeout=0.01)",
+        "echo_server_factory().wait_connections(-1)",
+    ],
+)
+def test_an_error_of_a_factory_is_shown_at_the_call_without_our_frames(suite, call):
+    """The twin, `--full-trace`, has a frame of ours; what a test raises itself is shown as ever."""
+    suite.write(
+        test_a=f"""
+            import socket
+
+            def test(free_port_factory, echo_server_factory, fault_proxy_factory):
+                with socket.create_server(("127.0.0.1", 0)) as taken:
+                    TAKEN = taken.getsockname()[1]
+                    {call}
+        """
+    )
+    done = suite.run(report=False)
+    assert done.outcomes == {"failed": 1}, done.text
+    assert f">           {call}" in done.text
+    assert "pytest_sockets/" not in done.text
+    assert "pytest_sockets/" in suite.run("--full-trace", report=False).text
+
+
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("1-1000", "1-1000 reaches into the privileged ports below 1024, which only root may bind"),
+        (
+            "1-1000",
+            "1-1000 reaches into the privileged ports below 1024, which are for the machine's services",
+        ),
         ("20000", "'20000' is no port range"),
         ("30000-20000", "LOW not above HIGH"),
     ],

@@ -30,6 +30,9 @@ def usage_error(done):
         ("--sockets-grace=soon", "'soon' is no number of seconds"),
         ("--sockets-grace=nan", "'nan' is no number of seconds"),
         ("--sockets-grace=inf", "'inf' is no number of seconds"),
+        ("--sockets-grace=1_0", "'1_0' is no number of seconds"),
+        ("--sockets-ignore=", "command line, --sockets-ignore: an empty rule would ignore everything"),
+        ("--sockets-ignore= ", "an empty rule would ignore everything"),
         (
             "--sockets-ignore=remote",
             "command line, --sockets-ignore: rule 'remote': 'remote' is no key=glob pair",
@@ -42,7 +45,8 @@ def usage_error(done):
             "--sockets-scope=host",
             "command line, --sockets-scope: 'host' is no scope; use one of: process, tree",
         ),
-        ("--sockets-report=leaks.txt", "has no known report suffix; use one of: .json, .html"),
+        ("--sockets-report=leaks.txt", "'leaks.txt' has no known report suffix; use one of: .json, .html"),
+        ("--sockets-report=", "command line, --sockets-report: '' has no known report suffix"),
         (
             "--sockets-report=gone/leaks.json",
             "is no directory, so the report cannot be written; make it first",
@@ -62,6 +66,45 @@ def test_a_bad_option_is_refused(suite, option, problem):
     line = usage_error(suite.run(option, report=False))
     assert line.startswith("ERROR: pytest-sockets: ")
     assert problem in line
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--sockets-report={}.json", "cannot be used as a file: File name too long; name another"),
+        ("--sockets-baseline={}", "cannot be used as a file: File name too long; name another"),
+        ("--sockets-leaks={}", "is no mode; use one of: off, warn, error"),
+        ("--sockets-grace={}", "is no number of seconds; use 0 or more, such as 0.5"),
+        ("--sockets-ignore={}", "is no key=glob pair, such as remote=127.0.0.1:5432"),
+        ("--sockets-ignore={}=1", "use one of: protocol, local, remote, status, opened_in, owner, process"),
+        ("--sockets-kinds={}", "use a comma-separated list of: tcp, udp, unix"),
+        ("--sockets-scope={}", "is no scope; use one of: process, tree"),
+        ("--sockets-ports={}", "is no port range; use LOW-HIGH, such as 20000-29999"),
+        ("--sockets-ports=1-{digits}", "is no port range; use LOW-HIGH, such as 20000-29999"),
+        ("--sockets-table=:{}", "is no port; use a status (LISTEN), :PORT"),
+        ("--sockets-table=:{digits}", "is no port; use a status (LISTEN), :PORT"),
+    ],
+)
+@pytest.mark.parametrize("length", [300, 20_000])
+def test_a_long_value_is_quoted_in_part(suite, option, told, length):
+    """What was wrong with it must not be buried by it."""
+    suite.write(test_a=TEST)
+    option = option.format("x" * length, digits="9" * length)
+    line = usage_error(suite.run(option, report=False))
+    assert f"command line, {option.partition('=')[0]}" in line
+    assert told in line
+    assert "..." in line
+    assert len(line) < 600
+
+
+@pytest.mark.parametrize("key", ["sockets_report", "sockets_baseline"])
+def test_a_name_that_no_file_can_have_is_refused(suite, key):
+    """It comes by the ini file: no command line can hold a NUL."""
+    suite.write(test_a=TEST, tox__dot__ini=f"[pytest]\n{key} = a\0b.json\n")
+    line = usage_error(suite.run(report=False))
+    assert line.startswith(
+        f"ERROR: pytest-sockets: tox.ini, {key}: 'a\\x00b.json' cannot be used as a file: "
+    )
 
 
 @pytest.mark.parametrize(

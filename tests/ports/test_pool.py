@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from pytest_sockets.errors import PortUnavailable, SettingError
+from pytest_sockets.errors import PortUnavailable, QueryError, SettingError
 from pytest_sockets.ports.probing import Prober
 from pytest_sockets.real_socket import own_fds
 from pytest_sockets.service_names import port_name, service_name
@@ -158,10 +158,22 @@ def test_a_port_still_listened_on_is_told_and_not_given_out_again(make_pool, blo
     first = pool.reserve()
     with bound(socket.AF_INET, "127.0.0.1", first.port, listen=True):
         released = first.release()
-    assert released == (first.port, "both", True)
+        assert released == (first.port, "both", True)
+        assert pool.is_left(released), "a second look, as long as it is listened on"
     assert pool.reserve().port != first.port
     with pytest.raises(PortUnavailable):
         pool.reserve()
+
+
+def test_a_second_look_at_a_port_that_is_silent_now_gives_it_back(make_pool, block):
+    low = block(1)
+    pool = make_pool(low, low)
+    reservation = pool.reserve()
+    with bound(socket.AF_INET, "127.0.0.1", low, listen=True):
+        released = reservation.release()
+    assert not pool.is_left(released)
+    assert pool.reserve().port == low
+    assert not pool.is_left(released), "it is the next owner's now"
 
 
 def test_a_port_that_nobody_listens_on_any_more_is_just_given_back(make_pool, block):
@@ -210,12 +222,32 @@ def test_a_block_is_consecutive_and_kept(make_pool, make_peer, block):
 
 
 @pytest.mark.parametrize(
-    ("count", "problem"), [(0, "one port at least"), (-1, "one port at least"), (21, "20 consecutive")]
+    ("count", "problem"),
+    [
+        (0, "one port at least"),
+        (-1, "one port at least"),
+        (21, "20 consecutive"),
+        ("3", "block('3'): use a whole number of ports"),
+        (1.5, "block(1.5): use a whole number of ports"),
+        (True, "block(True): use a whole number of ports"),
+    ],
 )
 def test_a_senseless_block_is_an_error(make_pool, count, problem, block):
     low = block(20)
-    with pytest.raises(SettingError, match=problem):
+    with pytest.raises(SettingError, match=re.escape(problem)):
         make_pool(low, low + 19).reserve_block(count)
+
+
+@pytest.mark.parametrize("port", ["3", 1.5, None, [3], 70000, 0])
+def test_only_a_port_can_be_released(pool, port):
+    with pytest.raises(QueryError, match=r"is no port|port 0 means"):
+        pool.release(port)
+
+
+@pytest.mark.parametrize("host", ["", "../../etc", "x" * 64, "a\0b", 5, [], b"127.0.0.1"])
+def test_what_is_no_host_is_an_error_that_names_it(pool, host):
+    with pytest.raises(SettingError, match="^" + re.escape(f"host={host!r}")):
+        pool.reserve("tcp", host)
 
 
 def test_a_senseless_protocol_is_an_error_that_names_the_choices(pool):

@@ -77,6 +77,18 @@ def test_a_missing_family_has_a_reason(monkeypatch):
         assert [one.host for one in server.addresses] == ["127.0.0.1"]
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_a_link_local_address_without_scope_is_told_what_it_needs(transport):
+    """The kernel says "Invalid argument" only; a bad port of the same host gets the usual advice."""
+    with pytest.raises(PortUnavailable, match=r"needs its interface as scope, such as fe80::1%eth0$"):
+        EchoServer(transport, host="fe80::1")
+    with (
+        EchoServer(transport) as server,
+        pytest.raises(PortUnavailable, match=r"port=0 takes any free port$"),
+    ):
+        EchoServer(transport, port=server.port)
+
+
 def test_a_unix_socket_is_private_and_leaves_nothing(clients):
     """Its directory is 0700, and both are gone after stop."""
     server = EchoServer("unix")

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pytest_sockets import faults
-from pytest_sockets.errors import SettingError
+from pytest_sockets.errors import QueryError, SettingError
 from pytest_sockets.servers.proxy import FaultProxy
 
 
@@ -245,7 +245,17 @@ def test_a_service_is_named_in_many_ways(fault_proxy_factory, echo_server_factor
     assert clients.exchange(fault_proxy_factory(named).connect(), b"x") == b"x"
 
 
-def test_a_bad_address_is_refused():
+@pytest.mark.parametrize("wrong", [6379, "", "a\0b", ("127.0.0.1",), (5, 80), None])
+def test_a_bad_address_is_refused(wrong):
     """With the forms that would do."""
     with pytest.raises(SettingError, match="is no address of a service; use"):
-        FaultProxy(6379)
+        FaultProxy(wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("127.0.0.1", 0), ("127.0.0.1", 70000), "127.0.0.1:0", "127.0.0.1:70000", ("127.0.0.1", "80")]
+)
+def test_a_bad_port_of_a_service_is_refused(wrong):
+    """Nothing ever listens there, so no client would get through."""
+    with pytest.raises(QueryError, match=r"is no port|port 0 means"):
+        FaultProxy(wrong)

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from pytest_sockets import faults
-from pytest_sockets.errors import WaitTimeout
+from pytest_sockets.errors import QueryError, SettingError, WaitTimeout
 
 
 def test_wait_connections_gives_the_records(tcp_echo_server):
@@ -43,6 +43,33 @@ def test_too_few_connections_say_how_many_came_and_which(tcp_echo_server, client
     assert "5 bytes in b'hello', 5 out, open" in lines[1]
     assert "likely cause: the client connects elsewhere" in lines[-1]
     assert isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, "2", None, True])
+def test_a_number_that_is_none_is_refused(tcp_echo_server, n):
+    """At once, also in asyncio; none at all is a number."""
+    with pytest.raises(SettingError, match=f"^n={n!r}: use a whole number, 0 or more$"):
+        tcp_echo_server.wait_connections(n)
+    with pytest.raises(SettingError, match="use a whole number"):
+        asyncio.run(tcp_echo_server.async_wait_connections(n))
+    assert tcp_echo_server.wait_connections(0) == ()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), "1", None, True])
+def test_a_timeout_that_is_none_is_refused(tcp_echo_server, timeout):
+    """By every wait, also if what it waits for is so already."""
+    server, refused = tcp_echo_server, "no number of seconds; use 0 or more"
+    with pytest.raises(QueryError, match=refused):
+        server.wait_connections(0, timeout=timeout)
+    with pytest.raises(QueryError, match=refused):
+        server.wait_closed(timeout=timeout)
+    with pytest.raises(QueryError, match=refused):
+        asyncio.run(server.async_wait_connections(0, timeout=timeout))
+    with pytest.raises(QueryError, match=refused):
+        asyncio.run(server.async_wait_closed(timeout=timeout))
+    if timeout is not None:  # that waits for ever, as in the socket module
+        with pytest.raises(QueryError, match=refused):
+            server.connect(timeout=timeout)
 
 
 def test_who_is_still_open_is_named(tcp_echo_server):

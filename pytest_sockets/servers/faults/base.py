@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 from pytest_sockets.errors import SettingError
@@ -278,10 +278,10 @@ class InForce:
 
 def check_faults(faults: object, transport: str) -> tuple[Fault, ...]:
     """The faults, if all of them work on `transport`; else a `SettingError` that names the one."""
-    if isinstance(faults, Fault):
+    if isinstance(faults, Fault) or not isinstance(faults, Iterable) or isinstance(faults, (str, bytes)):
         faults = (faults,)
     checked = []
-    for fault in faults:  # type: ignore[attr-defined]
+    for fault in faults:
         if not isinstance(fault, Fault):
             hint = f"; use {fault.__name__}(...)" if isinstance(fault, type) else ""
             raise SettingError(f"{fault!r} is no fault{hint}; they are in pytest_sockets.faults")
