@@ -38,7 +38,8 @@ _PYTESTS_DOORS: Final = frozenset({"cls", "config", "instance", "module", "node"
 _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
 _CALLED: Final = (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
-_CONTAINERS: Final = (list, tuple, set, frozenset, collections.deque, dict)
+_CONTAINERS: Final = frozenset((list, tuple, set, frozenset, collections.deque, dict))
+"""Exactly these: a subclass may do anything when it is read."""
 _FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
 """Their code is not read: it names what knows everything (all tasks, all threads)."""
 
@@ -118,11 +119,11 @@ class _Search:
             self._found.append(value)
             self._class(type(value), names, depth)
             self._closed_by_exit(value, names, depth)
-            if isinstance(value, logging.Logger) and "handlers" in names:
+            if issubclass(type(value), logging.Logger) and "handlers" in names:
                 self._found.extend(value.handlers)
             if _is_pytests(value):
                 self._of_pytest(value, names, depth)
-            if isinstance(value, _CONTAINERS):
+            if type(value) in _CONTAINERS:
                 for each in tuple(value.values() if isinstance(value, dict) else value):
                     if isinstance(each, _CALLED):  # for close in AT_END: close()
                         self.add(each, names, None, depth)
@@ -155,7 +156,7 @@ class _Search:
         cls = owner if isinstance(owner, type) else type(owner)
         if (
             method.__name__ == "doClassCleanups"
-        ):  # unittest's: pytest's own function for the end of a class calls it
+        ):  # unittest's, called by pytest's function for the end of a class
             for function, arguments, named in getattr(cls, "_class_cleanups", ()):
                 for each in (function, *arguments, *named.values()):
                     self.add(each, names, None, depth)
@@ -182,16 +183,20 @@ class _Search:
             self.add(known[name], names, None, depth)
 
     def _closed_by_exit(self, manager: Any, names: Names, depth: int) -> None:
-        """What the standard library's context managers call when they are left."""
-        if isinstance(manager, _STACKS):
+        """What the standard library's context managers call when they are left.
+
+        Nothing else is asked for an attribute: a proxy for what is not there now (flask's `current_app`) would raise.
+        """
+        kind = type(manager)
+        if issubclass(kind, _STACKS):
             for _, callback in getattr(manager, "_exit_callbacks", ()):
                 self.add(callback, names, None, depth)
-        elif isinstance(manager, _CLOSING):
-            thing: Any = vars(manager).get("thing")
+        elif issubclass(kind, _CLOSING):
+            closing: Any = vars(manager).get("thing")
             for name in ("close", "aclose"):
-                self.add(getattr(thing, name, None), names, None, depth)
-        elif isinstance(gen := getattr(manager, "gen", None), _SUSPENDED):  # @contextmanager
-            self.add(gen, names, None, depth)
+                self.add(getattr(closing, name, None), names, None, depth)
+        elif kind.__module__ == "contextlib" and "gen" in vars(manager):  # @contextmanager
+            self.add(vars(manager)["gen"], names, None, depth)
 
     def _constructor(self, cls: type, names: Names, depth: int) -> None:
         """Whoever names a class may call it, and is given the only instance of a singleton."""

@@ -208,6 +208,27 @@ def cancel_all():
         task.cancel()
 
 
+class Proxy:
+    """Of something that is not there now, as flask's `current_app`."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("working outside of application context")
+
+
+PROXY = Proxy()
+
+
+def test_a_proxy_is_asked_for_nothing():
+    def fixture():
+        yield
+        PROXY.close()
+        POOL.clear()
+
+    suspended = fixture()
+    next(suspended)
+    assert any(found is POOL for found in touched_by([suspended]))
+
+
 def test_code_of_the_standard_library_is_not_read():
     """It names what knows everything."""
     names = [found for found in touched_by([cancel_all]) if found is not cancel_all]
