@@ -12,7 +12,7 @@ import ipaddress
 import operator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_sockets.errors import QueryError, QueryTypeError
+from pytest_sockets.errors import QueryError, QueryTypeError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,6 +33,17 @@ class Wanted(NamedTuple):
         return (
             f"port {self.port}" if self.host is None else host if self.port is None else f"{host}:{self.port}"
         )
+
+
+LARGEST_BACKLOG: Final = 2**31 - 1
+"""Of listen(2): a C int; the kernel cuts it to net.core.somaxconn."""
+
+
+def host_to_bind(host: object) -> str:
+    """`host` of something that is about to be bound. Raises `SettingError` for what is no str."""
+    if isinstance(host, str):
+        return host
+    raise SettingError(f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'")
 
 
 def checked_port(value: object) -> int:

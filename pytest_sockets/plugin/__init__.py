@@ -52,25 +52,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "(pytest-sockets)",
     )
     settings = config.stash[_settings.SETTINGS] = _settings.read_settings(config)
-    if settings.baseline is not None:
-        _check_baseline(config, settings)
     with _not_rewritten():
         for part in _parts():
             config.pluginmanager.register(part, part.__name__)
         _register(config, settings)
-
-
-def _check_baseline(config: pytest.Config, settings: Settings) -> None:
-    """Workers have the controller's word for it."""
-    from pytest_sockets.errors import SettingError
-    from pytest_sockets.reports.baseline import read_baseline
-
-    if settings.baseline is None or not settings.baseline.exists() or hasattr(config, "workerinput"):
-        return
-    try:
-        read_baseline(settings.baseline)
-    except (SettingError, OSError) as error:
-        raise pytest.UsageError(f"pytest-sockets: {settings.origins['baseline']}: {error}") from None
 
 
 def _parts() -> tuple[ModuleType, ...]:

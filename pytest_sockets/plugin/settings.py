@@ -335,4 +335,15 @@ def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
         raise SettingError(
             f"{quoted(str(path.parent))} is no directory, so the baseline cannot be written; make it first"
         )
+    if path.is_file() and not hasattr(config, "workerinput"):  # workers have the controller's word for it
+        _check_baseline(path)
     return path
+
+
+def _check_baseline(path: Path) -> None:
+    from pytest_sockets.reports.baseline import read_baseline
+
+    try:
+        read_baseline(path)
+    except (SettingError, OSError) as error:  # its own place is the line in the file
+        raise SettingError(str(error)) from None

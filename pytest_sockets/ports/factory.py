@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from pytest_sockets.addresses import LARGEST_BACKLOG
 from pytest_sockets.errors import PortUnavailable, SettingError, blames_the_call
-from pytest_sockets.ports.listener import LARGEST_BACKLOG, Listener, open_listener
+from pytest_sockets.ports.listener import Listener, open_listener
 
 if TYPE_CHECKING:
     from pytest_sockets.ports.pool import PortPool, Released, Reservation

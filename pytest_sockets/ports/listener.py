@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 FD_VARIABLE: Final = "PYTEST_SOCKETS_LISTENER_FD"
 FIRST_SYSTEMD_FD: Final = 3  # sd_listen_fds(3)
-LARGEST_BACKLOG: Final = 2**31 - 1  # a C int; the kernel cuts it to net.core.somaxconn
 
 _ACTIVATE: Final = f"""\
 import os, sys

@@ -7,6 +7,7 @@ import socket
 import sys
 from typing import Final, NamedTuple
 
+from pytest_sockets.addresses import host_to_bind
 from pytest_sockets.errors import SettingError
 from pytest_sockets.real_socket import BareSocket, keep
 
@@ -147,10 +148,7 @@ def _dual_by_default() -> bool:
 
 
 def _resolve(host: object) -> tuple[Place, ...]:
-    if not isinstance(host, str):
-        raise SettingError(
-            f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'"
-        )
+    host = host_to_bind(host)
     try:
         found = _getaddrinfo(host, 0, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL

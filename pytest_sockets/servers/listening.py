@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import unpatched
-from pytest_sockets.addresses import parsed
+from pytest_sockets.addresses import host_to_bind, parsed
 from pytest_sockets.errors import FamilyUnavailable, PortUnavailable, SettingError
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
@@ -49,10 +49,7 @@ def bind_all(kind: int, host: str, port: int, backlog: int) -> list[Bound]:
     Raises `FamilyUnavailable`, `PortUnavailable`, or `SettingError` for a host or port that cannot be.
     """
     _check_port(port)
-    if not isinstance(host, str):
-        raise SettingError(
-            f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'"
-        )
+    host_to_bind(host)
     if host != "localhost":
         return [_bind(kind, host, port, backlog)]
     for _ in range(_TRIES):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from typing_extensions import Self
 
 from pytest_sockets import unpatched
+from pytest_sockets.addresses import LARGEST_BACKLOG
 from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.faults.base import InForce, check_faults
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound="Server")
 TIMEOUT: Final = 5.0
 _LOOK_EVERY: Final = 0.01
-_LARGEST_BACKLOG: Final = 2**31 - 1  # a C int; the kernel cuts it to net.core.somaxconn
 
 
 class Undo:
@@ -338,7 +338,7 @@ def check_sizes(**sizes: int) -> None:
     __tracebackhide__ = True
     for name, value in sizes.items():
         low = 1 if name == "max_buffer" else 0
-        high = _LARGEST_BACKLOG if name == "backlog" else sys.maxsize
+        high = LARGEST_BACKLOG if name == "backlog" else sys.maxsize
         if isinstance(value, bool) or not isinstance(value, int) or value < low:
             raise SettingError(f"{name}={value!r}: use a whole number, {low} or more")
         if value > high:
