@@ -12,42 +12,33 @@ import functools
 import os
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.records import NEVER_OVER, Scope
 from pytest_sockets.unpatched import RealOs, monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from types import FrameType
 
+    from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.daemons import Daemons, Start
     from pytest_sockets.leaks.origins import Origin
-    from pytest_sockets.model import SocketEntry
+    from pytest_sockets.leaks.records import Owner
 
 
-class Child(NamedTuple):
+class Child:
     """A child process and the scope and line that started it."""
 
-    pid: int
-    scope: Scope
-    origin: Origin | None
+    __slots__ = ("origin", "pid", "scope")
+
+    def __init__(self, pid: int, scope: Scope, origin: Origin | None) -> None:
+        self.pid = pid
+        self.scope = scope
+        self.origin = origin
 
 
-class ChildListener(NamedTuple):
-    """A listening socket of a child, or of a descendant of it."""
-
-    child: Child
-    entry: SocketEntry
-    command: str | None
-    left_behind: bool = False
-    """The process that was started has ended; this is one that it has started, as a shell does, or a daemon."""
-    sharers: tuple[int, ...] = ()
-    """Other processes of that tree that have the same socket, by fork(2)."""
-
-
-_NOBODYS: Final = Scope(Owner("session", "session", "session"), "setup")
-"""Of an owner that never ends: what it has started is never judged."""
+_NOBODYS: Final = Scope(NEVER_OVER, "setup")
 _MOST_READS: Final = 5
 """Each thread that ends meanwhile spoils one."""
 _LONGEST_START: Final = 2.0
@@ -108,9 +99,9 @@ class Children:
 
     def keep_the_users(self) -> None:
         """Of the children that were started since `begin` only those that the user's own code started are the suite's."""
-        for pid, child in self._known.items():
+        for child in self._known.values():
             if child.origin is None or not child.origin.in_users_code:
-                self._known[pid] = child._replace(scope=_NOBODYS)
+                child.scope = _NOBODYS
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
@@ -171,52 +162,32 @@ class Children:
 
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
+        from pytest_sockets.leaks.child_listeners import each_once, of_tree
         from pytest_sockets.table import holders
 
         left = [child for child in self._known.values() if child.scope.owner.over]
+        # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
         trees = {child: holders.descendants(child.pid) for child in left}
-        daemons: set[int] = set()
+        own = {child: [pid for pid in tree if pid not in self._known] for child, tree in trees.items()}
+        found = [
+            listener for child, tree in own.items() for listener in of_tree(child, tree, self._kinds, ours)
+        ]
         if self._daemons is not None and self._daemons.any_left:
             inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
             for pid, start in self._daemons.find(ours, inside):
-                trees[Child(pid, start.scope, start.origin)] = []
-                daemons.add(pid)
-        found: dict[object, ChildListener] = {}
-        for child, descendants in trees.items():
-            # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
-            tree = [pid for pid in descendants if pid not in self._known]
-            for entry in holders.listening_of([child.pid, *tree], unix="unix" in self._kinds):
-                socket, pid = _identity(child, entry), entry.pid or child.pid
-                if entry.inode in ours or socket in self._told or entry.protocol not in self._kinds:
-                    continue
-                if (known := found.get(socket)) is not None:
-                    found[socket] = known._replace(sharers=(*known.sharers, pid))
-                elif not _is_plumbing(entry):
-                    command = holders.command_line(pid)
-                    found[socket] = ChildListener(child, entry, command, child.pid in daemons)
-        return list(found.values())
+                daemon = Child(pid, start.scope, start.origin)
+                found += of_tree(daemon, (), self._kinds, ours, left_behind=True)
+        return each_once(listener for listener in found if listener.identity not in self._told)
 
     def keep(self, listener: ChildListener, owner: Owner) -> None:
         """`owner` keeps this process: it is judged with that owner."""
-        child = listener.child
-        if child.pid in self._known:
-            self._known[child.pid] = child._replace(scope=child.scope._replace(owner=owner))
+        listener.child.scope = Scope(owner, listener.child.scope.phase)
 
     def tell(self, listener: ChildListener) -> None:
         """It is reported: never again."""
-        self._told.add(_identity(listener.child, listener.entry))
+        self._told.add(listener.identity)
         if self._daemons is not None:
             self._daemons.forget(listener.child.pid)
-
-
-def _identity(child: Child, entry: SocketEntry) -> object:
-    """Workers that were forked share their parent's listener: it is one socket. Only psutil tells no inode."""
-    return entry.inode if entry.inode is not None else (child.pid, entry.local)
-
-
-def _is_plumbing(entry: SocketEntry) -> bool:
-    """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
-    return entry.protocol == "unix" and "/pymp-" in entry.local.host and "/listener-" in entry.local.host
 
 
 def _popen_of(frame: FrameType) -> Callable[[], Any] | None:

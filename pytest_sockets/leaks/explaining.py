@@ -8,7 +8,7 @@ from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLO
 from pytest_sockets.leaks.referrers import holders
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.children import ChildListener
+    from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.judgement import Verdict
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
@@ -62,15 +62,18 @@ class Explainer:
 
     def child(self, listener: ChildListener) -> Finding:
         """The finding for what a child process still listens on."""
-        (owner, phase), origin = listener.child.scope, listener.child.origin
-        command = listener.command or f"pid {listener.child.pid}"
+        child = listener.child
+        command = listener.command or f"pid {child.pid}"
         notes = []
         if listener.left_behind:
             notes.append(LEFT_BEHIND)
         if listener.sharers:
             notes.append(f"open also in pid {', '.join(map(str, listener.sharers[:_MOST_SHARERS]))}, by fork")
         note = "; ".join(notes) or None
-        return self._made(OPEN, owner, phase, listener.entry, origin, process=command, note=note)
+        scope = child.scope
+        return self._made(
+            OPEN, scope.owner, scope.phase, listener.entry, child.origin, process=command, note=note
+        )
 
     def _finding(
         self,

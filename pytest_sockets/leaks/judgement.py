@@ -23,7 +23,8 @@ from pytest_sockets.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_sockets.leaks.children import ChildListener, Children
+    from pytest_sockets.leaks.child_listeners import ChildListener
+    from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Owner, Record

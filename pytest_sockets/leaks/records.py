@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.table import own_fds as table
 from pytest_sockets.unpatched import monotonic
@@ -51,11 +51,18 @@ class Owner:
         return self.kind if self.kind == "session" else f"{self.kind} {self.name}"
 
 
-class Scope(NamedTuple):
+NEVER_OVER: Final = Owner("session", "session", "session")
+"""An owner that does not end: what it owns is never judged."""
+
+
+class Scope:
     """Whose code runs, in which phase of it: setup, call, teardown or import."""
 
-    owner: Owner
-    phase: str
+    __slots__ = ("owner", "phase")
+
+    def __init__(self, owner: Owner, phase: str) -> None:
+        self.owner = owner
+        self.phase = phase
 
 
 class Record:
@@ -86,7 +93,8 @@ class Record:
     )  # fmt: skip
 
     def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
-        self.owner, self.phase = scope
+        self.owner = scope.owner
+        self.phase = scope.phase
         self.opener = scope.owner
         """Whose code opened it; `owner` is another one when a wider fixture keeps it."""
         self.origin = origin
