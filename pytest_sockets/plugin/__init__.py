@@ -1,12 +1,10 @@
-"""The plugin: the only room that knows pytest. This file declares the options and brings in the parts that a process needs:
-the leak detection where tests run, the reporting where results arrive.
+"""The plugin: the only room that knows pytest. This file declares the options and has the parts registered.
 
 What a run without leaks does not need is not imported: 4,000 empty tests take two seconds, and 3 % of that is the budget.
+This file is short, since it is the one that pytest reads with its rewriting of asserts, byte by byte.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,16 +14,11 @@ with _not_rewritten():
     # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
     from pytest_sockets import unpatched as _unpatched  # noqa: F401
+    from pytest_sockets.plugin import parts as _parts
     from pytest_sockets.plugin import settings as _settings
-    from pytest_sockets.plugin.address_in_use import FailureWatch
-    from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
 
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from types import ModuleType
-
-    from pytest_sockets.plugin.leak_detection import LeakDetection
-    from pytest_sockets.plugin.settings import Settings
+__all__ = ["pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
+"""All that pytest looks at, see `Part`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,165 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "sockets(leaks=None, grace=None, ignore=(), reason=None): how socket leaks of these tests are judged "
         "(pytest-sockets)",
     )
-    settings = config.stash[_settings.SETTINGS] = _settings.read_settings(config)
+    settings = config.stash[_settings.SETTINGS] = _settings.Settings(config)
     with _not_rewritten():
-        for part in _parts():
-            config.pluginmanager.register(part, part.__name__)
-        _register(config, settings)
+        _parts.register(config, settings)
 
 
-def _parts() -> tuple[ModuleType, ...]:
-    from pytest_sockets.plugin import address_in_use, asking, port_fixtures, server_fixtures
-
-    return (address_in_use, asking, port_fixtures, server_fixtures)
-
-
-def _register(config: pytest.Config, settings: Settings) -> None:
-    """Called once in `pytest_configure`. A run that only collects gets nothing but the check of the marks."""
-    if config.getoption("collectonly", False):
-        config.pluginmanager.register(MarkCheck(None), "sockets-marks")
-        return
-    parts = _Parts(config, settings)
-    if not hasattr(config, "workerinput"):
-        # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
-        parts.reporting = Reporting(config, settings)
-        config.pluginmanager.register(parts.reporting, "sockets-reporting")
-    if _is_xdist_controller(config):
-        parts.do_without_detection()
-        return
-    config.pluginmanager.register(Ending(parts), "sockets-ending")
-    if settings.leaks != "off" or settings.unclosed != "off":
-        parts.add_detection()
-    else:
-        parts.do_without_detection()
-    config.pluginmanager.register(MarkCheck(parts), "sockets-marks")
-
-
-def _is_xdist_controller(config: pytest.Config) -> bool:
-    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
-
-
-class _Parts:
-    """The parts of this process, made when they are needed."""
-
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self._config = config
-        self._settings = settings
-        self.reporting: Any = None
-        self.detection: LeakDetection | None = None
-
-    def do_without_detection(self) -> None:
-        """What the detection does in its own hooks: every hook call counts in the budget of an empty test."""
-        manager = self._config.pluginmanager
-        manager.register(FailureWatch(), "sockets-failures")
-        if self.reporting is not None:
-            manager.register(Receiver(self.reporting), "sockets-receiver")
-
-    def add_detection(self) -> LeakDetection:
-        """Called in `pytest_configure`, or when a mark turns it on."""
-        from pytest_sockets.plugin.leak_detection import LeakDetection
-
-        manager = self._config.pluginmanager
-        for name in ("sockets-failures", "sockets-receiver"):
-            if manager.has_plugin(name):
-                manager.unregister(name=name)
-        take = self.reporting.take if self.reporting is not None else None
-        self.detection = LeakDetection(self._config, self._settings, take)
-        manager.register(self.detection, "sockets-detection")
-        return self.detection
-
-    @property
-    def is_worker(self) -> bool:
-        """Whether this process is an xdist worker."""
-        return hasattr(self._config, "workerinput")
-
-    def tell_usage_error(self, text: str) -> None:
-        """Rides on the worker's output, as the last batch does."""
-        self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
-
-    def end(self) -> None:
-        """Deliver the last batch of this process; with xdist it rides on the worker's output."""
-        try:
-            data = self._last_batch()
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            data = {**NOTHING, "troubles": [f"telling the rest: {type(error).__name__}: {error}"]}
-        if self.reporting is not None:
-            self.reporting.gather(data)
-        else:
-            self._config.workeroutput[OUTPUT] = data  # type: ignore[attr-defined]
-
-    def _last_batch(self) -> dict[str, Any]:
-        rest = self.detection.finish() if self.detection is not None else None
-        counts = self._config.stash.get(COUNTS, None)
-        if rest is None and counts is None:
-            return NOTHING
-        from pytest_sockets.plugin.batches import Batch
-
-        batch = rest or Batch()
-        if counts is not None:
-            counts.add_to(batch)
-        return batch.as_json()
-
-
-class Receiver:
-    """Hands the reports to the reporting where no detection runs: on an xdist controller, or with detection off."""
-
-    def __init__(self, reporting: Reporting) -> None:
-        self._reporting = reporting
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Called for the reports of every worker."""
-        self._reporting.take(report)
-
-
-class Ending:
-    """When the session is over, after the detection has judged and before the reporting shows."""
-
-    def __init__(self, parts: _Parts) -> None:
-        self._parts = parts
-
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """Registered after the reporting and before the detection: of trylast wrappers the later one is the inner."""
-        result = yield
-        self._parts.end()
-        return result
-
-
-class MarkCheck:
-    """A mark that cannot be used ends the run before the first test; one that turns detection on starts it."""
-
-    def __init__(self, parts: _Parts | None) -> None:
-        self._parts = parts
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Check each mark once."""
-        if not _any_marked(items):
-            return
-        from pytest_sockets.plugin.policies import check_marks
-
-        try:
-            turned_on = check_marks(items)
-        except pytest.UsageError as error:
-            if self._parts is None or not self._parts.is_worker:
-                raise
-            # In an xdist worker it would be an internal error: run nothing and let the controller say it.
-            items.clear()
-            self._parts.tell_usage_error(str(error))
-            return
-        if turned_on and self._parts is not None and self._parts.detection is None:
-            self._parts.add_detection().start()
-
-
-def _any_marked(items: list[pytest.Item]) -> bool:
-    """Whether a mark of ours is on any item, or on what it is in; each node is looked at once."""
-    seen: set[pytest.Collector] = set()
-    for item in items:
-        node: Any = item
-        while node is not None and node not in seen:
-            if any(mark.name == "sockets" for mark in node.own_markers):
-                return True
-            if node is not item:
-                seen.add(node)
-            node = node.parent
-    return False
+def __dir__() -> list[str]:
+    return __all__

@@ -13,16 +13,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["pytest_exception_interact", "pytest_sessionstart"]
+"""All that pytest looks at, see `Part`."""
+
 TITLE: Final = "address already in use (pytest-sockets)"
 _ADDER: Final = "pytest_sockets.address_in_use_sections"
 
 
-class FailureWatch:
+class FailureWatch(Part):
     """Looks at exceptions where no leak detection runs, which has a hook of its own for that."""
 
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
@@ -151,7 +155,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         session.config.add_cleanup(functools.partial(audit.stop_listening, recent))
 
 
-class _SectionAdder:
+class _SectionAdder(Part):
     """Registered with the first explained error, so that other runs have no hook here."""
 
     def __init__(self) -> None:
@@ -179,3 +183,7 @@ def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> Non
         text = _explained(call.excinfo.value, iter(()))
         if text is not None:
             _add_section(report, text)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sockets.asserting.view import SocketsView
+
+__all__ = ["pytest_assertrepr_compare", "pytest_collection_finish", "pytest_sessionstart", "sockets"]
+"""All that pytest looks at, see `Part`."""
 
 _KNOWN: Final = pytest.StashKey["frozenset[object]"]()
 
@@ -27,7 +31,7 @@ def sockets(request: pytest.FixtureRequest) -> SocketsView:
     return SocketsView(known_sockets() if known is None else known, settings.kinds, settings.grace)
 
 
-class _Baseline:
+class _Baseline(Part):
     """Takes the baseline before the first fixture of a test that uses `sockets`."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -66,3 +70,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
         openers.start_answering()
         session.config.add_cleanup(openers.stop_answering)
+
+
+def __dir__() -> list[str]:
+    return __all__

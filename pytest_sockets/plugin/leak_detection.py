@@ -22,6 +22,7 @@ from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.reporting import wants_timeline
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 _MOST_TROUBLES: Final = 5
 _FINISH: Final = pytest.FixtureDef.finish.__code__
-_SCOPES: Final = ("function", "class", "module", "package", "session")
 
 
 class LeakFailure(SocketLeakError, pytest.fail.Exception):  # type: ignore[misc, name-defined]
@@ -65,7 +65,7 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-class LeakDetection:
+class LeakDetection(Part):
     """The leak detection of one run in one process; registered only where tests run."""
 
     def __init__(
@@ -77,8 +77,6 @@ class LeakDetection:
         self._config = config
         self._settings = settings
         self._session_owner = Owner("session", "session", "session")
-        self._afterwards = Owner("session", "session", "session")
-        """Never over."""
         places = Places(config.rootpath)
         self._children = Children(settings.kinds) if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
@@ -412,35 +410,10 @@ class LeakDetection:
             self._trouble(f"the end of {owner}", error)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
-        """The live fixtures, narrowest scope first, with what each keeps: its value and its suspended generator."""
-        live = sorted(self._live.items(), key=lambda pair: _SCOPES.index(pair[1].scope))
-        alive = [(owner, _roots(fixturedef, owner)) for fixturedef, owner in live]
-        if not self._session_owner.over:
-            # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
-            roots = [
-                _attributes(self._session),
-                _attributes(self._config),
-                *_finalizers_of_nodes(self._session),
-            ]
-            roots += self._closed_by_hooks("pytest_sessionfinish", "pytest_unconfigure")
-            alive.append((self._session_owner, roots))
-        else:
-            # Still to come, and after it nothing can be said any more.
-            alive.append((self._afterwards, self._closed_by_hooks("pytest_unconfigure")))
-        return alive
+        """The owners that are not over, with what each keeps."""
+        from pytest_sockets.plugin.keepers import Keepers
 
-    def _closed_by_hooks(self, *names: str) -> list[Any]:
-        """What these hooks of conftest.py will close, and the clean-ups that it has registered with the configuration."""
-        from pytest_sockets.leaks.endings import touched_by
-
-        known = {"session": self._session, "config": self._config}
-        hooks = [impl for name in names for impl in getattr(self._config.hook, name).get_hookimpls()]
-        calls: list[Any] = [
-            functools.partial(impl.function, *(known.get(name) for name in impl.argnames))
-            for impl in hooks
-            if self.ledger.places.is_users(impl.function.__code__.co_filename)
-        ]
-        return touched_by([*calls, self._config._cleanup_stack.close])
+        return Keepers(self._config, self._session, self.ledger).alive(self._live)
 
 
 def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Owner | None:
@@ -455,47 +428,11 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
     return Owner(fixturedef.scope, request.node.nodeid, fixturedef.scope, request.node)
 
 
-def _roots(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
-    from pytest_sockets.leaks.endings import put_by, touched_by
-
-    result = fixturedef.cached_result
-    finalizers = fixturedef._finalizers
-    roots = [result[0] if result is not None else None, *finalizers, *touched_by(finalizers)]
-    if owner.kind in ("class", "module") and (holder := getattr(owner.context, "obj", None)) is not None:
-        roots += put_by(fixturedef.func, holder)
-    return roots
-
-
-def _finalizers_of_nodes(session: Any) -> list[Any]:
-    """What suites have registered with a class, module or the session itself: `request.session.addfinalizer(close)`."""
-    from pytest_sockets.leaks.endings import touched_by
-
-    users = [
-        finalizer
-        for finalizers, _ in session._setupstate.stack.values()
-        for finalizer in finalizers
-        if not _is_pytests(finalizer)
-    ]
-    return [*users, *touched_by(users)]
-
-
-def _is_pytests(finalizer: Any) -> bool:
-    """The end of a fixture, as a method or a partial of one, or of a node."""
-    method = getattr(finalizer, "func", finalizer)
-    return isinstance(getattr(method, "__self__", None), (pytest.FixtureDef, pytest.Item, pytest.Collector))
-
-
 def _forget_expected_failure() -> None:
     """pytest keeps the last exception for debuggers: of an xfail, the frames would keep the sockets of their locals open."""
     for name in ("last_exc", "last_type", "last_value", "last_traceback"):
         if hasattr(sys, name):
             delattr(sys, name)
-
-
-def _attributes(holder: object) -> list[Any]:
-    """Copied, and the values of its stash, which would be a wall to the search."""
-    stash = getattr(holder, "stash", None)
-    return [*getattr(holder, "__dict__", {}).values(), *getattr(stash, "_storage", {}).values()]
 
 
 def _add_note(error: BaseException, item: pytest.Item, text: str) -> None:

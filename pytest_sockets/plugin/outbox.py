@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.batches import Batch
 
 
-class Outbox:
+class Outbox(Part):
     """Puts each batch on the report on which it travels to the process that reports."""
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.port_fixtures import note_released, port_pool
+from pytest_sockets.plugin.port_fixtures import give_back, port_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,13 +52,13 @@ class UnusedPortFactory:
     def close(self, request: pytest.FixtureRequest) -> None:
         """Give back what is kept still."""
         for reservation in self._kept:
-            note_released(request, reservation.release())
+            give_back(request, reservation.release())
 
 
 def _one_port(request: pytest.FixtureRequest, protocol: str) -> Iterator[int]:
     reservation = port_pool(request.config).reserve(protocol)
     yield reservation.port
-    note_released(request, reservation.release())
+    give_back(request, reservation.release())
 
 
 def _factory(request: pytest.FixtureRequest, kind: socket.SocketKind) -> Iterator[UnusedPortFactory]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -18,20 +18,11 @@ if TYPE_CHECKING:
     from pytest_sockets.ports.ranges import PortRanges
 
 
-class StillListening(NamedTuple):
-    """A port that was listened on when its fixture and the whole teardown around it had ended.
-
-    `owner` is the fixture, `nodeid` its test ("" for the session).
-    """
-
-    port: int
-    protocol: str
-    owner: str
-    nodeid: str
-
-
-STILL_LISTENING: Final = pytest.StashKey[list[StillListening]]()
-"""`config.stash[STILL_LISTENING]`: such ports so far; absent while there are none."""
+__all__ = [
+    "blackhole_port", "closed_port", "free_port", "free_port_factory", "pytest_configure",
+    "pytest_report_header", "pytest_sessionstart",
+]  # fmt: skip
+"""All that pytest looks at, see `Part`."""
 
 _POOL: Final = pytest.StashKey["PortPool"]()
 
@@ -86,58 +77,12 @@ def port_pool(config: pytest.Config) -> PortPool:
     return pool
 
 
-def note_released(request: pytest.FixtureRequest, released: Released | None) -> None:
-    """Remember a port that was given back while somebody still listened on it; `SecondLook` judges it."""
-    if released is None or not released.still_listening:
-        return
-    manager = request.config.pluginmanager
-    look = manager.get_plugin(SecondLook.__name__)
-    if look is None:
-        look = SecondLook(request.config)
-        manager.register(look, SecondLook.__name__)
-    look.add(request, released)
+def give_back(request: pytest.FixtureRequest, released: Released | None) -> None:
+    """A port's fixture is over: one that is still listened on is looked at again, and told."""
+    if released is not None and released.still_listening:
+        from pytest_sockets.plugin import still_listening
 
-
-class SecondLook:
-    """Looks again at such ports once the teardown around their fixture is over, and notes those that are listened on still.
-
-    A server's fixture that is older than the port's is torn down after it: `def test(echo_server_factory, free_port)`.
-    Registered with the first such port: other runs pay for no hook.
-    """
-
-    def __init__(self, config: pytest.Config) -> None:
-        from pytest_sockets.plugin.counts import counts
-
-        self._config = config
-        self._counts = counts(config)
-        self._counts.last_looks.append(self._look)
-        self._waiting: list[tuple[StillListening, Released]] = []
-
-    def add(self, request: pytest.FixtureRequest, released: Released) -> None:
-        """From the teardown of a port's fixture."""
-        owner, nodeid = request.fixturename or "", request.node.nodeid
-        self._waiting.append((StillListening(released.port, released.protocol, owner, nodeid), released))
-
-    def pytest_runtest_logfinish(self) -> None:
-        """The test is over with all its teardowns. Those of an interrupted session are looked at when the notes are told."""
-        self._look()
-
-    def _look(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        pool = port_pool(self._config)
-        for found, released in waiting:
-            if pool.is_left(released):
-                self._note(found)
-
-    def _note(self, found: StillListening) -> None:
-        self._config.stash.setdefault(STILL_LISTENING, []).append(found)
-        if self._config.stash[SETTINGS].leaks != "off":
-            from pytest_sockets.service_names import port_name
-
-            self._counts.notes.append(
-                f"port {port_name(found.port, found.protocol)} of {found.owner} was still listened on when it was given "
-                f"back ({found.nodeid or 'session'}); it is not given out again"
-            )
+        still_listening.remember(request, released)
 
 
 @pytest.fixture
@@ -145,7 +90,7 @@ def free_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A port that is free on TCP and UDP, IPv4 and IPv6, and that nobody takes until the test ends."""
     reservation = port_pool(request.config).reserve()
     yield reservation.port
-    note_released(request, reservation.release())
+    give_back(request, reservation.release())
 
 
 @pytest.fixture(scope="session")
@@ -159,7 +104,7 @@ def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
     factory = PortFactory(port_pool(request.config))
     yield factory
     for released in factory.close():
-        note_released(request, released)
+        give_back(request, released)
 
 
 @pytest.fixture
@@ -169,7 +114,7 @@ def closed_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
     closed = dead_ends.closed_port(port_pool(request.config))
     yield closed.port
-    note_released(request, closed.close())
+    give_back(request, closed.close())
 
 
 @pytest.fixture
@@ -182,7 +127,7 @@ def blackhole_port(request: pytest.FixtureRequest) -> Iterator[int]:
     except dead_ends.CannotHang as reason:
         pytest.skip(f"blackhole_port: {reason}")
     yield hole.port
-    note_released(request, hole.close())
+    give_back(request, hole.close())
 
 
 def _ranges(config: pytest.Config) -> PortRanges:
@@ -202,3 +147,7 @@ def _workers(config: pytest.Config) -> int:
     """How many pytest-xdist workers share the range on this host, as far as known."""
     count = os.environ.get("PYTEST_XDIST_WORKER_COUNT") or config.getoption("numprocesses", None) or 1
     return int(count) if str(count).isdecimal() else 1
+
+
+def __dir__() -> list[str]:
+    return __all__

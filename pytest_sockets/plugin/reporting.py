@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.plugin.part import Part
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
@@ -33,7 +35,7 @@ def _version() -> str:
         return "0"
 
 
-class Reporting:
+class Reporting(Part):
     """One run's evidence and what becomes of it."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:

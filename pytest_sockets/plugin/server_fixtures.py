@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.plugin.part import Part
 from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory, FaultProxyFactory
     from pytest_sockets.servers.server import Server
+
+__all__ = [
+    "echo_server_factory", "fault_proxy_factory", "session_echo_server_factory", "sockets_tls",
+    "tcp_echo_server", "tls_echo_server", "udp_echo_server", "unix_echo_server",
+]  # fmt: skip
+"""All that pytest looks at, see `Part`."""
 
 _SERVERS: Final[pytest.StashKey[list[Server]]] = pytest.StashKey()
 """On an item: the servers of its own fixtures. On the session: those of session fixtures."""
@@ -120,7 +127,7 @@ def sockets_tls() -> Iterator[Authority]:
     authority.close()
 
 
-class ServersShown:
+class ServersShown(Part):
     """What a failing test shows of its servers. Registered with the first server: other runs pay for no hook."""
 
     @pytest.hookimpl(tryfirst=True)
@@ -159,3 +166,7 @@ def _add_section(report: pytest.TestReport, text: str) -> None:
         add(_TITLE, text)
     else:
         report.sections.append((_TITLE, text))
+
+
+def __dir__() -> list[str]:
+    return __all__

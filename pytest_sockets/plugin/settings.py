@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -22,24 +22,7 @@ _LONGEST: Final = 320
 _MOST_DIGITS: Final = 40
 
 
-class Settings(NamedTuple):
-    """Every setting, checked. `origins` maps a field's name to the place where it was set ("default" if nowhere)."""
-
-    leaks: str
-    unclosed: str
-    grace: float
-    ignore: tuple[str, ...]
-    kinds: tuple[str, ...]
-    scope: str
-    reports: tuple[Path, ...]
-    baseline: Path | None
-    update_baseline: bool
-    ports: tuple[int, int] | None
-    override_ports: bool
-    origins: dict[str, str]
-
-
-SETTINGS: Final = pytest.StashKey[Settings]()
+SETTINGS: Final = pytest.StashKey["Settings"]()
 """`config.stash[SETTINGS]`: there from `pytest_configure` on."""
 
 
@@ -241,43 +224,37 @@ def _port_range(value: object) -> tuple[int, int]:
     return first, last
 
 
-def read_settings(config: pytest.Config) -> Settings:
-    """All settings of this run; raises `pytest.UsageError` that says where the bad one was set."""
-    reader = _Reader(config)
-    base = config.invocation_params.dir
+class Settings:
+    """Every setting of a run, checked; raises `pytest.UsageError` that says where the bad one was set."""
 
-    def report_paths(values: Any) -> tuple[Path, ...]:
-        return tuple(dict.fromkeys(_report_path(base, str(value)) for value in values))
+    def __init__(self, config: pytest.Config) -> None:
+        reader = _Reader(config)
+        base = config.invocation_params.dir
 
-    leaks = reader.read("leaks", mode, "warn")
-    unclosed = reader.read("unclosed", mode, "off")
-    grace = reader.read("grace", grace_seconds, 0.5)
-    ignore = reader.read("ignore", rule_lines, ())
-    kinds = reader.read("kinds", _kinds, ("tcp", "udp"))
-    scope = reader.read("scope", one_of(SCOPES, "scope"), "tree")
-    reports = reader.read("report", report_paths, ())
-    update_baseline = bool(config.getoption("sockets_update_baseline"))
-    baseline = reader.read(
-        "baseline", lambda value: _baseline_path(config, str(value), update_baseline), None
-    )
-    if update_baseline and baseline is None:
-        raise pytest.UsageError(
-            "pytest-sockets: command line, --sockets-update-baseline: no baseline file is named; add --sockets-baseline=FILE"
-        )
-    return Settings(
-        leaks=leaks,
-        unclosed=unclosed,
-        grace=grace,
-        ignore=ignore,
-        kinds=kinds,
-        scope=scope,
-        reports=reports,
-        baseline=baseline,
-        update_baseline=update_baseline,
-        ports=reader.read("ports", _port_range, None),
-        override_ports=reader.read("override_ports", bool, False),
-        origins=reader.origins,
-    )
+        def report_paths(values: Any) -> tuple[Path, ...]:
+            return tuple(dict.fromkeys(_report_path(base, str(value)) for value in values))
+
+        def baseline_path(value: object) -> Path:
+            return _baseline_path(config, str(value), self.update_baseline)
+
+        self.leaks: str = reader.read("leaks", mode, "warn")
+        self.unclosed: str = reader.read("unclosed", mode, "off")
+        self.grace: float = reader.read("grace", grace_seconds, 0.5)
+        self.ignore: tuple[str, ...] = reader.read("ignore", rule_lines, ())
+        self.kinds: tuple[str, ...] = reader.read("kinds", _kinds, ("tcp", "udp"))
+        self.scope: str = reader.read("scope", one_of(SCOPES, "scope"), "tree")
+        self.reports: tuple[Path, ...] = reader.read("report", report_paths, ())
+        self.update_baseline = bool(config.getoption("sockets_update_baseline"))
+        self.baseline: Path | None = reader.read("baseline", baseline_path, None)
+        if self.update_baseline and self.baseline is None:
+            raise pytest.UsageError(
+                "pytest-sockets: command line, --sockets-update-baseline: no baseline file is named; "
+                "add --sockets-baseline=FILE"
+            )
+        self.ports: tuple[int, int] | None = reader.read("ports", _port_range, None)
+        self.override_ports: bool = reader.read("override_ports", bool, False)
+        self.origins = reader.origins
+        """Where each was set, by the name of its option or ini key; "default" if nowhere."""
 
 
 def _check_html() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import types
+
 import pytest
 
 NEEDED_BY_LEAKS_ONLY = (
     "psutil", "portpicker", "jinja2", "pytest_sockets.model", "pytest_sockets.leaks.judgement",
     "pytest_sockets.leaks.findings", "pytest_sockets.leaks.referrers", "pytest_sockets.leaks.daemons",
-    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.reports.run",
+    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.plugin.keepers",
+    "pytest_sockets.plugin.outbox", "pytest_sockets.plugin.still_listening", "pytest_sockets.reports.run",
     "pytest_sockets.reports.text",
 )  # fmt: skip
 SHOW = """
@@ -31,6 +35,33 @@ def test_the_twin_one_leak_brings_them_in(suite):
     )
     done = suite.run("-s", report=False)
     assert "pytest_sockets.leaks.judgement" in done.text
+
+
+MODULES = ("", ".address_in_use", ".asking", ".port_fixtures", ".server_fixtures")
+
+
+def _hooks_and_fixtures(names):
+    fixture = type(pytest.fixture(lambda: None))
+    return {name for name, value in names.items() if name.startswith("pytest_") or type(value) is fixture}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_module_tells_pytest_is_all_that_it_has_for_it(name):
+    module = importlib.import_module("pytest_sockets.plugin" + name)
+    assert set(dir(module)) == _hooks_and_fixtures(vars(module)) != set()
+
+
+def test_the_twin_a_fixture_that_is_not_told_is_noticed_here():
+    module = types.ModuleType("fixtures")
+    module.there, module.forgotten = pytest.fixture(lambda: 1), pytest.fixture(lambda: 2)
+    module.__dir__ = lambda: ["there"]
+    assert _hooks_and_fixtures(vars(module)) - set(dir(module)) == {"forgotten"}
+
+
+def test_pytest_sees_of_a_part_its_hooks_alone():
+    from pytest_sockets.plugin.parts import MarkCheck
+
+    assert dir(MarkCheck(None)) == ["pytest_collection_modifyitems"]
 
 
 REWRITTEN = """

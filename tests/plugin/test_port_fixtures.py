@@ -93,7 +93,7 @@ def test_the_twin_a_port_still_kept_is_not_given_to_the_next_test(suite):
 def test_a_port_still_listened_on_is_not_given_out_again_and_is_noted(suite):
     suite.write(
         conftest="""
-            from pytest_sockets.plugin.port_fixtures import STILL_LISTENING
+            from pytest_sockets.plugin.still_listening import STILL_LISTENING
 
             def pytest_terminal_summary(terminalreporter, config):
                 terminalreporter.write_line(f"noted: {config.stash.get(STILL_LISTENING, None)}")

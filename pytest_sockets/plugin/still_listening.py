@@ -1,0 +1,80 @@
+"""Ports that are listened on when their fixture gives them back. Imported with the first one: other runs pay for nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+
+from pytest_sockets.plugin.counts import counts
+from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.port_fixtures import port_pool
+from pytest_sockets.plugin.settings import SETTINGS
+
+if TYPE_CHECKING:
+    from pytest_sockets.ports.pool import Released
+
+
+class StillListening(NamedTuple):
+    """A port that was listened on when its fixture and the whole teardown around it had ended.
+
+    `owner` is the fixture, `nodeid` its test ("" for the session).
+    """
+
+    port: int
+    protocol: str
+    owner: str
+    nodeid: str
+
+
+STILL_LISTENING: Final = pytest.StashKey[list[StillListening]]()
+"""`config.stash[STILL_LISTENING]`: such ports so far; absent while there are none."""
+
+
+def remember(request: pytest.FixtureRequest, released: Released) -> None:
+    """Remember a port that was given back while somebody still listened on it; `SecondLook` judges it."""
+    manager = request.config.pluginmanager
+    look = manager.get_plugin(SecondLook.__name__)
+    if look is None:
+        look = SecondLook(request.config)
+        manager.register(look, SecondLook.__name__)
+    look.add(request, released)
+
+
+class SecondLook(Part):
+    """Looks again at such ports once the teardown around their fixture is over, and notes those that are listened on still.
+
+    A server's fixture that is older than the port's is torn down after it: `def test(echo_server_factory, free_port)`.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._counts = counts(config)
+        self._counts.last_looks.append(self._look)
+        self._waiting: list[tuple[StillListening, Released]] = []
+
+    def add(self, request: pytest.FixtureRequest, released: Released) -> None:
+        """From the teardown of a port's fixture."""
+        owner, nodeid = request.fixturename or "", request.node.nodeid
+        self._waiting.append((StillListening(released.port, released.protocol, owner, nodeid), released))
+
+    def pytest_runtest_logfinish(self) -> None:
+        """The test is over with all its teardowns. Those of an interrupted session are looked at when the notes are told."""
+        self._look()
+
+    def _look(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        pool = port_pool(self._config)
+        for found, released in waiting:
+            if pool.is_left(released):
+                self._note(found)
+
+    def _note(self, found: StillListening) -> None:
+        self._config.stash.setdefault(STILL_LISTENING, []).append(found)
+        if self._config.stash[SETTINGS].leaks != "off":
+            from pytest_sockets.service_names import port_name
+
+            self._counts.notes.append(
+                f"port {port_name(found.port, found.protocol)} of {found.owner} was still listened on when it was given "
+                f"back ({found.nodeid or 'session'}); it is not given out again"
+            )
