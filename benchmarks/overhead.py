@@ -18,6 +18,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
+import importlib.metadata
 import os
 import re
 import resource
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOAL = Goal("at most", 1.03, base=1.0)
-SIZES = (100, 500)
+SIZES = (1, 2000)
 QUICK_SIZES = (20, 60)
 """Tests of the two suites whose instructions are counted."""
 PARAMETERS = "import pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_empty(n): pass\n"
@@ -64,7 +66,7 @@ for sock in kept: sock.bind(("127.0.0.1", 0))
 print("ready", flush=True)
 sys.stdin.read()
 """
-OURS = ("-p", "pytest_sockets.plugin", "--sockets-leaks=error")
+OURS = ("--sockets-leaks=error",)
 WITHOUT = ("-p", "no:sockets")
 _COUNTED = re.compile(r"Collected : (\d+)")
 _VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
@@ -103,6 +105,23 @@ OTHERS = (
 )
 
 
+@functools.cache
+def _without_others() -> tuple[str, ...]:
+    """Other installed plugins are read and blocked on both sides."""
+    others = {point.name for point in importlib.metadata.entry_points(group="pytest11")} - {"sockets"}
+    return tuple(f"-pno:{name}" for name in sorted(others))
+
+
+def install(folder: Path) -> None:
+    """The project as pip would list it: pytest reads the lists of all installed files, and loads the plugin by its name."""
+    listed = folder / "installed" / "pytest_sockets-0.dist-info"
+    listed.mkdir(parents=True)
+    (listed / "METADATA").write_text("Metadata-Version: 2.1\nName: pytest-sockets\nVersion: 0\n")
+    (listed / "entry_points.txt").write_text("[pytest11]\nsockets = pytest_sockets.plugin\n")
+    files = sorted((PROJECT / "pytest_sockets").rglob("*.py"))
+    (listed / "RECORD").write_text("".join(f"{path.relative_to(PROJECT)},,\n" for path in files))
+
+
 class Arm(NamedTuple):
     """One way to run a suite."""
 
@@ -113,7 +132,8 @@ class Arm(NamedTuple):
     def command(self) -> list[str]:
         """Of pytest."""
         return [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *self.arguments,
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--no-header", *_without_others(),
+            *self.arguments,
         ]  # fmt: skip
 
     def run(self, *prefix: str) -> subprocess.CompletedProcess[str]:
@@ -121,8 +141,7 @@ class Arm(NamedTuple):
         dropped = ("PYTEST_", "COV_", "PYTHON")
         environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         environment |= {
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": os.pathsep.join([str(self.folder.parent / "installed"), str(PROJECT)]),
             "PYTHONPYCACHEPREFIX": str(self.folder.parent / "pyc"),
             "PYTHONHASHSEED": "0",
         }
@@ -178,6 +197,7 @@ def suite(folder: Path, case: Case, count: int, conftest: str) -> Path:
 def arms(case: Case, count: int) -> Iterator[tuple[Arm, Arm]]:
     """Without and with, compiled."""
     with tempfile.TemporaryDirectory() as folder, foreign_sockets(case.foreign):
+        install(Path(folder))
         plain = suite(Path(folder, "plain"), case, count, case.plain_conftest)
         with_it = suite(Path(folder, "measured"), case, count, case.conftest)
         both = Arm(plain, (*case.both, *WITHOUT)), Arm(with_it, (*case.both, *case.measured))
