@@ -1,17 +1,23 @@
-"""The process-global audit hook: one, installed on first use, never removable (PEP 578), gated by its listeners.
+"""The process-global audit hook: one, never removable (PEP 578), gated by its listeners.
 
 The interpreter calls it for every audited event of the process, in whatever thread, so a hook that nobody listens to
 costs one dictionary look-up (0.15 us), and an exception in it would abort the user's call: everything is swallowed.
+While tests are collected a doorbell stands in for it, where the interpreter has one.
 """
 
 from __future__ import annotations
 
+import functools
+import os
+import subprocess
 import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.real_socket import RealSocket
+
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Protocol
 
     class Listener(Protocol):
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
 _listeners: tuple[Listener, ...] = ()
 _thread_listeners: tuple[ThreadListener, ...] = ()
 _installed = False
+_installing: Final = threading.Lock()
 _CREATED: Final = 1
 _USED: Final = 2
 _CHILD: Final = 3
@@ -125,18 +132,113 @@ class _ThreadStart:
 _thread_start: Final = _ThreadStart()
 
 
-def listen(listener: Listener) -> None:
-    """Tell `listener` from now on. Nested runs (pytester) listen beside the outer one."""
+class _Doorbell:
+    """Installs the hook when the first socket, thread or child is about to be made, from Python 3.12 on.
+
+    pytest looks into every function that it collects, which fires ten events or more for a test: a hook for them took 27 k
+    of the 63 k instructions that we cost an empty test. sys.monitoring tells of three functions alone and costs nothing
+    elsewhere; the audit event that each of them fires comes later in the same call, and the hook is there by then. What no
+    Python function makes (C code's sockets, os.posix_spawn) has no line if an import is the first to do it.
+    """
+
+    _TOOLS: Final = (3, 4)
+    """The numbers that no kind of tool claims: debuggers, coverage, profilers and optimizers have the others."""
+
+    def __init__(self) -> None:
+        self._tool: int | None = None
+
+    def put(self) -> bool:
+        """False if it cannot be: on an older interpreter, if other tools have the numbers, or gevent makes the sockets."""
+        monitoring: Any = getattr(sys, "monitoring", None)
+        if self._tool is not None:
+            return True
+        if monitoring is None or "gevent" in sys.modules:
+            return False
+        free = [tool for tool in self._TOOLS if monitoring.get_tool(tool) is None]
+        if not free:
+            return False
+        self._tool = free[0]
+        monitoring.use_tool_id(self._tool, "pytest-sockets")
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._ring)
+        for code in self._codes():
+            monitoring.set_local_events(self._tool, code, monitoring.events.PY_START)
+        _ring_at_fork()
+        return True
+
+    def take_away(self) -> None:
+        """The hook is there, or nobody listens any more."""
+        if self._tool is None:
+            return
+        monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
+        for code in self._codes():
+            monitoring.set_local_events(self._tool, code, 0)
+        monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
+        monitoring.free_tool_id(self._tool)
+        self._tool = None
+
+    @staticmethod
+    def _codes() -> tuple[CodeType, ...]:
+        makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
+        return tuple(maker.__code__ for maker in makers if hasattr(maker, "__code__"))
+
+    @staticmethod
+    def _ring(code: CodeType, offset: int) -> object:  # noqa: ARG004  (sys.monitoring's)
+        try:
+            _install()
+        except Exception:  # noqa: BLE001, S110  (our own trouble must not abort the call)
+            pass
+        return sys.monitoring.DISABLE  # type: ignore[attr-defined]
+
+
+_doorbell: Final = _Doorbell()
+
+
+@functools.cache
+def _ring_at_fork() -> None:
+    """os.fork() is no Python function, and its event comes before the hooks for it."""
+    os.register_at_fork(before=_about_to_fork)
+
+
+def _about_to_fork() -> None:
+    if _installed or not _listeners:
+        return
+    try:
+        _install()
+        for listener in _listeners:
+            listener.child_started(sys._getframe(1), ())
+    except BaseException:  # noqa: BLE001, S110  (our own trouble must not abort the fork)
+        pass
+
+
+def _install() -> None:
     global _installed
+    with _installing:
+        if not _installed:
+            _installed = True
+            sys.addaudithook(_hook)
+
+
+def listen(listener: Listener, *, from_the_first: bool = False) -> None:
+    """Tell `listener` from now on. Nested runs (pytester) listen beside the outer one.
+
+    `from_the_first`: the hook may wait until the first socket, thread or child is made, or until `hear_all`.
+    """
     _tell((*_listeners, listener))
-    if not _installed:
-        sys.addaudithook(_hook)
-        _installed = True
+    if not (from_the_first and not _installed and _doorbell.put()):
+        hear_all()
+
+
+def hear_all() -> None:
+    """Tests run now: C code, too, may open what no doorbell rings for."""
+    _install()
+    _doorbell.take_away()
 
 
 def stop_listening(listener: Listener) -> None:
     """Tell `listener` no more; the hook stays in the interpreter and does nothing."""
     _tell(tuple(other for other in _listeners if other is not listener))
+    if not _listeners:
+        _doorbell.take_away()
 
 
 def _tell(listeners: tuple[Any, ...]) -> None:

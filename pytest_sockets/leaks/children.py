@@ -153,6 +153,10 @@ class Children:
         candidates = nameless or near
         return candidates[-1] if candidates else None
 
+    def any_of(self, owner: Owner) -> bool:
+        """Whether a child of `owner` runs, as of the last checkpoint."""
+        return any(child.scope.owner is owner for child in self._known.values())
+
     @property
     def any_left(self) -> bool:
         """Whether a child of an owner that is over still runs, as of the last checkpoint."""

@@ -278,8 +278,10 @@ class Ledger:
         self._ended.clear()
 
     def owns(self, owner: Owner) -> bool:
-        """Whether `owner` has anything in the books."""
-        return owner in self._of_owner
+        """Whether anything in the books is of `owner`, or a child or thread that may still open something for it."""
+        if owner in self._of_owner or self._threads.any_of(owner):
+            return True
+        return self._children is not None and self._children.any_of(owner)
 
     def suspects(self) -> list[Record]:
         """Every open socket of the owners that ended since the last call."""
@@ -405,8 +407,9 @@ class Ledger:
             self._open.pop(record.key, None)  # a stranger until now
             self._foreign.add(record.key)
             return
-        if record.owner is self.session and (record.origin is None or not record.origin.in_users_code):
-            self._foreign.add(record.key)
+        by_nobody = record.owner is self.session or (record.owner.kind == "import" and not record.at_home)
+        if by_nobody and (record.origin is None or not record.origin.in_users_code):
+            self._foreign.add(record.key)  # a plugin's, or that of a library's own thread
             return
         self._open[record.key] = record
         self._of_owner.setdefault(record.owner, []).append(record)

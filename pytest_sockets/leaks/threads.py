@@ -70,6 +70,10 @@ class ThreadOwners:
             if thread not in self._owners:
                 self._owners[thread] = owner
 
+    def any_of(self, owner: Owner) -> bool:
+        """Whether a thread that runs works for `owner`."""
+        return owner in self._owners.values()
+
     def starter(self) -> Owner | None:
         """Whom the calling thread works for; None if that is whoever's scope runs."""
         thread = self.active.get(threading.get_ident())

@@ -151,7 +151,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if settings.leaks != "off" or settings.unclosed != "off":
         from pytest_sockets.leaks import audit
 
-        audit.listen(recent)
+        audit.listen(recent, from_the_first=True)
         session.config.add_cleanup(functools.partial(audit.stop_listening, recent))
 
 

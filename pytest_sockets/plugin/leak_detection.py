@@ -116,7 +116,7 @@ class LeakDetection(Part):
 
     def start(self) -> None:
         """Listen to audit events from now on; what is open now is nobody's."""
-        audit.listen(self.ledger)
+        audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
         before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
@@ -244,7 +244,8 @@ class LeakDetection(Part):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Also the classes that were imported at collection are watched."""
+        """Nothing of a test's may escape; also the classes that were imported at collection are watched."""
+        audit.hear_all()
         if self._watch is not None:
             self._watch.look_again()
 

@@ -1,7 +1,11 @@
-"""The births of threads are told on every interpreter, and nothing stays replaced when nobody listens."""
+"""What the hook tells on every interpreter, from the first socket on; nothing stays replaced when nobody listens."""
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+import textwrap
 import threading
 
 import pytest
@@ -116,3 +120,79 @@ class TestStandIn:
         stand_in.take_away()
         stand_in.put()
         assert threading._start_new_thread("function", ())[0] == "started"
+
+
+HEARS = """
+    import _socket, os, socket, subprocess, sys, threading
+    from pytest_sockets.leaks import audit
+
+    class Listener:
+        told = []
+        def socket_created(self, sock, family, kind, frame): self.note("socket", frame)
+        def socket_used(self, sock, address): pass
+        def child_started(self, frame, words): self.note("child", frame)
+        def thread_started(self, thread, frame): self.note("thread", frame)
+        def note(self, what, frame):
+            while frame.f_code.co_filename != __file__:
+                frame = frame.f_back
+            self.told.append((what, frame.f_code.co_name))
+
+    def opens():
+        {does}
+
+    {before}
+    audit.listen(Listener(), from_the_first=True)
+    waited = not audit._installed
+    opens()
+    print(waited, Listener.told)
+"""
+WAITS = sys.version_info >= (3, 12)
+MAKERS = {
+    "socket.socket().close()": "socket",
+    "socket.socketpair()": "socket",
+    "threading.Thread(target=int).start()": "thread",
+    "subprocess.run([sys.executable, '-S', '-c', ''])": "child",
+    "os.fork() or os._exit(0)": "child",
+}
+
+
+def hear(tmp_path, does, before="pass"):
+    """What a new interpreter's first maker tells; whether the hook waited for it."""
+    script = tmp_path / "hears.py"
+    script.write_text(textwrap.dedent(HEARS).format(does=does, before=before))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    waited, _, told = done.stdout.rstrip("\n").rpartition("\n")[2].partition(" ")
+    return waited == "True", ast.literal_eval(told)
+
+
+class TestDoorbell:
+    """Until the first socket, thread or child is made there is no hook, and that one is told with its line."""
+
+    @pytest.mark.parametrize("does", MAKERS)
+    def test_the_first_one_is_told(self, tmp_path, does):
+        waited, told = hear(tmp_path, does)
+        assert waited is WAITS
+        assert told[0] == (MAKERS[does], "opens")
+
+    @pytest.mark.skipif(not WAITS, reason="the hook is there from the start")
+    def test_the_twin_a_socket_of_c_code_alone_rings_no_bell(self, tmp_path):
+        assert hear(tmp_path, "_socket.socket()") == (True, [])
+
+    def test_all_is_heard_when_tests_run(self, tmp_path):
+        _, told = hear(tmp_path, "audit.hear_all(); _socket.socket()")
+        assert told == [("socket", "opens")]
+
+    def test_the_hook_does_not_wait_where_it_could_not_be_called(self, tmp_path):
+        taken = "for tool in (3, 4): sys.monitoring.use_tool_id(tool, 'other')" if WAITS else "pass"
+        assert hear(tmp_path, "_socket.socket()", taken) == (False, [("socket", "opens")])
+        gevent = "sys.modules['gevent'] = None"
+        assert hear(tmp_path, "_socket.socket()", gevent) == (False, [("socket", "opens")])
+
+    @pytest.mark.skipif(not WAITS, reason="no sys.monitoring")
+    def test_the_tools_number_is_given_back(self, tmp_path):
+        free = "assert [sys.monitoring.get_tool(tool) for tool in (3, 4)] == [None, None]"
+        hear(tmp_path, f"audit.hear_all(); {free}")
+        hear(tmp_path, f"audit.stop_listening(audit._listeners[0]); {free}")
+        with pytest.raises(AssertionError):
+            hear(tmp_path, free)

@@ -185,6 +185,7 @@ class TestTheSystemRefuses:
             "pytest_sockets.leaks.children.Children.listeners",
             "pytest_sockets.leaks.findings.Finding.as_json",
             "pytest_sockets.leaks.rules.Ignores.cover",
+            "pytest_sockets.plugin.keepers.Keepers.alive",
             "pytest_sockets.plugin.batches.Batch.as_json",
             "pytest_sockets.plugin.batches.Batch.from_json",
             "pytest_sockets.reports.text.message",
