@@ -22,7 +22,7 @@ from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
     from pytest_sockets.leaks.children import Children
@@ -295,6 +295,13 @@ class Ledger:
                 for record in self._of_owner.pop(owner, ())
                 if self._still_open(record)
             ]
+
+    def left_open(self, owners: Iterable[Owner]) -> list[Record]:
+        """What these owners have open now, whether they have ended or not."""
+        if self._fresh:
+            self._settle_fresh(final=False)
+        records = [record for owner in owners for record in self._of_owner.get(owner, ())]
+        return [record for record in records if record.is_open]
 
     def keep(self, record: Record, owner: Owner) -> None:
         """`owner` keeps this socket: it is judged with that owner."""

@@ -30,7 +30,7 @@ class Keepers:
     def alive(self, fixtures: dict[FixtureDef[Any], Owner]) -> list[tuple[Owner, list[Any]]]:
         """The live fixtures, narrowest scope first, with what each keeps: its value and its suspended generator."""
         live = sorted(fixtures.items(), key=lambda pair: _SCOPES.index(pair[1].scope))
-        alive = [(owner, _kept_by(fixturedef, owner)) for fixturedef, owner in live]
+        alive = [(owner, kept_by(fixturedef, owner)) for fixturedef, owner in live]
         if not self._ledger.session.over:
             # What suites put there (`request.session.pool`) is theirs; pytest's own objects are not searched.
             roots = [
@@ -67,7 +67,8 @@ class Keepers:
         return [*users, *touched_by(users)]
 
 
-def _kept_by(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
+def kept_by(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
+    """Its value, and what its teardown will close. When that has run, pytest has forgotten it, not yet the value."""
     result = fixturedef.cached_result
     finalizers = fixturedef._finalizers
     roots = [result[0] if result is not None else None, *finalizers, *touched_by(finalizers)]

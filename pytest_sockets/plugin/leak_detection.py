@@ -190,7 +190,10 @@ class LeakDetection(Part):
         self, collector: pytest.Collector
     ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """What a module opens when it is imported is owned by that import."""
-        owner = Owner("import", collector.nodeid, "module", collector)
+        name = collector.nodeid
+        if isinstance(collector, pytest.Directory) and (collector.path / "conftest.py").is_file():
+            name = f"{name}/conftest.py"
+        owner = Owner("import", name, "module", collector)
         before = self._enter(Scope(owner, "import"))
         try:
             return (yield)
@@ -405,10 +408,25 @@ class LeakDetection(Part):
             return
         try:
             if self._tears_down:
+                if owner.scope != "function":
+                    self._hand_over(fixturedef, owner)
                 self._erring.add(owner)
             self.ledger.end(owner)
         except Exception as error:  # noqa: BLE001
             self._trouble(f"the end of {owner}", error)
+
+    def _hand_over(self, fixturedef: FixtureDef[Any], owner: Owner) -> None:
+        """What a wider fixture still keeps after its teardown is its own, also in the last test that uses it.
+
+        After an earlier test it would be found with the live fixtures; whose a leak is must not hang on the tests' order.
+        """
+        left = self.ledger.left_open([*self._tests.values(), *self._erring])
+        if left:
+            from pytest_sockets.leaks import reach
+            from pytest_sockets.plugin.keepers import kept_by
+
+            for record in reach.keepers(left, [(owner, kept_by(fixturedef, owner))]):
+                self.ledger.keep(record, owner)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The owners that are not over, with what each keeps."""
