@@ -155,10 +155,13 @@ class Judge:
 
     def _each_connection_once(self, records: list[Record]) -> list[Verdict]:
         # The end that the user's code connected comes first; what a server accepted is its consequence.
-        verdicts = []
+        verdicts: list[Verdict] = []
         for record in sorted(records, key=lambda record: record.accepted):
             entry = record.entry
-            if entry is None or self.is_other_end(record, entry):
+            if entry is None:
+                continue
+            if self.is_other_end(record, entry):
+                _add_other_end(verdicts, record, entry)
                 continue
             if record.origin is not None:
                 self._stubborn.add(record.origin)
@@ -183,6 +186,21 @@ class Judge:
             return True
         self._named.add((key, end))
         return False
+
+
+def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) -> None:
+    """Say that there are two to close, if the user's code opened both; what a server accepted goes with its client."""
+    if not record.at_home or record.origin is None or not record.origin.called_by_user:
+        return
+    for position, verdict in enumerate(verdicts):
+        same_pair = record.pair is not None and verdict.record.pair is not None
+        ends = record.pair[0] == verdict.record.pair[0] if same_pair else verdict.entry.local == entry.remote  # type: ignore[index]
+        if ends and verdict.record.owner is record.owner:
+            note = f"its other end (fd {entry.fd}) is open, too"
+            verdicts[position] = dataclasses.replace(
+                verdict, note="; ".join(filter(None, [verdict.note, note]))
+            )
+            return
 
 
 def _watched(record: Record, kinds: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import ModuleType
 
     from pytest_sockets.plugin.leak_detection import LeakDetection
     from pytest_sockets.plugin.settings import Settings
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 def register(config: pytest.Config, settings: Settings) -> None:
     """Called once in `pytest_configure`. A run that only collects gets the fixtures and the check of the marks."""
-    from pytest_sockets.plugin import address_in_use, asking, port_fixtures, server_fixtures
-
-    for module in (address_in_use, asking, port_fixtures, server_fixtures):
+    for module in modules():
         config.pluginmanager.register(module, module.__name__)
     if config.getoption("collectonly", False):
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
@@ -39,6 +38,13 @@ def register(config: pytest.Config, settings: Settings) -> None:
     else:
         parts.do_without_detection()
     config.pluginmanager.register(MarkCheck(parts), "sockets-marks")
+
+
+def modules() -> tuple[ModuleType, ...]:
+    """Those with fixtures, and with hooks that every run has."""
+    from pytest_sockets.plugin import address_in_use, asking, port_fixtures, server_fixtures
+
+    return (address_in_use, asking, port_fixtures, server_fixtures)
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:

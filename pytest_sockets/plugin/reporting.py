@@ -11,6 +11,7 @@ from pytest_sockets.plugin.part import Part
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.batches import Batch, Leak
     from pytest_sockets.plugin.counts import Counts
     from pytest_sockets.plugin.settings import Settings
@@ -51,6 +52,7 @@ class Reporting(Part):
         self._rule_hits: dict[str, int] = {}
         self._imports_seen: set[tuple[str, object]] = set()
         self._must_fail = False
+        self._passed = False
         self._incomplete = False
         self._usage_error: str | None = None
         self._leaks: list[Leak] = []
@@ -127,6 +129,12 @@ class Reporting(Part):
             self.run.findings.append(finding)
             self._must_fail = self._must_fail or (leak.mode == "error" and not leak.raised)
 
+    def _untold(self) -> list[Finding]:
+        """The leaks for which no teardown could err: nothing but the summary tells of them."""
+        return [
+            leak.finding for leak in self._leaks if leak.mode == "error" and not (leak.raised or leak.known)
+        ]
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """An xdist worker has ended; one that crashed has no output, and its last batch is lost."""
@@ -170,7 +178,8 @@ class Reporting(Part):
             self._finish(complete=not stopped)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             self.trouble("finishing the reports", error)
-        if self._must_fail and session.exitstatus == pytest.ExitCode.OK:
+        self._passed = session.exitstatus == pytest.ExitCode.OK
+        if self._must_fail and self._passed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._usage_error is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -234,6 +243,10 @@ class Reporting(Part):
                 terminalreporter.write_line(line)
             if self._must_fail:
                 terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
+                for line in ("", *text.message(self._untold()).splitlines()):
+                    terminalreporter.write_line(line, red=True)
+            elif self._passed and any(leak.raised for leak in self._leaks):
+                terminalreporter.write_line(text.PASSED_WHEN_RERUN)
         if self.run.opened_total or self.run.ports_given or self.run.servers_started:
             terminalreporter.write_line(text.totals(self.run))
 

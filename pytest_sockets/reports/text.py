@@ -192,6 +192,11 @@ FAILED_WITHOUT_TEARDOWN: Final = (
     "in the set-up of another test)."
 )
 
+PASSED_WHEN_RERUN: Final = (
+    "The run passes all the same: the attempts that left these had failed by themselves, and their tests passed when they "
+    "were run again."
+)
+
 
 def title(run: Run) -> str:
     """The title of the section."""
@@ -222,7 +227,11 @@ def _workers(group: list[Finding]) -> str:
 
 def totals(run: Run) -> str:
     """One short line: what was opened, given, started and leaked."""
-    parts = [f"{_number(run.opened_total, 'socket')} opened", f"{len(run.findings)} leaked"]
+    of_children = sum(finding.process is not None for finding in run.findings)
+    # What no Python code opened is counted only if it leaks.
+    others = sum(finding.opened_at is None and finding.process is None for finding in run.findings)
+    leaked = f"{len(run.findings)} leaked" + (f" ({of_children} by child processes)" if of_children else "")
+    parts = [f"{_number(run.opened_total + others, 'socket')} opened", leaked]
     if run.ports_given:
         parts.append(f"{_number(run.ports_given, 'port')} given")
     if run.servers_started:

@@ -138,6 +138,17 @@ class TestOneConnection:
         with client, accepted:
             (verdict,) = judge()
             assert verdict.entry.fd == client.fileno()
+            assert verdict.note == f"its other end (fd {accepted.fileno()}) is open, too"
+
+    def test_an_end_that_a_servers_thread_accepted_is_not_mentioned(self, server, judge):
+        accepted = []
+        thread = threading.Thread(target=lambda: accepted.append(server.accept()[0]))
+        thread.start()
+        client = socket.create_connection(server.getsockname())
+        thread.join()
+        with client, accepted[0]:
+            (verdict,) = judge()
+            assert (verdict.entry.fd, verdict.note) == (client.fileno(), None)
 
     def test_two_connections_count_twice(self, server, judge):
         with socket.create_connection(server.getsockname()), socket.create_connection(server.getsockname()):
@@ -153,7 +164,8 @@ class TestOneConnection:
     def test_a_unix_pair_counts_once(self, judge):
         left, right = socket.socketpair()
         with left, right:
-            assert len(judge(kinds=("unix",))) == 1
+            (verdict,) = judge(kinds=("unix",))
+            assert verdict.note == f"its other end (fd {right.fileno()}) is open, too"
 
     def test_two_unix_pairs_count_twice(self, judge):
         pairs = [socket.socketpair() for _ in range(2)]
@@ -168,7 +180,7 @@ class TestOneConnection:
             left, right = socket.socketpair()
             right.close()
             ends.append(left)
-        assert len(judge(kinds=("unix",))) == 2
+        assert [verdict.note for verdict in judge(kinds=("unix",))] == [None, None]
         for end in ends:
             end.close()
 

@@ -383,6 +383,21 @@ class TestWithoutATeardown:
         assert (done.exit_code, done.outcomes) == (1, {"passed": 1})
         assert [leak["owner"]["kind"] for leak in done.leaks] == ["import"]
         assert "The run fails: a leak above has no test whose teardown could err" in done.text
+        assert (
+            "fix        open it in a fixture instead of at import time" in done.text
+        )  # nobody else tells it
+
+    def test_the_twin_what_an_error_tells_is_told_once(self, leaky):
+        leaky.write(test_a="from leaking import leak\ndef test_one(): leak()")
+        done = leaky.run("--sockets-leaks=error")
+        assert (done.exit_code, done.text.count("  fix        ")) == (1, 1), done.text
+
+    def test_a_conftest_that_leaks_at_import_is_named(self, leaky):
+        (leaky.folder / "sub").mkdir()
+        (leaky.folder / "sub" / "conftest.py").write_text("from leaking import leak\nleak()\n")
+        (leaky.folder / "sub" / "test_a.py").write_text("def test_one(): pass\n")
+        done = leaky.run()
+        assert [leak["owner"]["name"] for leak in done.leaks] == ["sub/conftest.py"], done.text
 
     def test_and_only_warns_in_warn_mode(self, leaky):
         leaky.write(

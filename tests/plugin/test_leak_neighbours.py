@@ -128,6 +128,17 @@ class TestReruns:
         done = leaky.run(*arguments, "--sockets-leaks=error", plugins=("pytest_rerunfailures",))
         assert done.outcomes == {"passed": 2, "rerun": 2}, done.text
         assert done.owners == ["test_one", "test_one"]
+        assert (done.exit_code, "The run passes all the same: the attempts that left these" in done.text) == (
+            0,
+            True,
+        )
+
+    def test_the_twin_without_another_attempt_the_run_fails(self, leaky):
+        leaky.write(test_a=self.FLAKY)
+        done = leaky.run(
+            "--sockets-leaks=error", "-p", "no:rerunfailures", "-W", "ignore::pytest.PytestUnknownMarkWarning"
+        )
+        assert (done.exit_code, "The run passes" in done.text) == (1, False), done.text
 
     def test_an_attempt_that_only_leaks_is_run_again_like_any_error(self, leaky):
         leaky.write(
