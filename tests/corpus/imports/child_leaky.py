@@ -8,9 +8,8 @@ SERVER = (
     "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('up', flush=True); time.sleep(60)"
 )
 COMMAND = [sys.executable, "-S", "-c", SERVER]
-CHILD = subprocess.Popen(
-    COMMAND, stdout=subprocess.PIPE
-)  # LEAK process=child owner=import: phase=import status=LISTEN
+# LEAK process=child owner=import: phase=import status=LISTEN
+CHILD = subprocess.Popen(COMMAND, stdout=subprocess.PIPE)
 
 
 def test_server_is_up():
