@@ -43,6 +43,8 @@ _listeners: tuple[Listener, ...] = ()
 _thread_listeners: tuple[ThreadListener, ...] = ()
 _installed = False
 _installing: Final = threading.Lock()
+_monitoring: Final[Any] = getattr(sys, "monitoring", None)
+"""Of Python 3.12."""
 _CREATED: Final = 1
 _USED: Final = 2
 _CHILD: Final = 3
@@ -146,22 +148,24 @@ class _Doorbell:
 
     def __init__(self) -> None:
         self._tool: int | None = None
+        self._codes: tuple[CodeType, ...] = ()
 
     def put(self) -> bool:
         """False if it cannot be: on an older interpreter, if other tools have the numbers, or gevent makes the sockets."""
-        monitoring: Any = getattr(sys, "monitoring", None)
         if self._tool is not None:
             return True
-        if monitoring is None or "gevent" in sys.modules:
+        if _monitoring is None or "gevent" in sys.modules:
             return False
-        free = [tool for tool in self._TOOLS if monitoring.get_tool(tool) is None]
+        free = [tool for tool in self._TOOLS if _monitoring.get_tool(tool) is None]
         if not free:
             return False
         self._tool = free[0]
-        monitoring.use_tool_id(self._tool, "pytest-sockets")
-        monitoring.register_callback(self._tool, monitoring.events.PY_START, self._ring)
-        for code in self._codes():
-            monitoring.set_local_events(self._tool, code, monitoring.events.PY_START)
+        _monitoring.use_tool_id(self._tool, "pytest-sockets")
+        _monitoring.register_callback(self._tool, _monitoring.events.PY_START, self._ring)
+        makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
+        self._codes = tuple(maker.__code__ for maker in makers if hasattr(maker, "__code__"))
+        for code in self._codes:
+            _monitoring.set_local_events(self._tool, code, _monitoring.events.PY_START)
         _ring_at_fork()
         return True
 
@@ -169,17 +173,11 @@ class _Doorbell:
         """The hook is there, or nobody listens any more."""
         if self._tool is None:
             return
-        monitoring: Any = sys.monitoring  # type: ignore[attr-defined]
-        for code in self._codes():
-            monitoring.set_local_events(self._tool, code, 0)
-        monitoring.register_callback(self._tool, monitoring.events.PY_START, None)
-        monitoring.free_tool_id(self._tool)
+        for code in self._codes:
+            _monitoring.set_local_events(self._tool, code, 0)
+        _monitoring.register_callback(self._tool, _monitoring.events.PY_START, None)
+        _monitoring.free_tool_id(self._tool)
         self._tool = None
-
-    @staticmethod
-    def _codes() -> tuple[CodeType, ...]:
-        makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
-        return tuple(maker.__code__ for maker in makers if hasattr(maker, "__code__"))
 
     @staticmethod
     def _ring(code: CodeType, offset: int) -> object:  # noqa: ARG004  (sys.monitoring's)
@@ -187,7 +185,7 @@ class _Doorbell:
             _install()
         except Exception:  # noqa: BLE001, S110  (our own trouble must not abort the call)
             pass
-        return sys.monitoring.DISABLE  # type: ignore[attr-defined]
+        return _monitoring.DISABLE
 
 
 _doorbell: Final = _Doorbell()
