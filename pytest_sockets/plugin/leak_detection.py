@@ -247,10 +247,14 @@ class LeakDetection(Part):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
-        """Nothing of a test's may escape; also the classes that were imported at collection are watched."""
+        """The collection is over, and nothing of a test's may escape."""
+        self._begin_tests()
+
+    @_guarded
+    def _begin_tests(self) -> None:
         audit.hear_all()
         if self._watch is not None:
-            self._watch.look_again()
+            self._watch.look_again()  # the classes that were imported at collection
 
     # -- one test --------------------------------------------------------------------------------------------
 

@@ -166,14 +166,17 @@ class MarkCheck(Part):
 
 
 def _any_marked(items: list[pytest.Item]) -> bool:
-    """Whether a mark of ours is on any item, or on what it is in; each node is looked at once."""
-    seen: set[pytest.Collector] = set()
+    """Whether a mark of ours is on any item, or on what it is in. No node is hashed: that is a call of Python code."""
+    last: Any = None
     for item in items:
-        node: Any = item
-        while node is not None and node not in seen:
-            if any(mark.name == "sockets" for mark in node.own_markers):
+        if item.own_markers and _is_marked(item):
+            return True
+        if item.parent is not last:
+            last = item.parent
+            if any(map(_is_marked, item.listchain()[:-1])):
                 return True
-            if node is not item:
-                seen.add(node)
-            node = node.parent
     return False
+
+
+def _is_marked(node: Any) -> bool:
+    return any(mark.name == "sockets" for mark in node.own_markers)

@@ -193,6 +193,7 @@ class TestTheSystemRefuses:
             "pytest_sockets.reports.text.summary",
             "pytest_sockets.reports.text.totals",
             "pytest_sockets.reports.json_report.render_json",
+            "pytest_sockets.leaks.audit.hear_all",
             "pytest_sockets.leaks.finalizers.FinalizerWatch.start",
             "pytest_sockets.leaks.finalizers.FinalizerWatch.look_again",
         ],
