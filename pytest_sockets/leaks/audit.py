@@ -151,22 +151,22 @@ class _Doorbell:
         self._codes: tuple[CodeType, ...] = ()
 
     def put(self) -> bool:
-        """False if it cannot be: on an older interpreter, if other tools have the numbers, or gevent makes the sockets."""
+        """False if it cannot be: an older interpreter, no number is free, gevent or C code is in the place of one."""
         if self._tool is not None:
             return True
         if _monitoring is None or "gevent" in sys.modules:
             return False
         free = [tool for tool in self._TOOLS if _monitoring.get_tool(tool) is None]
-        if not free:
+        makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
+        if not free or not all(hasattr(maker, "__code__") for maker in makers):
             return False
         self._tool = free[0]
         _monitoring.use_tool_id(self._tool, "pytest-sockets")
         _monitoring.register_callback(self._tool, _monitoring.events.PY_START, self._ring)
-        makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
-        self._codes = tuple(maker.__code__ for maker in makers if hasattr(maker, "__code__"))
+        self._codes = tuple(maker.__code__ for maker in makers)
         for code in self._codes:
             _monitoring.set_local_events(self._tool, code, _monitoring.events.PY_START)
-        _ring_at_fork()
+        watch_forks()
         return True
 
     def take_away(self) -> None:
@@ -191,16 +191,23 @@ class _Doorbell:
 _doorbell: Final = _Doorbell()
 
 
+forks = 0
+"""How often this process has forked, also by C code, since `watch_forks`."""
+
+
 @functools.cache
-def _ring_at_fork() -> None:
-    """os.fork() is no Python function, and its event comes before the hooks for it."""
-    os.register_at_fork(before=_about_to_fork)
+def watch_forks() -> None:
+    """Count forks from now on. A hook for them can never be removed either, so there is one."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_about_to_fork)
 
 
 def _about_to_fork() -> None:
+    global forks
+    forks += 1
     if _installed or not _listeners:
         return
-    try:
+    try:  # os.fork() is no Python function, which could ring, and its event came before this
         _install()
         for listener in _listeners:
             listener.child_started(sys._getframe(1), ())

@@ -8,12 +8,12 @@ child at all.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.records import NEVER_OVER, Scope
 from pytest_sockets.unpatched import RealOs, monotonic
 
@@ -65,28 +65,13 @@ _has_children: Callable[[], bool] = (
 )
 
 
-_forks = 0
-"""How often this process has forked. A hook for it can never be removed, so there is one, which only counts."""
-
-
-def _about_to_fork() -> None:
-    global _forks
-    _forks += 1
-
-
-@functools.cache
-def _count_forks() -> None:
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_about_to_fork)
-
-
 class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self, kinds: tuple[str, ...] = ("tcp", "udp")) -> None:
-        _count_forks()
+        audit.watch_forks()
         self._kinds = kinds
-        self._forks = _forks
+        self._forks = audit.forks
         self._starts: list[Start] = []
         self._daemons: Daemons | None = None
         self._known: dict[int, Child] = {}
@@ -115,11 +100,11 @@ class Children:
     @property
     def any_known(self) -> bool:
         """Whether a child runs or was started since the last checkpoint, as far as the interpreter was told."""
-        return bool(self._starts or self._known or self._forks != _forks)
+        return bool(self._starts or self._known or self._forks != audit.forks)
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope."""
-        self._forks = _forks
+        self._forks = audit.forks
         if not self._starts and not _has_children():
             self._known.clear()
             return

@@ -298,8 +298,7 @@ class Ledger:
 
     def left_open(self, owners: Iterable[Owner]) -> list[Record]:
         """What these owners have open now, whether they have ended or not."""
-        if self._fresh:
-            self._settle_fresh(final=False)
+        self.settle()
         records = [record for owner in owners for record in self._of_owner.get(owner, ())]
         return [record for record in records if record.is_open]
 

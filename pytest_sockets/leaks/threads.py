@@ -72,7 +72,7 @@ class ThreadOwners:
 
     def any_of(self, owner: Owner) -> bool:
         """Whether a thread that runs works for `owner`."""
-        return owner in self._owners.values()
+        return any(self._owners.get(thread) is owner for thread in tuple(self.active.values()))
 
     def starter(self) -> Owner | None:
         """Whom the calling thread works for; None if that is whoever's scope runs."""

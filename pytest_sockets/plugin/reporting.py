@@ -51,7 +51,8 @@ class Reporting(Part):
         self._part_only = config.args_source is pytest.Config.ArgsSource.ARGS
         self._rule_hits: dict[str, int] = {}
         self._imports_seen: set[tuple[str, object]] = set()
-        self._must_fail = False
+        self._untold: list[Finding] = []
+        """Leaks that must fail the run, for which no teardown could err: nothing but the summary tells of them."""
         self._passed = False
         self._incomplete = False
         self._usage_error: str | None = None
@@ -127,13 +128,8 @@ class Reporting(Part):
         self._leaks.append(leak)
         if not leak.known:
             self.run.findings.append(finding)
-            self._must_fail = self._must_fail or (leak.mode == "error" and not leak.raised)
-
-    def _untold(self) -> list[Finding]:
-        """The leaks for which no teardown could err: nothing but the summary tells of them."""
-        return [
-            leak.finding for leak in self._leaks if leak.mode == "error" and not (leak.raised or leak.known)
-        ]
+            if leak.mode == "error" and not leak.raised:
+                self._untold.append(finding)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -179,7 +175,7 @@ class Reporting(Part):
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             self.trouble("finishing the reports", error)
         self._passed = session.exitstatus == pytest.ExitCode.OK
-        if self._must_fail and self._passed:
+        if self._untold and self._passed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._usage_error is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -213,7 +209,7 @@ class Reporting(Part):
             entries = baseline.update(listed, findings, ran=ran)
             writing.write_text(path, baseline.format_baseline(entries), writing.SHARED)
             self.run.notes.append(f"the baseline {path.name} was written: {len(entries)} known leaks")
-            self._must_fail = False
+            self._untold.clear()
             return
         comparison = baseline.compare(findings, listed, ran=ran)
         self.run.known_leaks = len(comparison.known)
@@ -238,12 +234,12 @@ class Reporting(Part):
         lines = text.summary(self.run)
         if lines:
             title = text.title(self.run)
-            terminalreporter.section(title, yellow=not self._must_fail, red=self._must_fail)
+            terminalreporter.section(title, yellow=not self._untold, red=bool(self._untold))
             for line in lines:
                 terminalreporter.write_line(line)
-            if self._must_fail:
+            if self._untold:
                 terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
-                for line in ("", *text.message(self._untold()).splitlines()):
+                for line in ("", *text.message(self._untold).splitlines()):
                     terminalreporter.write_line(line, red=True)
             elif self._passed and any(leak.raised for leak in self._leaks):
                 terminalreporter.write_line(text.PASSED_WHEN_RERUN)

@@ -188,6 +188,12 @@ class TestDoorbell:
         assert hear(tmp_path, "_socket.socket()", taken) == (False, [("socket", "opens")])
         gevent = "sys.modules['gevent'] = None"
         assert hear(tmp_path, "_socket.socket()", gevent) == (False, [("socket", "opens")])
+        in_c = "subprocess.Popen.__init__ = print"
+        assert hear(tmp_path, "_socket.socket()", in_c) == (False, [("socket", "opens")])
+
+    def test_a_system_without_fork_has_no_hook_for_it(self, tmp_path):
+        waited, told = hear(tmp_path, "socket.socket().close()", "del os.register_at_fork")
+        assert (waited, told) == (WAITS, [("socket", "opens")])
 
     @pytest.mark.skipif(not WAITS, reason="no sys.monitoring")
     def test_the_tools_number_is_given_back(self, tmp_path):
