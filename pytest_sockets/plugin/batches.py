@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from pytest_sockets.leaks.findings import Finding, Frame
-from pytest_sockets.reports.run import SocketLife
+from pytest_sockets.reports.spans import SocketLife
 
 
 class Leak(NamedTuple):

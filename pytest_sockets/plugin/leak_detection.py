@@ -128,8 +128,8 @@ class LeakDetection(Part):
         self.ledger.begin()
         self._config.add_cleanup(self.ledger.fds.close)
         settings = self._settings
-        if settings.reports or settings.baseline is not None:
-            self._outbox()  # they count the tests that open nothing, too
+        if settings.counts_every_test:
+            self._outbox()
         if settings.unclosed != "off" or settings.baseline is not None or wants_timeline(settings):
             verdicts = self._judging()
             verdicts.begin(lives=wants_timeline(settings))
@@ -154,7 +154,8 @@ class LeakDetection(Part):
         if self._made_outbox is None:
             from pytest_sockets.plugin.outbox import Outbox
 
-            self._made_outbox = Outbox(self._config, self._trouble, self._take)
+            stays = self._settings.counts_every_test
+            self._made_outbox = Outbox(self._config, self._trouble, self._take, stays=stays)
         return self._made_outbox
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -14,23 +14,38 @@ if TYPE_CHECKING:
 
     from pytest_sockets.plugin.batches import Batch
 
+_PATIENCE: Final = 100
+"""Tests. To register costs as much as so many of them that only pass by."""
+
 
 class Outbox(Part):
-    """Puts each batch on the report on which it travels to the process that reports."""
+    """Puts each batch on the report on which it travels to the process that reports; registered while there are any."""
 
     def __init__(
         self,
         config: pytest.Config,
         trouble: Callable[[str, Exception], None],
         take: Callable[[pytest.TestReport], None] | None,
+        *,
+        stays: bool,
     ) -> None:
+        """`take` is told of every report if this `stays`, else at least of those that carry something."""
+        self._plugins = config.pluginmanager
         self._config = config
         self._trouble = trouble
         self._take = take
+        self._stays = stays
+        self._passed_by = 0
+        """Tests in a row that had nothing."""
         self._batches: dict[str, Batch] = {}
         self._opened: dict[str, int] = {}
         self._insisting: set[str] = set()
-        config.pluginmanager.register(self, "sockets-outbox")
+        self._be_there()
+
+    def _be_there(self) -> None:
+        self._passed_by = 0
+        if not self._plugins.is_registered(self):
+            self._plugins.register(self, "sockets-outbox")
 
     def new(self, nodeid: str, opened: int) -> Batch:
         """An empty batch for a test that opened so many sockets, one of which may be a leak."""
@@ -38,12 +53,14 @@ class Outbox(Part):
 
         # Kept: when it is used, the test may have used up the descriptors that an import needs.
         self._machines = machines
+        self._be_there()
         batch = self._batches[nodeid] = batches.Batch(opened=opened)
         return batch
 
     def note(self, nodeid: str, opened: int) -> None:
         """This test opened so many sockets, and left none."""
         self._opened[nodeid] = opened
+        self._be_there()
 
     def insist(self, nodeid: str) -> None:
         """The teardown of this test errs: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
@@ -59,9 +76,12 @@ class Outbox(Part):
                 self._trouble(f"telling what {report.nodeid} left", error)
         if self._take is not None:
             self._take(report)
+        if self._passed_by > _PATIENCE and not self._stays:
+            self._plugins.unregister(self)
 
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid
+        self._passed_by += 1
         if nodeid in self._opened:
             setattr(report, OUTPUT, {"opened": self._opened.pop(nodeid)})
         elif nodeid in self._batches:

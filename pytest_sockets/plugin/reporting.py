@@ -156,7 +156,7 @@ class Reporting(Part):
             if report.failed:
                 self._outcomes[key] = "failed" if report.when == "call" else "error"
         if report.when == "teardown":
-            from pytest_sockets.reports.run import TestSpan
+            from pytest_sockets.reports.spans import TestSpan
 
             outcome = self._outcomes.pop(key, "passed")
             self.run.tests.append(
@@ -182,7 +182,7 @@ class Reporting(Part):
         return result
 
     def _finish(self, *, complete: bool) -> None:
-        if self._run is None and not self._settings.reports and self._settings.baseline is None:
+        if self._run is None and not self._settings.counts_every_test:
             return
         run = self.run
         if run.findings:
@@ -227,24 +227,26 @@ class Reporting(Part):
     def _summarize(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._usage_error is not None:
             terminalreporter.write_line(f"ERROR: {self._usage_error}", red=True)
-        if self._run is None:
+        run = self._run
+        if run is None:
             return
+        if run.eventful:
+            self._write_section(terminalreporter, run)
+        if run.opened_total or run.ports_given or run.servers_started:
+            terminalreporter.write_line(run.totals())
+
+    def _write_section(self, terminalreporter: pytest.TerminalReporter, run: Run) -> None:
         from pytest_sockets.reports import text
 
-        lines = text.summary(self.run)
-        if lines:
-            title = text.title(self.run)
-            terminalreporter.section(title, yellow=not self._untold, red=bool(self._untold))
-            for line in lines:
-                terminalreporter.write_line(line)
-            if self._untold:
-                terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
-                for line in ("", *text.message(self._untold).splitlines()):
-                    terminalreporter.write_line(line, red=True)
-            elif self._passed and any(leak.raised for leak in self._leaks):
-                terminalreporter.write_line(text.PASSED_WHEN_RERUN)
-        if self.run.opened_total or self.run.ports_given or self.run.servers_started:
-            terminalreporter.write_line(text.totals(self.run))
+        terminalreporter.section(text.title(run), yellow=not self._untold, red=bool(self._untold))
+        for line in text.summary(run):
+            terminalreporter.write_line(line)
+        if self._untold:
+            terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
+            for line in ("", *text.message(self._untold).splitlines()):
+                terminalreporter.write_line(line, red=True)
+        elif self._passed and any(leak.raised for leak in self._leaks):
+            terminalreporter.write_line(text.PASSED_WHEN_RERUN)
 
 
 def _show_in_set_up_errors(terminalreporter: pytest.TerminalReporter | None) -> None:

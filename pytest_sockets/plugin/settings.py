@@ -256,6 +256,11 @@ class Settings:
         self.origins = reader.origins
         """Where each was set, by the name of its option or ini key; "default" if nowhere."""
 
+    @property
+    def counts_every_test(self) -> bool:
+        """Whether somebody wants to know of the tests that open nothing, too."""
+        return bool(self.reports) or self.baseline is not None
+
 
 def _check_html() -> None:
     from pytest_sockets.reports.html_report import html_available

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.plugin.settings import Settings
-    from pytest_sockets.reports.run import SocketLife
+    from pytest_sockets.reports.spans import SocketLife
 
 
 class Verdicts:
@@ -224,7 +224,7 @@ class Verdicts:
         self._ledger.timeline = Timeline(self._note_life)
 
     def _note_life(self, life: Life, leak: str | None = None) -> None:
-        from pytest_sockets.reports.run import SocketLife
+        from pytest_sockets.reports.spans import SocketLife
 
         origin = life.record.origin
         self._lives.append(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from pytest_sockets.leaks.findings import Finding, Frame
-    from pytest_sockets.reports.run import Run, SocketLife, TestSpan
+    from pytest_sockets.reports.run import Run
+    from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 MAX_TESTS: Final = 50_000
 MAX_LIVES: Final = 20_000

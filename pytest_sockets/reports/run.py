@@ -3,55 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.findings import Finding, Frame
+    from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class TestSpan:
-    """One test's time on one worker; seconds since the epoch."""
-
-    __test__: ClassVar = False  # a test module that imports this name must not collect it
-
-    nodeid: str
-    start: float
-    stop: float
-    outcome: str
-    worker: str | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SocketLife:
-    """One socket's life, gathered only when a report with a timeline is asked for; seconds since the epoch.
-
-    `closed` is None if the socket outlived the run; it is the moment at which the socket was seen to be gone, which is the
-    object's death or the end of the owner, never earlier than the true close.
-    """
-
-    tuple_text: str
-    protocol: str
-    status: str
-    """The last status that was seen."""
-    opened: float
-    closed: float | None
-    owner: str
-    opened_at: Frame | None = None
-    leak: str | None = None
-    """`open` or `unclosed` if it is a finding."""
-    worker: str | None = None
-    judged: float | None = None
-    """For a leak: when its owner's teardown had ended; from then on it should not have been there. None if unknown."""
-
-
-@dataclasses.dataclass(slots=True)
+@dataclasses.dataclass(eq=False, repr=False, match_args=False)  # compiled in every run that opens a socket
 class Run:
     """Everything that was gathered, in the order of arrival."""
 
     version: str
     mode: str
     tests_seen: int = 0
+    """Only when a report or a baseline wants them."""
     opened_sockets: int = 0
     """Tests that opened at least one socket."""
     opened_total: int = 0
@@ -78,3 +44,28 @@ class Run:
     def leaking(self) -> int:
         """How many tests have at least one finding."""
         return len({finding.nodeid for finding in self.findings})
+
+    @property
+    def eventful(self) -> bool:
+        """Whether there is more to say than the totals."""
+        said = self.findings or self.unmatched_rules or self.vanished or self.notes or self.troubles
+        return bool(said or self.known_leaks)
+
+    def totals(self) -> str:
+        """One short line: what was opened, given, started and leaked."""
+        of_children = sum(finding.process is not None for finding in self.findings)
+        # What no Python code opened is counted only if it leaks.
+        others = sum(finding.opened_at is None and finding.process is None for finding in self.findings)
+        leaked = f"{len(self.findings)} leaked" + (
+            f" ({of_children} by child processes)" if of_children else ""
+        )
+        parts = [f"{_number(self.opened_total + others, 'socket')} opened", leaked]
+        if self.ports_given:
+            parts.append(f"{_number(self.ports_given, 'port')} given")
+        if self.servers_started:
+            parts.append(f"{_number(self.servers_started, 'server')} started")
+        return "sockets: " + ", ".join(parts)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -223,21 +223,3 @@ def _process(finding: Finding) -> str:
 def _workers(group: list[Finding]) -> str:
     workers = sorted({finding.worker for finding in group if finding.worker})
     return f"  [{', '.join(workers)}]" if workers else ""
-
-
-def totals(run: Run) -> str:
-    """One short line: what was opened, given, started and leaked."""
-    of_children = sum(finding.process is not None for finding in run.findings)
-    # What no Python code opened is counted only if it leaks.
-    others = sum(finding.opened_at is None and finding.process is None for finding in run.findings)
-    leaked = f"{len(run.findings)} leaked" + (f" ({of_children} by child processes)" if of_children else "")
-    parts = [f"{_number(run.opened_total + others, 'socket')} opened", leaked]
-    if run.ports_given:
-        parts.append(f"{_number(run.ports_given, 'port')} given")
-    if run.servers_started:
-        parts.append(f"{_number(run.servers_started, 'server')} started")
-    return "sockets: " + ", ".join(parts)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

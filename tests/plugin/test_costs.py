@@ -28,6 +28,15 @@ def test_a_run_that_opens_nothing_imports_nothing_that_judges(suite, arguments):
     assert "imported:\n" in done.text, done.text
 
 
+def test_a_socket_that_is_closed_imports_what_counts_it(suite):
+    suite.write(
+        test_a="import socket\ndef test_one(): socket.socket().close()",
+        conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
+    )
+    done = suite.run("-s", report=False)
+    assert "imported: pytest_sockets.plugin.outbox pytest_sockets.reports.run\n" in done.text, done.text
+
+
 def test_the_twin_one_leak_brings_them_in(suite):
     suite.write(
         test_a="import socket\nkept = []\ndef test_one(): kept.append(socket.create_server(('127.0.0.1', 0)))",
@@ -35,6 +44,45 @@ def test_the_twin_one_leak_brings_them_in(suite):
     )
     done = suite.run("-s", report=False)
     assert "pytest_sockets.leaks.judgement" in done.text
+
+
+CARRIES = """
+    import pytest
+    def pytest_configure(config): pytest.config = config
+    @pytest.fixture(scope="session", autouse=True)
+    def noted():
+        yield
+        print("carries reports:", pytest.config.pluginmanager.has_plugin("sockets-outbox"))
+"""
+OPENS_ONCE = """
+    import socket
+    kept = []
+    def test_first(): socket.socket().close()
+    {}
+"""
+EMPTY = "\n    ".join(f"def test_{number}(): pass" for number in range(120))
+
+
+def test_long_after_the_last_socket_reports_carry_nothing_any_more(suite):
+    suite.write(test_a=OPENS_ONCE.format(EMPTY), conftest=CARRIES)
+    done = suite.run("-s", report=False)
+    assert "carries reports: False" in done.text
+    assert "sockets: 1 socket opened, 0 leaked" in done.text
+
+
+def test_the_twin_a_report_that_counts_every_test_needs_them_all(suite):
+    suite.write(test_a=OPENS_ONCE.format(EMPTY), conftest=CARRIES)
+    done = suite.run("-s")
+    assert "carries reports: True" in done.text
+    assert done.report["tests"] == {"seen": 121, "opened_sockets": 1, "leaking": 0}
+
+
+def test_a_leak_long_after_the_first_socket_is_carried(suite):
+    later = "\n    def test_last(): kept.append(socket.create_server(('127.0.0.1', 0)))"
+    suite.write(test_a=OPENS_ONCE.format(EMPTY + later), conftest=CARRIES)
+    done = suite.run("-s", "--sockets-leaks=error", report=False)
+    assert (done.exit_code, done.outcomes) == (1, {"passed": 122, "error": 1})
+    assert "sockets: 2 sockets opened, 1 leaked" in done.text
 
 
 MODULES = ("", ".address_in_use", ".asking", ".port_fixtures", ".server_fixtures")

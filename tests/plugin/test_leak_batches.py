@@ -13,7 +13,7 @@ import pytest_sockets
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding, Frame
 from pytest_sockets.model import STATUSES, Endpoint, SocketEntry
 from pytest_sockets.plugin.batches import Batch, Leak
-from pytest_sockets.reports.run import SocketLife
+from pytest_sockets.reports.spans import SocketLife
 
 words = st.text(max_size=30)
 numbers = st.integers(min_value=0, max_value=2**63)

@@ -191,7 +191,7 @@ class TestTheSystemRefuses:
             "pytest_sockets.reports.text.message",
             "pytest_sockets.reports.text.short_message",
             "pytest_sockets.reports.text.summary",
-            "pytest_sockets.reports.text.totals",
+            "pytest_sockets.reports.run.Run.totals",
             "pytest_sockets.reports.json_report.render_json",
             "pytest_sockets.leaks.audit.hear_all",
             "pytest_sockets.leaks.finalizers.FinalizerWatch.start",

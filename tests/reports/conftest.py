@@ -11,7 +11,8 @@ import pytest
 
 from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.model import Endpoint, SocketEntry
-from pytest_sockets.reports.run import Run, SocketLife, TestSpan
+from pytest_sockets.reports.run import Run
+from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 EPOCH = 1_790_000_000.0
 

@@ -12,7 +12,8 @@ import pytest
 
 from pytest_sockets.leaks.findings import Frame
 from pytest_sockets.reports.html_report import html_available, render_html
-from pytest_sockets.reports.run import Run, SocketLife, TestSpan
+from pytest_sockets.reports.run import Run
+from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 HOSTILE = (
     "</script><script>window.pwned=1</script>",

@@ -162,19 +162,19 @@ def test_every_status_has_its_words():
 
 def test_one_is_one_and_two_are_two_in_the_line_of_totals():
     assert (
-        text.totals(Run("0", "warn", opened_total=1, ports_given=1))
+        Run("0", "warn", opened_total=1, ports_given=1).totals()
         == "sockets: 1 socket opened, 0 leaked, 1 port given"
     )
-    two = text.totals(Run("0", "warn", opened_total=2, servers_started=2))
+    two = Run("0", "warn", opened_total=2, servers_started=2).totals()
     assert two == "sockets: 2 sockets opened, 0 leaked, 2 servers started"
 
 
 def test_no_more_sockets_leak_than_were_opened(finding_factory):
     strangers = [finding_factory(place=None), finding_factory(place=None)]
-    assert text.totals(Run("0", "warn", findings=strangers)) == "sockets: 2 sockets opened, 2 leaked"
+    assert Run("0", "warn", findings=strangers).totals() == "sockets: 2 sockets opened, 2 leaked"
     child = finding_factory(process="python server.py")
     run = Run("0", "warn", findings=[child], opened_total=1)
-    assert text.totals(run) == "sockets: 1 socket opened, 1 leaked (1 by child processes)"
+    assert run.totals() == "sockets: 1 socket opened, 1 leaked (1 by child processes)"
 
 
 def test_a_long_command_line_keeps_its_program_and_its_end():
