@@ -99,6 +99,8 @@ class Explainer:
         note: str | None = None,
     ) -> Finding:
         places = self._ledger.places
+        if owner.parameter:
+            note = "; ".join(filter(None, (f"with parameter {owner.parameter}", note)))
         return Finding(
             kind=kind,
             nodeid="",

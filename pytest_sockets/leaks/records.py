@@ -32,7 +32,7 @@ class Owner:
     Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
     """
 
-    __slots__ = ("context", "kind", "name", "over", "raised", "scope")
+    __slots__ = ("context", "kind", "name", "over", "parameter", "raised", "scope")
 
     def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
@@ -44,6 +44,8 @@ class Owner:
         """Its whole teardown has run."""
         self.raised = False
         """A fixture whose set-up raised."""
+        self.parameter = ""
+        """Of a parametrized fixture, in words."""
 
     def __str__(self) -> str:
         if self.kind == "fixture":

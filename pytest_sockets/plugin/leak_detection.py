@@ -10,6 +10,7 @@ import functools
 import os
 import sys
 import threading
+import types
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.verdicts import Verdicts
 
 _MOST_TROUBLES: Final = 5
+_LONGEST_PARAMETER: Final = 60
 _FINISH: Final = pytest.FixtureDef.finish.__code__
 
 
@@ -446,10 +448,24 @@ def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Ow
     if getattr(fixturedef.func, "__name__", "") == "get_direct_param_fixture_func":
         return None
     if not name.startswith(("_xunit_", "_unittest_")):
-        return Owner("fixture", name, fixturedef.scope, request.node)
+        owner = Owner("fixture", name, fixturedef.scope, request.node)
+        if "param" in vars(request):
+            owner.parameter = _in_words(request.param, request.param_index)  # type: ignore[attr-defined]
+        return owner
     if fixturedef.scope == "function":
         return None
     return Owner(fixturedef.scope, request.node.nodeid, fixturedef.scope, request.node)
+
+
+def _in_words(parameter: object, index: int) -> str:
+    """Without the `__repr__` of suites' own classes, which may do anything."""
+    if isinstance(parameter, (type, types.FunctionType)):
+        return parameter.__qualname__
+    if type(parameter) in (str, bytes):
+        return repr(parameter[:_LONGEST_PARAMETER])  # type: ignore[index]
+    if parameter is None or type(parameter) in (bool, int, float):
+        return repr(parameter)
+    return f"number {index + 1}, a {type(parameter).__qualname__}"
 
 
 def _forget_expected_failure() -> None:

@@ -19,6 +19,7 @@ MOST_SOCKETS: Final = 8
 MOST_GROUPS: Final = 20
 """How many groups the summary section lists."""
 _MOST_FRAMES: Final = 6
+_MOST_NOTES: Final = 3
 
 
 def headline(findings: Sequence[Finding]) -> str:
@@ -92,8 +93,11 @@ def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
             yield f"             {_short_file(frame.file)}:{frame.line} in {frame.function}"
     for position, text in enumerate(first.held_by):
         yield f"  {'held by  ' if position == 0 else '         '}  {text}"
-    if first.note:
-        yield f"  note       {first.note}"
+    notes = dict.fromkeys(finding.note for finding in group if finding.note)
+    for note in [*notes][:_MOST_NOTES]:
+        yield f"  note       {note}"
+    if len(notes) > _MOST_NOTES:
+        yield f"             ... and {len(notes) - _MOST_NOTES} more"
     yield f"  fix        {_fix(first)}"
 
 
