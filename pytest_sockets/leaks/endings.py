@@ -13,6 +13,7 @@ import collections
 import contextlib
 import dis
 import functools
+import inspect
 import logging
 import sys
 import types
@@ -52,6 +53,20 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
     return search.run()
 
 
+def named_after_yield(function: Any) -> list[Any]:
+    """What the teardown of this generator function names, also when its generator has ended."""
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, types.CodeType) or _is_foreign(function.__globals__.get("__name__")):
+        return []
+    yields = (one.offset for one in dis.get_instructions(code) if one.opname == "YIELD_VALUE")
+    first = next(yields, None)
+    if first is None or not code.co_flags & inspect.CO_GENERATOR:
+        return []
+    search = _Search()
+    search.add_named(function.__globals__, _names_after(code, first))
+    return search.run()
+
+
 def put_by(setup: Callable[..., Any], holder: Any) -> list[Any]:
     """What `setup_module`, `setup_class` or `setUpClass` has put into the module or class `holder`: its value, so to speak.
 
@@ -80,7 +95,17 @@ class _Search:
         if depth <= _DEEPEST:
             self._waiting.append((value, names, within, depth))
 
+    def add_named(self, known: dict[str, Any], names: Names, depth: int = 0) -> None:
+        """Visit what these names stand for in a module, or the modules that they are the names of."""
+        for name in names:
+            value = known.get(name)
+            if value is None and name.partition(".")[0] not in _FOREIGN:
+                value = sys.modules.get(name)  # imported by the code itself
+            if value is not None:
+                self.add(value, names, None, depth)
+
     def run(self) -> list[Any]:
+        """All that was found."""
         for _ in range(_MOST_VISITS):
             if not self._waiting:
                 break
@@ -138,17 +163,9 @@ class _Search:
                     self.add(content, names, within, depth)
         if not foreign:
             deeper = depth + _step(function.__code__)
-            self._named(function.__globals__, names, deeper)
+            self.add_named(function.__globals__, names, deeper)
             if within is not None:
                 self._class(within, names, deeper)
-
-    def _named(self, known: dict[str, Any], names: Names, depth: int) -> None:
-        for name in names:
-            value = known.get(name)
-            if value is None and name.partition(".")[0] not in _FOREIGN:
-                value = sys.modules.get(name)  # imported by the code itself
-            if value is not None:
-                self.add(value, names, None, depth)
 
     def _method(self, method: types.MethodType, names: Names, depth: int) -> None:
         owner = method.__self__
@@ -233,7 +250,7 @@ class _Search:
             if isinstance(value, _SUSPENDED) or getattr(value, "__name__", None) in _EXITS:
                 self.add(value, names, None, depth)
         if not foreign:
-            self._named(frame.f_globals, names, depth)
+            self.add_named(frame.f_globals, names, depth)
             for function in _registered(active, frame):
                 self.add(function, names, None, depth)
 

@@ -429,10 +429,11 @@ class LeakDetection(Part):
         """
         left = self.ledger.left_open([*self._tests.values(), *self._erring])
         if left:
-            from pytest_sockets.leaks import reach
+            from pytest_sockets.leaks import endings, reach
             from pytest_sockets.plugin.keepers import kept_by
 
-            for record in reach.keepers(left, [(owner, kept_by(fixturedef, owner))]):
+            roots = kept_by(fixturedef, owner) + endings.named_after_yield(fixturedef.func)
+            for record in reach.keepers(left, [(owner, roots)]):
                 self.ledger.keep(record, owner)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
