@@ -10,7 +10,6 @@ import functools
 import os
 import sys
 import threading
-import types
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -23,6 +22,7 @@ from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.reporting import wants_timeline
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.verdicts import Verdicts
 
 _MOST_TROUBLES: Final = 5
-_LONGEST_PARAMETER: Final = 60
 _FINISH: Final = pytest.FixtureDef.finish.__code__
 
 
@@ -393,7 +392,7 @@ class LeakDetection(Part):
         self, fixturedef: FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
-        owner = _owner_of(fixturedef, request)
+        owner = owner_of(fixturedef, request)
         if owner is None:
             return (yield)  # whoever runs now goes on; each parameter of a test comes here
         before = self._enter(Scope(owner, "setup"))
@@ -441,32 +440,6 @@ class LeakDetection(Part):
         from pytest_sockets.plugin.keepers import Keepers
 
         return Keepers(self._config, self._session, self.ledger).alive(self._live)
-
-
-def _owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Owner | None:
-    """None for what belongs to the test itself: setup_method, setup_function and direct parameters are fixtures, too."""
-    name = fixturedef.argname
-    if getattr(fixturedef.func, "__name__", "") == "get_direct_param_fixture_func":
-        return None
-    if not name.startswith(("_xunit_", "_unittest_")):
-        owner = Owner("fixture", name, fixturedef.scope, request.node)
-        if "param" in vars(request):
-            owner.parameter = _in_words(request.param, request.param_index)  # type: ignore[attr-defined]
-        return owner
-    if fixturedef.scope == "function":
-        return None
-    return Owner(fixturedef.scope, request.node.nodeid, fixturedef.scope, request.node)
-
-
-def _in_words(parameter: object, index: int) -> str:
-    """Without the `__repr__` of suites' own classes, which may do anything."""
-    if isinstance(parameter, (type, types.FunctionType)):
-        return parameter.__qualname__
-    if type(parameter) in (str, bytes):
-        return repr(parameter[:_LONGEST_PARAMETER])  # type: ignore[index]
-    if parameter is None or type(parameter) in (bool, int, float):
-        return repr(parameter)
-    return f"number {index + 1}, a {type(parameter).__qualname__}"
 
 
 def _forget_expected_failure() -> None:
