@@ -69,6 +69,34 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 class LeakDetection(Part):
     """The leak detection of one run in one process; registered only where tests run."""
 
+    # pytest looks at the `__dict__` of what is registered. From then on Python 3.12 looks up each attribute in the classes,
+    # too, with mostly cold caches: a third of what an empty test paid.
+    __slots__ = (
+        "_children",
+        "_config",
+        "_erring",
+        "_failed",
+        "_home",
+        "_imports",
+        "_item",
+        "_live",
+        "_made_outbox",
+        "_opened_before",
+        "_previous",
+        "_raising",
+        "_session",
+        "_session_owner",
+        "_settings",
+        "_take",
+        "_tests",
+        "_told",
+        "_troubles",
+        "_used",
+        "_verdicts",
+        "_watch",
+        "ledger",
+    )  # fmt: skip
+
     def __init__(
         self,
         config: pytest.Config,
