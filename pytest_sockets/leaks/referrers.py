@@ -24,7 +24,7 @@ _HOPS: Final = 20
 _LONGEST: Final = 1.0
 """Seconds for one chain, each hop looks at the whole heap."""
 _SHOWN: Final = 6
-_SELF: Final = __name__
+_NO_END: Final = "... no name was found further on"
 
 
 class Link(NamedTuple):
@@ -53,7 +53,7 @@ def holders(sock: Any, places: Places) -> tuple[str, ...]:
             return _shortened(chain)
         node = link.holder
         seen.add(id(node))
-    return tuple(chain[: _SHOWN - 1])
+    return (*chain[: _SHOWN - 2], _NO_END) if chain else ()
 
 
 def _shortened(chain: list[str]) -> tuple[str, ...]:
@@ -75,7 +75,8 @@ def _best_link(node: Any, seen: set[int], places: Places) -> Link | None:
     for referrer in referrers:
         is_dict = isinstance(referrer, dict)
         link = _link_of_dict(referrer, node, owners, places) if is_dict else _link(referrer, node, places)
-        if link is not None and (best is None or link.rank < best.rank):
+        # Objects that refer to each other are met again through their dictionaries.
+        if link is not None and id(link.holder) not in seen and (best is None or link.rank < best.rank):
             best = link
     return best
 

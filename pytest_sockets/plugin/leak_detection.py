@@ -25,6 +25,7 @@ from pytest_sockets.plugin import address_in_use
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.reporting import wants_timeline
+from pytest_sockets.plugin.unraisable import Unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -91,6 +92,7 @@ class LeakDetection(Part):
         "_tests",
         "_told",
         "_troubles",
+        "_unraisable",
         "_used",
         "_verdicts",
         "_watch",
@@ -114,6 +116,7 @@ class LeakDetection(Part):
         self._watch: Any = None
         self._troubles: list[str] = []
         self._take = take
+        self._unraisable = Unraisable()
         self._made_outbox: Outbox | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
@@ -184,7 +187,7 @@ class LeakDetection(Part):
             from pytest_sockets.plugin.outbox import Outbox
 
             stays = self._settings.counts_every_test
-            self._made_outbox = Outbox(self._config, self._trouble, self._take, stays=stays)
+            self._made_outbox = Outbox(self._config, self._trouble, self._take, self._unraisable, stays=stays)
         return self._made_outbox
 
     @property
@@ -199,6 +202,7 @@ class LeakDetection(Part):
 
     def finish(self) -> Batch | None:
         """What is left to tell when the process ends; None if it is nothing."""
+        self._unraisable.tell()
         untold = self.ledger.opened - self._told
         if self._verdicts is None and not (untold or self._troubles or self._settings.ignore):
             return None
@@ -356,9 +360,10 @@ class LeakDetection(Part):
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:
-                    errors = self._judge_test(item)
-                    if errors:
-                        self._fail(item, call, errors)
+                    with self._unraisable.kept():
+                        errors = self._judge_test(item)
+                        if errors:
+                            self._fail(item, call, errors)
             except Exception as error:  # noqa: BLE001
                 self._trouble(f"judging {item.nodeid}", error)
             self._previous, self._item = item, None
@@ -404,9 +409,7 @@ class LeakDetection(Part):
             with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
                 batch = self._outbox().new(item.nodeid, opened)
                 previous = self._previous.nodeid if self._previous is not None else ""
-                judging = self._judging()
-                with judging.unraisable.kept():
-                    return judging.judge_test(item, self._erring, previous, self._alive, batch)
+                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
             address_in_use.recent.forget()
@@ -443,7 +446,8 @@ class LeakDetection(Part):
         try:
             if self._tears_down:
                 if owner.scope != "function":
-                    self._hand_over(fixturedef, owner)
+                    with self._unraisable.kept():
+                        self._hand_over(fixturedef, owner)
                 self._erring.add(owner)
             self.ledger.end(owner)
         except Exception as error:  # noqa: BLE001

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
 """Tests. To register costs as much as so many of them that only pass by."""
@@ -26,6 +27,7 @@ class Outbox(Part):
         config: pytest.Config,
         trouble: Callable[[str, Exception], None],
         take: Callable[[pytest.TestReport], None] | None,
+        unraisable: Unraisable,
         *,
         stays: bool,
     ) -> None:
@@ -34,6 +36,7 @@ class Outbox(Part):
         self._config = config
         self._trouble = trouble
         self._take = take
+        self._unraisable = unraisable
         self._stays = stays
         self._passed_by = 0
         """Tests in a row that had nothing."""
@@ -70,14 +73,20 @@ class Outbox(Part):
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Put the plain data on the teardown report before xdist serializes it."""
         if report.when == "teardown":
-            try:
-                self._put_on(report)
-            except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-                self._trouble(f"telling what {report.nodeid} left", error)
-        if self._take is not None:
+            with self._unraisable.kept():
+                self._tell(report)
+        elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:
             self._plugins.unregister(self)
+
+    def _tell(self, report: pytest.TestReport) -> None:
+        try:
+            self._put_on(report)
+        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+            self._trouble(f"telling what {report.nodeid} left", error)
+        if self._take is not None:
+            self._take(report)
 
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid

@@ -1,7 +1,8 @@
 """What finalizers raise while we judge, between two tests, is told when the run ends.
 
-Judging collects garbage, and allocates enough to make the interpreter collect it. pytest would charge what the finalizers of
-any earlier test's garbage raise then to the next test's set-up, and with `filterwarnings = error` fail that one.
+Judging collects garbage; it and what it imports allocate enough to make the interpreter collect it. pytest would charge
+what the finalizers of any earlier test's garbage raise then to the next test's set-up, and with `filterwarnings = error`
+fail that one.
 """
 
 from __future__ import annotations

@@ -18,7 +18,6 @@ from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.batches import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
-from pytest_sockets.plugin.unraisable import Unraisable
 from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ class Verdicts:
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
         self._judge = Judge(ledger)
-        self.unraisable = Unraisable()
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
@@ -112,7 +110,6 @@ class Verdicts:
 
     def finish(self, untold: int) -> Batch:
         """What is left to tell when the process ends, with so many sockets that were opened outside of tests."""
-        self.unraisable.tell()
         if self.watch is not None:
             self.watch.stop()
         self._rest.lives.extend(self._lives)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import LEFT_BEHIND, SETUP_RAISED, UNCLOSED
@@ -11,7 +12,7 @@ from pytest_sockets.reports.words import STATUS_WORDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.leaks.findings import Finding, Frame
     from pytest_sockets.reports.run import Run
 
 MOST_SOCKETS: Final = 8
@@ -37,10 +38,11 @@ def message(findings: Sequence[Finding]) -> str:
     """The whole message: the headline, then each socket with its line, its holder and the fix."""
     lines = [headline(findings)]
     several = len({finding.owner for finding in findings}) > 1
-    for group in _grouped(findings)[:MOST_SOCKETS]:
+    groups = _grouped(findings, by_callers=True)
+    for group in groups[:MOST_SOCKETS]:
         lines.append("")
         lines.extend(_explained(group, several))
-    more = len(_grouped(findings)) - MOST_SOCKETS
+    more = len(groups) - MOST_SOCKETS
     if more > 0:
         lines.extend(
             ["", f"... and {more} more opening lines; --sockets-report=leaks.json lists every socket"]
@@ -65,8 +67,11 @@ def _printable(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
-def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings of one owner, kind and opening line together, in the order of their first."""
+def _grouped(findings: Iterable[Finding], *, by_callers: bool = False) -> list[list[Finding]]:
+    """Findings of one owner, kind, status and opening line together, in the order of their first.
+
+    `by_callers`: also those lines of the user's own that called the opening line; one helper may open all of them.
+    """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         key = (
@@ -75,9 +80,16 @@ def _grouped(findings: Iterable[Finding]) -> list[list[Finding]]:
             finding.opened_at,
             finding.process,
             finding.opened_at or finding.socket.local,
+            finding.socket.status,
+            _callers(finding) if by_callers else None,
         )
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
+
+
+def _callers(finding: Finding) -> tuple[Frame, ...]:
+    """Of the user's own code: paths below rootdir are relative."""
+    return tuple(frame for frame in finding.stack if not PurePath(frame.file).is_absolute())
 
 
 def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
@@ -154,6 +166,8 @@ def _fix(finding: Finding) -> str:
         return f"close it in the teardown of the {finding.owner_kind}, or open it in a fixture with `yield`"
     if finding.owner_kind == "import":
         return "open it in a fixture instead of at import time"
+    if any(frame.function == "accept" for frame in finding.stack):
+        return "end the server that accepted it and wait for its thread; if it ends late by design: --sockets-grace=SECONDS"
     if finding.socket.status == "LISTEN":
         return "close the server also when the test fails: `with` or a fixture with `yield`"
     if finding.opened_at is None:

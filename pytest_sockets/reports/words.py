@@ -12,7 +12,7 @@ STATUS_WORDS: Final = {
     "FIN_WAIT1": "this side closed, the peer has not confirmed",
     "FIN_WAIT2": "this side closed, the peer did not",
     "TIME_WAIT": "closed; the kernel keeps the port for a minute",
-    "CLOSE": "neither connected nor listening",
+    "CLOSE": "not connected: never was, or the peer reset it",
     "CLOSE_WAIT": "the peer closed, this side did not",
     "LAST_ACK": "closed, waits for the peer's last word",
     "CLOSING": "both sides are closing",

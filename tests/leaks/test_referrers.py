@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import socket
 import threading
@@ -206,3 +207,40 @@ def test_our_own_search_is_no_holder_where_threads_have_other_numbers(server, pl
     sock = kept.sock
     assert holders(sock, places)[0] == f"attribute `sock` of a {Client.__module__}.Client object"
     sock.close()
+
+
+class Peer:
+    """One of two objects that refer to each other."""
+
+    def __init__(self, other=None):
+        self.other = other or Peer(self)
+
+
+def test_objects_that_refer_to_each_other_are_left_again(server, places, monkeypatch):
+    peer = Peer()
+    peer.other.sock = server.pop()
+    monkeypatch.setitem(globals(), "GLOBAL", [peer])
+    sock = peer.other.sock
+    del peer
+    try:
+        chain = holders(sock, places)
+    finally:
+        sock.close()
+    kind = f"a {Peer.__module__}.Peer object"
+    assert chain == (
+        f"attribute `sock` of {kind}",
+        f"attribute `other` of {kind}",
+        "an item of a list",
+        f"module global `GLOBAL` of {THIS}",
+    )  # fmt: skip
+
+
+def test_a_chain_without_a_name_at_its_end_says_so(server, places):
+    hidden = itertools.repeat(
+        [server.pop()]
+    )  # nothing that the collector tracks refers to an iterator of a running frame
+    sock = next(hidden)[0]
+    chain = holders(sock, places)
+    sock.close()
+    assert chain[0] == "an item of a list"
+    assert chain[-1] in ("... no name was found further on",), chain

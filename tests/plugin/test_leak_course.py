@@ -359,6 +359,25 @@ class TestWarnMode:
         assert "PytestUnraisableExceptionWarning" in done.text  # it is not lost
         assert done.owners == ["test_one"]
 
+    @pytest.mark.parametrize("end", ["", "leak()"], ids=["clean", "leaky"])
+    def test_what_our_imports_make_the_interpreter_collect_is_not_the_next_tests(self, leaky, end):
+        """The first socket of a run imports what counts it, which allocates enough for a collection."""
+        leaky.write(
+            test_a=f"""
+            import gc, socket
+            from leaking import leak
+            def test_one():
+                kept = socket.socket()
+                c = type("C", (), {{}})(); c.me = c; c.kept = kept
+                {end}
+            def test_next(): pass
+            """
+        )
+        filters = ("-W", "error::ResourceWarning", "-W", "error::pytest.PytestUnraisableExceptionWarning")
+        plain = leaky.run(*filters, "-p", "no:randomly", "--sockets-leaks=off")
+        done = leaky.run(*filters, "-p", "no:randomly", environment={"PYTHONDONTWRITEBYTECODE": "1"})
+        assert done.outcomes == plain.outcomes == {"passed": 2}, done.text
+
     def test_a_test_that_catches_all_warnings_does_not_see_it(self, leaky):
         leaky.write(
             test_a="""

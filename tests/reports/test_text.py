@@ -133,6 +133,38 @@ class TestControlCharacters:
         assert "grüße 端口" in text.message([dataclasses.replace(FINDING, process="/tmp/grüße 端口")])
 
 
+class TestGroups:
+    OTHER = dataclasses.replace(
+        FINDING, socket=dataclasses.replace(FINDING.socket, status="LISTEN"), note="x"
+    )
+
+    def test_sockets_of_one_line_that_differ_in_status_are_told_apart(self):
+        message = text.message([FINDING, self.OTHER])
+        assert "of this line" not in message
+        assert message.count("  why        ") == 2
+        assert [line.split("  ")[1] for line in text.summary(Run("1", "warn", findings=[FINDING, self.OTHER]))[1:]] == [
+            "tcp 127.0.0.1:4001 -> 127.0.0.1:80 CLOSE_WAIT", "tcp 127.0.0.1:4001 -> 127.0.0.1:80 LISTEN",
+        ]  # fmt: skip
+
+    def test_those_that_different_lines_of_the_test_asked_a_helper_for_are_told_apart(self):
+        elsewhere = dataclasses.replace(
+            FINDING, stack=(*FINDING.stack, Frame("tests/test_a.py", 99, "test_one"))
+        )
+        assert "tests/test_a.py:99" in text.message([FINDING, elsewhere])
+        assert len(text.summary(Run("1", "warn", findings=[FINDING, elsewhere]))) == 2
+
+    def test_the_twin_a_librarys_different_ways_to_one_line_stay_one(self):
+        retried = dataclasses.replace(
+            FINDING, stack=(Frame("/x/site-packages/y.py", 1, "retry"), *FINDING.stack)
+        )
+        assert "(2 sockets of this line; the first is shown)" in text.message([FINDING, retried])
+
+    def test_an_accepted_socket_is_the_servers_to_close(self):
+        accepted = dataclasses.replace(FINDING, stack=(Frame("/x/socket.py", 300, "accept"), *FINDING.stack))
+        assert "  fix        end the server that accepted it" in text.message([accepted])
+        assert "end the server that accepted it" not in text.message([FINDING])
+
+
 class TestSummary:
     def test_owners_are_headings_and_lines_are_counted(self):
         lines = text.summary(Run("1", "warn", findings=[FINDING, FINDING]))
