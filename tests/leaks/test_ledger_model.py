@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -286,5 +287,7 @@ def test_the_twin_a_ledger_that_misses_every_seventh_socket_is_caught():
         ledger_class = Forgetful
 
     limits = settings(LIMITS, phases=[Phase.generate], report_multiple_bugs=False)
-    with pytest.raises(AssertionError):
+    # In a fresh checkout hypothesis writes files of its own meanwhile. A missed socket is noticed by the number of
+    # descriptors, so the same steps need not fail twice, and it calls what it found flaky.
+    with pytest.raises((AssertionError, Flaky)):
         run_state_machine_as_test(Machine, settings=limits)
