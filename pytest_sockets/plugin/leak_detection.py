@@ -71,7 +71,7 @@ class LeakDetection(Part):
     """The leak detection of one run in one process; registered only where tests run."""
 
     # pytest looks at the `__dict__` of what is registered. From then on Python 3.12 looks up each attribute in the classes,
-    # too, with mostly cold caches: a third of what an empty test paid.
+    # too, with mostly cold caches: counted without the collector, 19 k of the 58 k instructions of an empty test.
     __slots__ = (
         "_children",
         "_config",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
-"""Tests. To register costs as much as so many of them that only pass by."""
+"""Tests. Registering reads signatures, which is dear beside a report that only passes by."""
 
 
 class Outbox(Part):

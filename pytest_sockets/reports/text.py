@@ -77,7 +77,6 @@ def _grouped(findings: Iterable[Finding], *, by_callers: bool = False) -> list[l
         key = (
             finding.kind,
             finding.owner,
-            finding.opened_at,
             finding.process,
             finding.opened_at or finding.socket.local,
             finding.socket.status,
