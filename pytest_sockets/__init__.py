@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.checks import assert_loopback_only as assert_loopback_only
     from pytest_sockets.asserting.checks import assert_no_connections as assert_no_connections
     from pytest_sockets.asserting.checks import assert_not_listening as assert_not_listening
-    from pytest_sockets.asserting.holding import Holder as Holder
-    from pytest_sockets.asserting.holding import who_holds as who_holds
+    from pytest_sockets.asserting.holder_text import Holder as Holder
+    from pytest_sockets.asserting.holder_text import who_holds as who_holds
     from pytest_sockets.asserting.probing import probe as probe
     from pytest_sockets.asserting.view import SocketsView as SocketsView
     from pytest_sockets.asserting.waits import async_wait_listening as async_wait_listening
@@ -57,7 +57,7 @@ _HOMES = {
     "pytest_sockets.asserting.checks": (
         "assert_listening", "assert_loopback_only", "assert_no_connections", "assert_not_listening",
     ),
-    "pytest_sockets.asserting.holding": ("Holder", "who_holds"),
+    "pytest_sockets.asserting.holder_text": ("Holder", "who_holds"),
     "pytest_sockets.asserting.probing": ("probe",),
     "pytest_sockets.asserting.view": ("SocketsView",),
     "pytest_sockets.asserting.waits": (

@@ -144,7 +144,7 @@ class SocketTable:
         return self._all().count(entry)
 
     def __contains__(self, wanted: object) -> bool:
-        from pytest_sockets.questions import matcher
+        from pytest_sockets.matching import matcher
 
         return any(map(matcher(wanted), self._without_holders()))
 

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_sockets.errors import QueryError, QueryTypeError
-from pytest_sockets.unpatched import monotonic
-from pytest_sockets.unpatched import pause as _pause
+from pytest_sockets.originals import monotonic
+from pytest_sockets.originals import pause as _pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,8 +12,8 @@ import types
 import pytest
 
 import pytest_sockets
-from pytest_sockets import unpatched, waiting
-from pytest_sockets.leaks import births
+from pytest_sockets import originals, waiting
+from pytest_sockets.leaks import process_start
 
 CLOCKS = [getattr(time, name) for name in ("time", "monotonic", "perf_counter", "time_ns", "monotonic_ns")]
 
@@ -52,7 +52,7 @@ def test_the_replacement_finds_a_clock_under_any_name(monkeypatch):
 
 
 def test_our_clocks_are_the_interpreters():
-    for ours, theirs in ((unpatched.monotonic, time.monotonic), (unpatched.wall_clock, time.time)):
+    for ours, theirs in ((originals.monotonic, time.monotonic), (originals.wall_clock, time.time)):
         before = theirs()
         assert before <= ours() <= theirs()
 
@@ -67,7 +67,7 @@ def test_a_wait_ends_at_its_deadline():
 @pytest.mark.usefixtures("frozen")
 @pytest.mark.skipif(sys.platform != "linux", reason="births are read from /proc")
 def test_a_birth_lies_in_the_past_of_our_clock():
-    now = unpatched.monotonic()
-    birth = births.birth_of(os.getpid())
+    now = originals.monotonic()
+    birth = process_start.birth_of(os.getpid())
     assert birth.parent == os.getppid()
     assert 0 < now - birth.at < 3600

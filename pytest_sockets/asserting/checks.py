@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pytest_sockets import addresses
-from pytest_sockets.asserting import wording
+from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.failure import LOOPBACK_ONLY, explain
 from pytest_sockets.asserting.waits import ConnectionsWait
 from pytest_sockets.errors import SocketAssertionError
+from pytest_sockets.matching import takes
 from pytest_sockets.model import SocketTable
-from pytest_sockets.questions import takes
 from pytest_sockets.table.readers import reader
 from pytest_sockets.waiting import checked_timeout, wait_until
 
@@ -52,7 +52,7 @@ def assert_loopback_only(port: int, *, protocol: str = "tcp") -> None:
     """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
     __tracebackhide__ = True
     found = _listeners(port, None, protocol)
-    if not found or any(map(wording.is_exposed, found)):
+    if not found or any(map(messages.is_exposed, found)):
         raise _fail("in", port, SocketTable((), LOOPBACK_ONLY))
 
 
@@ -73,5 +73,5 @@ def assert_no_connections(
 def loopback_only() -> SocketTable:
     """The listening sockets of all ports that are bound to loopback only: one exposed socket takes its whole port out."""
     table = reader().listening()
-    exposed = {(entry.protocol, entry.local.port) for entry in table if wording.is_exposed(entry)}
+    exposed = {(entry.protocol, entry.local.port) for entry in table if messages.is_exposed(entry)}
     return table.where(lambda entry: (entry.protocol, entry.local.port) not in exposed, LOOPBACK_ONLY)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import addresses, questions
+from pytest_sockets import addresses, matching
 from pytest_sockets.addresses import Wanted
-from pytest_sockets.asserting import wording
-from pytest_sockets.asserting.holding import who_holds
+from pytest_sockets.asserting import messages
+from pytest_sockets.asserting.holder_text import who_holds
 from pytest_sockets.asserting.openers import opener_of
 from pytest_sockets.errors import QueryError
 from pytest_sockets.model import TIME_WAIT, SocketTable
@@ -66,13 +66,13 @@ def _asked(wanted: object) -> str:
 
 def _missing(wanted: object, table: SocketTable) -> list[str]:
     head = f"{_asked(wanted)} in {_label(table)}"
-    asked = questions.understood(wanted)
+    asked = matching.understood(wanted)
     if isinstance(asked, Wanted) and asked.port is not None:
         if table.label == LOOPBACK_ONLY:
             return _not_on_loopback(head, asked, asked.port)
         if table.label in ("listening", ""):
             return _nobody_listens(head, asked, asked.port, table)
-    if isinstance(asked, questions.Connection):
+    if isinstance(asked, matching.Connection):
         return _no_connection(head, asked)
     found = f"{len(table)} sockets, and none is it" if table else "the table is empty"
     return [f"{head}: {found}", *_rows(table)]
@@ -82,16 +82,16 @@ def _nobody_listens(head: str, asked: Wanted, port: int, table: SocketTable) -> 
     near = table.where(lambda entry: entry.local.port == port)
     if near:
         lines = [f"{head}: somebody listens on port {port}, but not for {_names(asked.host)}"]
-        return lines + [wording.sentence(entry) for entry in near]
+        return lines + [messages.sentence(entry) for entry in near]
     what = "listens on" if table.label == "listening" else "has"
-    lines = [f"{head}: nothing {what} {wording.port_text(port)}"]
+    lines = [f"{head}: nothing {what} {messages.port_text(port)}"]
     held = [
         holder
         for protocol in ("tcp", "udp")
         for holder in who_holds(port, protocol)
         if not holder.entry.is_listening
     ]
-    lines += wording.listed((str(holder) for holder in held), 3)
+    lines += messages.listed((str(holder) for holder in held), 3)
     return lines + _listening_instead()
 
 
@@ -106,27 +106,27 @@ def _listening_instead() -> list[str]:
     pids = [os.getpid(), *table_holders.descendants(os.getpid())]
     mine = table_holders.listening_of(pids)
     others = len(reader().listening()) - len(mine)
-    lines = [f"{wording.sentence(entry)} ({entry.protocol})" for entry in mine]
+    lines = [f"{messages.sentence(entry)} ({entry.protocol})" for entry in mine]
     if not mine:
         lines = ["this process and its children listen on nothing"]
-    return [*wording.listed(lines, 4), f"{max(0, others)} sockets of other processes listen on this host"]
+    return [*messages.listed(lines, 4), f"{max(0, others)} sockets of other processes listen on this host"]
 
 
 def _not_on_loopback(head: str, asked: Wanted, port: int) -> list[str]:
     entries = [entry for entry in reader().listening() if entry.local.port == port]
-    exposed = [entry for entry in entries if wording.is_exposed(entry)]
+    exposed = [entry for entry in entries if messages.is_exposed(entry)]
     if exposed:
-        lines = [f"{head}: {wording.exposure(exposed[0])}", *map(wording.entry_process, exposed)]
-        lines += [wording.exposure(entry) for entry in exposed[1:]]
+        lines = [f"{head}: {messages.exposure(exposed[0])}", *map(messages.entry_process, exposed)]
+        lines += [messages.exposure(entry) for entry in exposed[1:]]
         return [*lines, "bind it to 127.0.0.1 or ::1 instead"]
     return _nobody_listens(head, asked, port, SocketTable(entries, "listening"))
 
 
-def _no_connection(head: str, asked: questions.Connection) -> list[str]:
+def _no_connection(head: str, asked: matching.Connection) -> list[str]:
     same = [
         entry
         for entry in reader().system()
-        if questions.matcher((_side(asked.first), _side(asked.second)))(entry)
+        if matching.matcher((_side(asked.first), _side(asked.second)))(entry)
     ]
     if same:
         return [f"{head}: the connection is there, but {same[0].status}", *_rows(same)]
@@ -144,7 +144,7 @@ def _side(side: Wanted) -> Any:
 
 def _unwanted(wanted: object, table: SocketTable) -> list[str]:
     head = f"{_asked(wanted)} not in {_label(table)}"
-    holds = questions.matcher(wanted)
+    holds = matching.matcher(wanted)
     return _with_openers(head, [entry for entry in table if holds(entry)])
 
 
@@ -158,7 +158,7 @@ def _not_empty(table: SocketTable) -> list[str]:
 def _with_openers(head: str, entries: Iterable[SocketEntry], *, always_list: bool = False) -> list[str]:
     sentences = []
     for entry in entries:
-        sentence = wording.sentence(entry)
+        sentence = messages.sentence(entry)
         sentences.append(f"{sentence}{opened_by(entry)}")
     if len(sentences) == 1 and not always_list:
         return [f"{head}: {sentences[0]}"]

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets import addresses, model
-from pytest_sockets.asserting import wording
-from pytest_sockets.asserting.holding import Holder, who_holds
+from pytest_sockets.asserting import messages
+from pytest_sockets.asserting.holder_text import Holder, who_holds
 from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Address(NamedTuple):
     def __str__(self) -> str:
         if self.port is None:
             return str(self.host)
-        port = wording.port_text(self.port, self.protocol or "tcp")
+        port = messages.port_text(self.port, self.protocol or "tcp")
         if not self.host:
             return port
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -94,7 +94,7 @@ def _merged(found: list[Holder]) -> list[Holder]:
 def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
     lines = []
     if holder.command_line and not holder.is_this_process:
-        lines.append(f"command line: {wording.shortened(holder.command_line)}")
+        lines.append(f"command line: {messages.shortened(holder.command_line)}")
     if holder.test:
         verb = "opened by" if holder.opener_known else "started by"
         lines.append(f"{verb} {holder.test}")
@@ -157,7 +157,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
 
 
 def _hint_for_connection(holder: Holder, port: int) -> str:
-    low, high = wording.ephemeral_range()
+    low, high = messages.ephemeral_range()
     remote = holder.entry.remote.port if holder.entry.remote and holder.entry.remote.port else 0
     outgoing = "an outgoing connection was given the port by the kernel: bind one outside the ephemeral range (free_port)"
     accepted = "The listener is closed but a connection that it accepted is open: close those too"
@@ -181,7 +181,7 @@ def _nobody(address: Address, port: int) -> list[str]:
 
 
 def _facts(port: int) -> list[str]:
-    fact = wording.port_facts(port)
+    fact = messages.port_facts(port)
     return [f"{fact}."] if fact else []
 
 
@@ -191,7 +191,7 @@ def _unix(address: Address) -> str:
     path = str(address.host)
     entries = [entry for entry in reader().system() if entry.protocol == "unix" and entry.local.host == path]
     if entries:
-        holders = "\n".join(f"  {wording.sentence(entry)}" for entry in entries[:_MOST])
+        holders = "\n".join(f"  {messages.sentence(entry)}" for entry in entries[:_MOST])
         return f"unix socket {path} is held by:\n{holders}\nClose it and remove the file before it is bound again."
     return (
         f"unix socket {path}: the file is left over, no socket is bound to it any more.\n"

@@ -8,7 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import questions
+from pytest_sockets import matching
 from pytest_sockets.addresses import Wanted, resolved
 from pytest_sockets.errors import QueryError, QueryTypeError
 from pytest_sockets.real_socket import RealSocket
@@ -43,7 +43,7 @@ def probe(address: Any, timeout: float = 1.0) -> str:
 
 
 def _targets(address: Any) -> Iterator[tuple[int, Any]]:
-    asked = questions.understood(address)
+    asked = matching.understood(address)
     if isinstance(asked, str):
         if not hasattr(socket, "AF_UNIX"):
             raise QueryTypeError(f"{asked!r}: this system has no unix sockets")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_sockets import model
 from pytest_sockets.addresses import checked_statuses
-from pytest_sockets.asserting import checks, holding, probing, waits
+from pytest_sockets.asserting import checks, holder_text, probing, waits
 from pytest_sockets.asserting.failure import new_sockets_text
 from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.table.readers import reader
@@ -125,9 +125,11 @@ class SocketsView:
         """`pytest_sockets.probe`: "open", "closed" or "filtered"."""
         return probing.probe(address, timeout)
 
-    def who_holds(self, port: int, protocol: str = "tcp", host: str | None = None) -> list[holding.Holder]:
+    def who_holds(
+        self, port: int, protocol: str = "tcp", host: str | None = None
+    ) -> list[holder_text.Holder]:
         """`pytest_sockets.who_holds`."""
-        return holding.who_holds(port, protocol, host)
+        return holder_text.who_holds(port, protocol, host)
 
     def __repr__(self) -> str:
         return "<sockets: .listening .established .time_wait .close_wait .loopback_only .new() .table(scope)>"

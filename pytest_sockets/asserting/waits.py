@@ -9,13 +9,13 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import addresses
-from pytest_sockets.asserting import wording
-from pytest_sockets.asserting.watched import Watched
+from pytest_sockets.asserting import messages
+from pytest_sockets.asserting.watched_process import Watched
 from pytest_sockets.errors import ProcessDied, WaitTimeout
-from pytest_sockets.questions import is_side, takes
+from pytest_sockets.matching import is_side, takes
+from pytest_sockets.originals import monotonic
 from pytest_sockets.table import holders
 from pytest_sockets.table.readers import reader
-from pytest_sockets.unpatched import monotonic
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class _Wait:
 
     @property
     def place(self) -> str:
-        port = wording.port_text(self.port, self.protocol)
+        port = messages.port_text(self.port, self.protocol)
         return port if self.wanted.host is None else f"{port} of {self.wanted.host}"
 
     def listeners(self) -> SocketTable | None:
@@ -94,10 +94,10 @@ class _ListeningWait(_Wait):
         first = os.getpid() if self.process is None else self.process.pid
         pids = [first, *holders.descendants(first)]
         found = [entry for entry in holders.listening_of(pids) if entry.protocol == self.protocol]
-        return wording.listed((self._elsewhere(entry) for entry in found), _SHOWN)
+        return messages.listed((self._elsewhere(entry) for entry in found), _SHOWN)
 
     def _elsewhere(self, entry: SocketEntry) -> str:
-        who = "this process" if entry.pid == os.getpid() else f"process {wording.entry_title(entry)}"
+        who = "this process" if entry.pid == os.getpid() else f"process {messages.entry_title(entry)}"
         if entry.local.port == self.port:
             return f"{who} listens on {entry.local}, which does not answer for {self.wanted.host}"
         return f"{who} listens on {entry.local}"
@@ -108,7 +108,7 @@ class _ListeningWait(_Wait):
             lines[0] += f", though process {self.process.pid} still runs"
         instead = self._instead()
         wrong = [
-            f"{wording.sentence(entry)}, which does not answer for {self.wanted.host}"
+            f"{messages.sentence(entry)}, which does not answer for {self.wanted.host}"
             for entry in reader().listening_on(self.port, self.protocol)
         ]
         lines += [line for line in wrong[:_SHOWN] if not any(str(self.port) in other for other in instead)]
@@ -130,9 +130,9 @@ class _SilenceWait(_Wait):
 
     def failure(self) -> WaitTimeout:
         found = self.listeners() or ()
-        still = [wording.sentence(entry) for entry in found]
+        still = [messages.sentence(entry) for entry in found]
         head = f"somebody still listens on {self.place} after {self.timeout:g} s"
-        return WaitTimeout("\n".join([head, *wording.listed(still, _SHOWN)]))
+        return WaitTimeout("\n".join([head, *messages.listed(still, _SHOWN)]))
 
 
 class ConnectionsWait(_Wait):
@@ -152,7 +152,7 @@ class ConnectionsWait(_Wait):
     def lines(self) -> list[str]:
         """Who is still connected, the end that has the port first."""
         found = sorted(self.connections(), key=lambda entry: entry.local.port != self.port)
-        return wording.listed(map(wording.sentence, found), _SHOWN)
+        return messages.listed(map(messages.sentence, found), _SHOWN)
 
     def failure(self) -> WaitTimeout:
         head = f"connections of {self.place} are still open after {self.timeout:g} s"

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.records import NEVER_OVER, Scope
-from pytest_sockets.unpatched import RealOs, monotonic
+from pytest_sockets.originals import RealOs, monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
     from types import FrameType
 
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
-    from pytest_sockets.leaks.daemons import Daemons, Start
-    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.detached_processes import Daemons, Start
     from pytest_sockets.leaks.records import Owner
 
 
@@ -90,7 +90,7 @@ class Children:
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
-        from pytest_sockets.leaks.daemons import Daemons, Start
+        from pytest_sockets.leaks.detached_processes import Daemons, Start
 
         start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
         self._starts.append(start)
@@ -129,7 +129,7 @@ class Children:
 
         One start may bring several processes (multiprocessing's resource tracker).
         """
-        from pytest_sockets.leaks.births import TICK, birth_of
+        from pytest_sockets.leaks.process_start import TICK, birth_of
 
         birth = birth_of(pid)
         began = (birth.at if birth is not None else monotonic()) + TICK
@@ -223,7 +223,7 @@ def _child_pids() -> list[int]:
 
 
 def _is_ours(pid: int) -> bool:
-    from pytest_sockets.leaks.births import birth_of
+    from pytest_sockets.leaks.process_start import birth_of
 
     birth = birth_of(pid)
     return birth is not None and birth.parent == os.getpid()

@@ -17,17 +17,17 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import model
-from pytest_sockets.leaks import reach
+from pytest_sockets.leaks import reachability
 from pytest_sockets.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
-    from pytest_sockets.leaks.ledger import Ledger
-    from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Owner, Record
+    from pytest_sockets.leaks.registry import Ledger
     from pytest_sockets.model import Endpoint, SocketEntry
 
 SHORT_WAIT: Final = 0.02
@@ -89,7 +89,7 @@ class Judge:
 
         left = listening()
         if left:
-            kept = reach.keepers_of_processes({listener.child.pid for listener in left}, around.live())
+            kept = reachability.keepers_of_processes({listener.child.pid for listener in left}, around.live())
             for listener in left:
                 if listener.child.pid in kept:
                     children.keep(listener, kept[listener.child.pid])
@@ -104,7 +104,7 @@ class Judge:
     def _without_kept(self, records: list[Record], around: Surroundings) -> list[Record]:
         if not records:
             return records
-        kept = reach.keepers(records, around.live())
+        kept = reachability.keepers(records, around.live())
         for record, owner in kept.items():
             self._ledger.keep(record, owner)
         left = [record for record in records if record not in kept]

@@ -6,14 +6,14 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.originals import monotonic
 from pytest_sockets.table import own_fds as table
-from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
@@ -167,9 +167,9 @@ class Record:
         """The socket as the kernel sees it now; None once it is closed."""
         if self.key is None or not self.is_open:
             return None
-        from pytest_sockets.table import describing  # a run without suspects needs no table entries
+        from pytest_sockets.table import own_socket  # a run without suspects needs no table entries
 
-        return describing.describe(self.key[0])
+        return own_socket.describe(self.key[0])
 
     @property
     def protocol(self) -> str:

@@ -12,12 +12,12 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pytest_sockets.unpatched import monotonic
+from pytest_sockets.originals import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_sockets.leaks.origins import Places
+    from pytest_sockets.leaks.call_site import Places
 
 _HOPS: Final = 20
 """From a global `requests.Session` to the socket of its connection there are eleven."""

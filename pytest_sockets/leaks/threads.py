@@ -7,10 +7,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks.origins import TEST_TOOLS
+from pytest_sockets.leaks.call_site import TEST_TOOLS
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.records import Owner
 
 _POOLS: Final = (

@@ -11,8 +11,8 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.model import CLOSE, Endpoint
-from pytest_sockets.table import describing
-from pytest_sockets.unpatched import wall_clock
+from pytest_sockets.originals import wall_clock
+from pytest_sockets.table import own_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,7 +76,7 @@ class Timeline:
         """These are open: what they are now is what is told of them later."""
         for record in records:
             if record.life is not None and record.life.entry is None and record.key is not None:
-                record.life.entry = describing.describe(record.key[0])
+                record.life.entry = own_socket.describe(record.key[0])
 
     def closed(self, records: Iterable[Record]) -> None:
         """These were found closed."""

@@ -12,9 +12,9 @@ from pytest_sockets import _not_rewritten
 
 with _not_rewritten():
     # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
+    from pytest_sockets import originals as _originals  # noqa: F401
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
-    from pytest_sockets import unpatched as _unpatched  # noqa: F401
-    from pytest_sockets.plugin import parts as _parts
+    from pytest_sockets.plugin import registration as _registration
     from pytest_sockets.plugin import settings as _settings
 
 __all__ = ["pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     settings = config.stash[_settings.SETTINGS] = _settings.Settings(config)
     with _not_rewritten():
-        _parts.register(config, settings)
+        _registration.register(config, settings)
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.plugin.payload import Batch
     from pytest_sockets.ports.pool import PortPool
 
 

@@ -110,9 +110,9 @@ def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
 @pytest.fixture
 def closed_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A port that refuses every TCP connection and that nobody can take until the test ends."""
-    from pytest_sockets.ports import dead_ends
+    from pytest_sockets.ports import unreachable_ports
 
-    closed = dead_ends.closed_port(port_pool(request.config))
+    closed = unreachable_ports.closed_port(port_pool(request.config))
     yield closed.port
     give_back(request, closed.close())
 
@@ -120,11 +120,11 @@ def closed_port(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.fixture
 def blackhole_port(request: pytest.FixtureRequest) -> Iterator[int]:
     """A port on which every TCP connect to 127.0.0.1, ::1 or localhost times out; skips where the system cannot do that."""
-    from pytest_sockets.ports import dead_ends
+    from pytest_sockets.ports import unreachable_ports
 
     try:
-        hole = dead_ends.blackhole_port(port_pool(request.config))
-    except dead_ends.CannotHang as reason:
+        hole = unreachable_ports.blackhole_port(port_pool(request.config))
+    except unreachable_ports.CannotHang as reason:
         pytest.skip(f"blackhole_port: {reason}")
     yield hole.port
     give_back(request, hole.close())

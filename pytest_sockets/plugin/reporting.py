@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.hook_object import Part
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.plugin.batches import Batch, Leak
     from pytest_sockets.plugin.counts import Counts
+    from pytest_sockets.plugin.payload import Batch, Leak
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.run import Run
 
@@ -91,7 +91,7 @@ class Reporting(Part):
             self.run.opened_total += data["opened"]
             return
         try:
-            from pytest_sockets.plugin.batches import Batch
+            from pytest_sockets.plugin.payload import Batch
 
             self._gather(Batch.from_json(data))
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.plugin.part import Part
-from pytest_sockets.unpatched import monotonic
+from pytest_sockets.originals import monotonic
+from pytest_sockets.plugin.hook_object import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from pytest_sockets.plugin.counts import counts
-from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.port_fixtures import port_pool
 from pytest_sockets.plugin.settings import SETTINGS
 

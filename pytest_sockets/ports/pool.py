@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.addresses import checked_port
 from pytest_sockets.errors import PortUnavailable, SettingError
-from pytest_sockets.ports import holding
+from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.locks import choose_locks
 from pytest_sockets.ports.probing import KINDS, Prober
 from pytest_sockets.service_names import port_name
@@ -161,7 +161,7 @@ class PortPool:
             return None
         del self._kept[port]
         if self._risky:
-            holding.let_go(port)
+            placeholders.let_go(port)
         still_listening = not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol)
         if still_listening:
             self._left[port] = reservation.lock
@@ -189,7 +189,7 @@ class PortPool:
         for port in self.kept:
             reservation = self._kept.pop(port, None)
             if reservation is not None:
-                holding.let_go(port)
+                placeholders.let_go(port)
                 reservation.lock.close()
         for lock in (*self._left.values(), *self._lingering):
             lock.close()
@@ -226,7 +226,7 @@ class PortPool:
 
     def _secure(self, port: int, kinds: tuple[int, ...], host: str | None) -> bool:
         if self._risky and self.ranges.is_risky(port):
-            return holding.hold(self.prober, port, kinds)
+            return placeholders.hold(self.prober, port, kinds)
         return self.prober.is_free(port, kinds, host)
 
     def _look_at_all(self, protocol: str, kinds: tuple[int, ...], host: str | None) -> Reservation:
@@ -240,7 +240,7 @@ class PortPool:
             while self._lingering:
                 self._lingering.popleft().close()
             return self._look_at_all(protocol, kinds, host)
-        from pytest_sockets.ports.blame import used_up
+        from pytest_sockets.ports.port_users import used_up
 
         raise PortUnavailable(used_up(self.ranges, self._sort_taken(), self.kept, protocol))
 
@@ -310,7 +310,7 @@ def _kinds(protocol: str) -> tuple[int, ...]:
 
 def is_listening(port: int, protocol: str) -> bool:
     """Whether a socket listens on the port (UDP: is bound to it), on any address; read from the table, lazily."""
-    from pytest_sockets.ports.blame import listeners
+    from pytest_sockets.ports.port_users import listeners
 
     return bool(listeners(port, protocol))
 
@@ -320,7 +320,7 @@ _pools: weakref.WeakSet[PortPool] = weakref.WeakSet()
 
 def _after_fork_in_child() -> None:
     _random.seed()  # from the system: the child must not repeat what the parent draws
-    holding.after_fork()
+    placeholders.after_fork()
     for pool in tuple(_pools):
         pool.after_fork()
 

@@ -12,8 +12,8 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import PortUnavailable
+from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket
-from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

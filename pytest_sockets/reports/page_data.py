@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.reports.json_report import sort_key
-from pytest_sockets.reports.words import STATUS_WORDS
+from pytest_sockets.reports.status_text import STATUS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import LEFT_BEHIND, SETUP_RAISED, UNCLOSED
-from pytest_sockets.reports.words import STATUS_WORDS
+from pytest_sockets.reports.status_text import STATUS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 from pytest_sockets.errors import ServerFault
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Authority:
 
 
 def _import_trustme() -> Any:
-    unpatched.load_ssl()
+    originals.load_ssl()
     try:
         import trustme
     except ImportError as error:

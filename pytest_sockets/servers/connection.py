@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pytest_sockets.originals import monotonic
 from pytest_sockets.servers.faults.base import Ending, Place
 from pytest_sockets.servers.faults.pipe import Pipe
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.stream import CLOSED, DRAINING, ENDED, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
-from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,12 +6,12 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.model import Endpoint
+from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, InForce
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import DatagramRecord
-from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import functools
 import socket
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.connection import EchoConnection
@@ -137,7 +137,7 @@ def _maker(
 def _tls_maker(
     reply: Reply | None,
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
-    unpatched.load_ssl()
+    originals.load_ssl()
     from pytest_sockets.servers.certificates import process_authority
     from pytest_sockets.servers.faults.certificates import TlsFault
     from pytest_sockets.servers.tls import TlsConnection

@@ -14,9 +14,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from pytest_sockets.errors import ServerFault
+from pytest_sockets.originals import allocate_lock, get_ident, monotonic, start_new_thread
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.poller import READ, choose_poller
-from pytest_sockets.unpatched import allocate_lock, get_ident, monotonic, start_new_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 from pytest_sockets.addresses import host_to_bind, parsed
 from pytest_sockets.errors import FamilyUnavailable, PortUnavailable, SettingError
 from pytest_sockets.model import Endpoint
@@ -98,7 +98,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[str | int, ...]]:
     if host in ("::", "::1"):
         return socket.AF_INET6, (host, port)
     try:
-        found = unpatched.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = originals.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
         raise SettingError(
             f"host={host!r} is no address of this machine ({error}); use 127.0.0.1, ::1 or localhost"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import selectors
 from typing import Final, Protocol
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 
 READ: Final = 0x1  # EPOLLIN
 WRITE: Final = 0x4  # EPOLLOUT
@@ -35,7 +35,7 @@ class EpollPoller:
     needs_wake = False
 
     def __init__(self) -> None:
-        self._epoll = unpatched.epoll()
+        self._epoll = originals.epoll()
         self.add = self._epoll.register
         self.change = self._epoll.modify
         self.close = self._epoll.close
@@ -52,7 +52,7 @@ class SelectorPoller:
     needs_wake = True
 
     def __init__(self) -> None:
-        self._selector = unpatched.default_selector()
+        self._selector = originals.default_selector()
         self._idle: set[int] = set()
 
     def add(self, fd: int, mask: int) -> None:
@@ -102,4 +102,4 @@ def _events(mask: int) -> int:
 
 def choose_poller() -> Poller:
     """The best that this system has."""
-    return EpollPoller() if unpatched.epoll is not None else SelectorPoller()
+    return EpollPoller() if originals.epoll is not None else SelectorPoller()

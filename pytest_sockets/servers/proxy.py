@@ -7,7 +7,7 @@ import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 from pytest_sockets.addresses import checked_port
 from pytest_sockets.errors import SettingError, quoted
 from pytest_sockets.model import Endpoint
@@ -217,7 +217,7 @@ def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
     if isinstance(address, str):
         return socket.AF_UNIX, f"\0{address[1:]}" if address.startswith("@") else address
     try:
-        found = unpatched.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        found = originals.getaddrinfo(*address, type=socket.SOCK_STREAM)
     except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
         raise SettingError(f"the service's address {address[0]!r} cannot be resolved: {error}") from error
     return found[0][0], found[0][4]

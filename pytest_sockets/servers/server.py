@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from typing_extensions import Self
 
-from pytest_sockets import unpatched
+from pytest_sockets import originals
 from pytest_sockets.addresses import LARGEST_BACKLOG
 from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
 from pytest_sockets.servers import listening
@@ -175,7 +175,7 @@ class Server:
         __tracebackhide__ = True
         seconds = checked_timeout(timeout)
         wait_until(
-            lambda: look() or self._engine.troubles, seconds, sleep=unpatched.pause, longest=_LOOK_EVERY
+            lambda: look() or self._engine.troubles, seconds, sleep=originals.pause, longest=_LOOK_EVERY
         )
 
     async def _async_wait(self, look: Callable[[], bool], timeout: float) -> None:

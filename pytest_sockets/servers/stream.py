@@ -12,8 +12,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.originals import LINGER_OFF_RESET, SO_LINGER, SOL_SOCKET
 from pytest_sockets.servers.poller import ERROR, HANGUP, READ, WRITE
-from pytest_sockets.unpatched import LINGER_OFF_RESET, SO_LINGER, SOL_SOCKET
 
 if TYPE_CHECKING:
     from pytest_sockets.real_socket import RealSocket

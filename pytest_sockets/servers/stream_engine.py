@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.model import Endpoint
+from pytest_sockets.originals import monotonic
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import ConnectionRecord
-from pytest_sockets.unpatched import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.unpatched import RealOs
+from pytest_sockets.originals import RealOs
 
 if TYPE_CHECKING:
     import mmap

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.unpatched import RealOs
+from pytest_sockets.originals import RealOs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ import psutil
 
 from pytest_sockets import model
 from pytest_sockets.model import Endpoint, SocketEntry
-from pytest_sockets.unpatched import wall_clock
+from pytest_sockets.originals import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

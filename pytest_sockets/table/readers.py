@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_sockets import model
 from pytest_sockets.model import SocketTable
-from pytest_sockets.table import describing, holders, inet_diag, own_fds, proc, sock_diag
-from pytest_sockets.table.late import LateTable
+from pytest_sockets.table import holders, inet_diag, own_fds, own_socket, proc, sock_diag
+from pytest_sockets.table.lazy_table import LateTable
 from pytest_sockets.table.sock_diag import SockDiagMissing
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class LinuxReader:
         """Also what was never bound."""
         found: dict[int, SocketEntry] = {}
         for fd, inode in sorted(own_fds.socket_inodes().items()):
-            entry = None if inode in found else describing.describe(fd)
+            entry = None if inode in found else own_socket.describe(fd)
             if entry is not None:
                 found[inode] = entry
         return SocketTable(found.values())

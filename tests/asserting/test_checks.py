@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sockets.asserting import checks
 from pytest_sockets.asserting.failure import explain
-from pytest_sockets.asserting.holding import who_holds
+from pytest_sockets.asserting.holder_text import who_holds
 from pytest_sockets.errors import QueryError, SocketAssertionError
 from pytest_sockets.table.readers import reader
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_sockets.asserting import checks, waits
-from pytest_sockets.asserting.holding import who_holds
+from pytest_sockets.asserting.holder_text import who_holds
 from pytest_sockets.table.readers import reader
 
 if TYPE_CHECKING:

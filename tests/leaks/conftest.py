@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pytest_sockets.leaks import audit
+from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.ledger import Ledger
-from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.registry import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 

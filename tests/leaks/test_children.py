@@ -15,8 +15,8 @@ import pytest
 
 from pytest_sockets.leaks import audit, children
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.ledger import Ledger
 from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.registry import Ledger
 from pytest_sockets.waiting import wait_until
 
 LISTEN = """

@@ -20,9 +20,9 @@ from hypothesis.stateful import (
 )
 
 from pytest_sockets.leaks import audit
-from pytest_sockets.leaks.ledger import Ledger
-from pytest_sockets.leaks.origins import Places
+from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.registry import Ledger
 from pytest_sockets.real_socket import RealSocket
 
 LIMITS = settings(

@@ -9,9 +9,9 @@ import pytest
 
 NEEDED_BY_LEAKS_ONLY = (
     "psutil", "portpicker", "jinja2", "pytest_sockets.model", "pytest_sockets.leaks.judgement",
-    "pytest_sockets.leaks.findings", "pytest_sockets.leaks.referrers", "pytest_sockets.leaks.daemons",
-    "pytest_sockets.plugin.verdicts", "pytest_sockets.plugin.policies", "pytest_sockets.plugin.keepers",
-    "pytest_sockets.plugin.outbox", "pytest_sockets.plugin.still_listening", "pytest_sockets.reports.run",
+    "pytest_sockets.leaks.findings", "pytest_sockets.leaks.referrers", "pytest_sockets.leaks.detached_processes",
+    "pytest_sockets.plugin.leak_evaluation", "pytest_sockets.plugin.policies", "pytest_sockets.plugin.live_objects",
+    "pytest_sockets.plugin.report_attachments", "pytest_sockets.plugin.still_listening", "pytest_sockets.reports.run",
     "pytest_sockets.reports.text",
 )  # fmt: skip
 SHOW = """
@@ -34,7 +34,9 @@ def test_a_socket_that_is_closed_imports_what_counts_it(suite):
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
     )
     done = suite.run("-s", report=False)
-    assert "imported: pytest_sockets.plugin.outbox pytest_sockets.reports.run\n" in done.text, done.text
+    assert "imported: pytest_sockets.plugin.report_attachments pytest_sockets.reports.run\n" in done.text, (
+        done.text
+    )
 
 
 def test_the_twin_one_leak_brings_them_in(suite):
@@ -85,7 +87,7 @@ def test_a_leak_long_after_the_first_socket_is_carried(suite):
     assert "sockets: 2 sockets opened, 1 leaked" in done.text
 
 
-MODULES = ("", ".address_in_use", ".asking", ".port_fixtures", ".server_fixtures")
+MODULES = ("", ".address_in_use", ".table_fixture", ".port_fixtures", ".server_fixtures")
 
 
 def _hooks_and_fixtures(names):
@@ -107,7 +109,7 @@ def test_the_twin_a_fixture_that_is_not_told_is_noticed_here():
 
 
 def test_pytest_sees_of_a_part_its_hooks_alone():
-    from pytest_sockets.plugin.parts import MarkCheck
+    from pytest_sockets.plugin.registration import MarkCheck
 
     assert dir(MarkCheck(None)) == ["pytest_collection_modifyitems"]
 
@@ -115,7 +117,7 @@ def test_pytest_sees_of_a_part_its_hooks_alone():
 REWRITTEN = """
     import sys
     def pytest_unconfigure():
-        for name in ("settings", "leak_detection", "port_fixtures"):
+        for name in ("settings", "leak_hooks", "port_fixtures"):
             print(name, type(sys.modules["pytest_sockets.plugin." + name].__loader__).__name__)
         print("finders:", [finder for finder in sys.meta_path if "pytest_sockets" in str(finder)])
 """
@@ -137,7 +139,7 @@ def test_the_twin_pytest_would_rewrite_them(suite):
 
 COUNTED = """
     import pytest
-    from pytest_sockets.leaks.ledger import Ledger
+    from pytest_sockets.leaks.registry import Ledger
     looks = []
     checkpoint = Ledger.checkpoint
     def counted(self):
@@ -259,7 +261,7 @@ def test_a_fixture_that_opens_nothing_makes_its_test_no_suspect(suite, does, jud
     suite.write(
         conftest=f"""
         import pytest, socket
-        from pytest_sockets.plugin.leak_detection import LeakDetection
+        from pytest_sockets.plugin.leak_hooks import LeakDetection
         judge = LeakDetection._judge_test
         def noted(self, item):
             print("judged:", item.name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import pytest_sockets
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding, Frame
 from pytest_sockets.model import STATUSES, Endpoint, SocketEntry
-from pytest_sockets.plugin.batches import Batch, Leak
+from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.reports.spans import SocketLife
 
 words = st.text(max_size=30)

@@ -294,8 +294,8 @@ def test_a_port_server_that_does_not_answer_is_an_error_not_another_port(suite, 
 def test_a_system_that_cannot_hang_skips_with_the_reason(suite):
     suite.write(
         conftest="""
-            from pytest_sockets.ports import dead_ends
-            dead_ends._connects = lambda client, address: True
+            from pytest_sockets.ports import unreachable_ports
+            unreachable_ports._connects = lambda client, address: True
         """,
         test_a="def test(blackhole_port): pass",
     )
@@ -310,7 +310,7 @@ def test_nothing_heavy_is_imported_and_no_pool_is_built_before_a_port_is_asked_f
             import sys
 
             def test_before():
-                heavy = {"portpicker", "psutil", "pytest_sockets.ports.pool", "pytest_sockets.ports.holding"}
+                heavy = {"portpicker", "psutil", "pytest_sockets.ports.pool", "pytest_sockets.ports.placeholders"}
                 assert not heavy & sys.modules.keys()
 
             def test_after(free_port):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sockets.ports import holding
+from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.locks import FileLocks
 from pytest_sockets.ports.pool import PortPool
 from pytest_sockets.ports.ranges import PortRanges, Span, default_ranges, read_kernel
@@ -131,7 +131,7 @@ def held_pool(make_pool, block):
     pool = make_pool(low, low + 39, held=True)
     yield pool
     pool.close()
-    assert not holding._held, "the pool's end must let go of every port"
+    assert not placeholders._held, "the pool's end must let go of every port"
 
 
 @pytest.fixture

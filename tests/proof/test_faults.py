@@ -156,9 +156,9 @@ class TestTheSystemRefuses:
     def test_a_broken_reader_is_one_line_not_a_failure(self, leaky):
         leaky.write(
             conftest="""
-            from pytest_sockets.table import describing
+            from pytest_sockets.table import own_socket
             def broken(fd): raise RuntimeError("made up")
-            describing.describe = broken
+            own_socket.describe = broken
             """,
             test_a="from leaking import leak\ndef test_one(): leak()\ndef test_two(): pass",
         )
@@ -172,22 +172,22 @@ class TestTheSystemRefuses:
         "broken",
         [
             "pytest_sockets.leaks.judgement.Judge.judge",
-            "pytest_sockets.leaks.ledger.Ledger.checkpoint",
-            "pytest_sockets.leaks.ledger.Ledger.begin",
-            "pytest_sockets.leaks.ledger.Ledger.enter",
-            "pytest_sockets.leaks.ledger.Ledger.leave",
-            "pytest_sockets.leaks.ledger.Ledger.suspects",
-            "pytest_sockets.leaks.ledger.Ledger.end",
-            "pytest_sockets.leaks.origins.Origin.stack",
+            "pytest_sockets.leaks.registry.Ledger.checkpoint",
+            "pytest_sockets.leaks.registry.Ledger.begin",
+            "pytest_sockets.leaks.registry.Ledger.enter",
+            "pytest_sockets.leaks.registry.Ledger.leave",
+            "pytest_sockets.leaks.registry.Ledger.suspects",
+            "pytest_sockets.leaks.registry.Ledger.end",
+            "pytest_sockets.leaks.call_site.Origin.stack",
             "pytest_sockets.leaks.referrers.holders",
-            "pytest_sockets.leaks.reach.keepers",
+            "pytest_sockets.leaks.reachability.keepers",
             "pytest_sockets.leaks.children.Children.checkpoint",
             "pytest_sockets.leaks.children.Children.listeners",
             "pytest_sockets.leaks.findings.Finding.as_json",
             "pytest_sockets.leaks.rules.Ignores.cover",
-            "pytest_sockets.plugin.keepers.Keepers.alive",
-            "pytest_sockets.plugin.batches.Batch.as_json",
-            "pytest_sockets.plugin.batches.Batch.from_json",
+            "pytest_sockets.plugin.live_objects.Keepers.alive",
+            "pytest_sockets.plugin.payload.Batch.as_json",
+            "pytest_sockets.plugin.payload.Batch.from_json",
             "pytest_sockets.reports.text.message",
             "pytest_sockets.reports.text.short_message",
             "pytest_sockets.reports.text.summary",

@@ -10,7 +10,7 @@ from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding, Frame
 from pytest_sockets.model import STATUSES, Endpoint, SocketEntry
 from pytest_sockets.reports import text
 from pytest_sockets.reports.run import Run
-from pytest_sockets.reports.words import STATUS_WORDS
+from pytest_sockets.reports.status_text import STATUS_WORDS
 
 FINDING = Finding(
     kind=OPEN,

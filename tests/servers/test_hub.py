@@ -209,9 +209,9 @@ def test_without_epoll_the_standard_selector_serves(tmp_path):
         textwrap.dedent(
             """
             import selectors
-            from pytest_sockets import unpatched
-            unpatched.epoll = None
-            unpatched.default_selector = selectors.SelectSelector
+            from pytest_sockets import originals
+            originals.epoll = None
+            originals.default_selector = selectors.SelectSelector
             from pytest_sockets import faults
             from pytest_sockets.servers.echo import EchoServer
             from pytest_sockets.servers.proxy import FaultProxy

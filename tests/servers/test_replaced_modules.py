@@ -50,7 +50,7 @@ def test_gevent_after_the_plugin_was_loaded():
     """A conftest patches everything; the plugin was there first."""
     pytest.importorskip("gevent")
     code = """
-        import pytest_sockets.real_socket, pytest_sockets.unpatched
+        import pytest_sockets.real_socket, pytest_sockets.originals
         from gevent import monkey
         monkey.patch_all()
         check()
@@ -105,7 +105,7 @@ def test_socket_class_replaced():
 def test_threads_clocks_and_sleep_replaced():
     """Frozen clocks and forbidden threads are for the code under test."""
     code = """
-        import pytest_sockets.real_socket, pytest_sockets.waiting, pytest_sockets.unpatched
+        import pytest_sockets.real_socket, pytest_sockets.waiting, pytest_sockets.originals
         import selectors, threading, time, select, _thread
         from pytest_sockets.servers.certificates import process_authority
         process_authority().client_context  # trustme's and ssl's own imports make locks

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from pytest_sockets.originals import RealOs
 from pytest_sockets.table.own_fds import FdCount
-from pytest_sockets.unpatched import RealOs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts by the size of /proc/self/fd")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.asserting import failure, holding, in_use
+from pytest_sockets.asserting import failure, holder_text, in_use
 from pytest_sockets.plugin import table_option
 from pytest_sockets.table.readers import PortableReader, reader
 from pytest_sockets.table.reading import socket_table
@@ -73,7 +73,7 @@ def test_the_entry_stays_and_loses_its_pid(foreign):
 
 def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
     _, port = foreign
-    holder = as_nobody(lambda: str(holding.who_holds(port)[0]))
+    holder = as_nobody(lambda: str(holder_text.who_holds(port)[0]))
     assert "a process that this user may not look at (uid 0) listens on" in holder
     text = as_nobody(lambda: in_use.explanation(in_use.Address("127.0.0.1", port)))
     assert "not visible to this user" in text

@@ -15,7 +15,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks.origins import Places, capture
+from pytest_sockets.leaks.call_site import Places, capture
 from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.leaks.threads import ThreadOwners
 from pytest_sockets.real_socket import RealSocket, own_fds
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.records import Owner
-    from pytest_sockets.leaks.strangers import Strangers
     from pytest_sockets.leaks.timeline import Timeline
+    from pytest_sockets.leaks.untracked import Strangers
     from pytest_sockets.model import SocketEntry
 
 _ACCEPT: Final = socket.socket.accept.__code__
@@ -186,9 +186,9 @@ class Ledger:
             first = _descriptor_of(caller.f_locals.get("a"))
             record.pair = (record.key, 0) if first is None else (first, 1)
         elif by_a_server:
-            from pytest_sockets.leaks import strangers
+            from pytest_sockets.leaks import untracked
 
-            strangers.give_to_listener(record, self)  # accepted by gevent's hub, or another loop of its own
+            untracked.give_to_listener(record, self)  # accepted by gevent's hub, or another loop of its own
 
     def _give_to_listener(self, record: Record, fd: int) -> None:
         """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
@@ -451,7 +451,7 @@ class Ledger:
 
     def _record_of_stranger(self, key: Key) -> Record | None:
         if self._strangers is None:
-            from pytest_sockets.leaks.strangers import Strangers
+            from pytest_sockets.leaks.untracked import Strangers
 
             self._strangers = Strangers()
         return self._strangers.record_of(key, self.scope, self)
@@ -498,6 +498,6 @@ def _key_of(sock: Any) -> Key:
 
 
 def _describe(fd: int) -> SocketEntry | None:
-    from pytest_sockets.table import describing
+    from pytest_sockets.table import own_socket
 
-    return describing.describe(fd)
+    return own_socket.describe(fd)

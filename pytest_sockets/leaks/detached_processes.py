@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pytest_sockets.leaks.births import TICK, birth_of
-from pytest_sockets.unpatched import monotonic
+from pytest_sockets.leaks.process_start import TICK, birth_of
+from pytest_sockets.originals import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from pytest_sockets.leaks.origins import Origin
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.records import Scope
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.table.processes import ProcessFacts

@@ -8,13 +8,13 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import addresses, model
+from pytest_sockets.originals import wall_clock
 from pytest_sockets.service_names import port_name
-from pytest_sockets.unpatched import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_sockets.asserting.holding import Holder
+    from pytest_sockets.asserting.holder_text import Holder
     from pytest_sockets.model import SocketEntry
 
 _COMMAND: Final = 70

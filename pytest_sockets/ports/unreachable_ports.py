@@ -8,7 +8,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import PortUnavailable
-from pytest_sockets.ports import holding
+from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.probing import TCP, Place, occupy
 from pytest_sockets.real_socket import RealSocket
 
@@ -48,7 +48,7 @@ def closed_port(pool: PortPool) -> DeadEnd:
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        holding.let_go(reservation.port, (TCP,))
+        placeholders.let_go(reservation.port, (TCP,))
         sockets = occupy(pool.prober, reservation.port)
         if sockets is not None:
             return DeadEnd(reservation, list(sockets))
@@ -66,7 +66,7 @@ def blackhole_port(pool: PortPool) -> DeadEnd:
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        holding.let_go(reservation.port, (TCP,))
+        placeholders.let_go(reservation.port, (TCP,))
         sockets: list[socket.socket] = []
         try:
             for place in _loopbacks():

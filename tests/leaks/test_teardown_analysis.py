@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from pytest_sockets.leaks.endings import touched_by
+from pytest_sockets.leaks.teardown_analysis import touched_by
 
 POOL = ["the pool"]
 OTHER = ["another pool"]

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import ModuleType
 
-    from pytest_sockets.plugin.leak_detection import LeakDetection
+    from pytest_sockets.plugin.leak_hooks import LeakDetection
     from pytest_sockets.plugin.settings import Settings
 
 
@@ -42,9 +42,9 @@ def register(config: pytest.Config, settings: Settings) -> None:
 
 def modules() -> tuple[ModuleType, ...]:
     """Those with fixtures, and with hooks that every run has."""
-    from pytest_sockets.plugin import address_in_use, asking, port_fixtures, server_fixtures
+    from pytest_sockets.plugin import address_in_use, port_fixtures, server_fixtures, table_fixture
 
-    return (address_in_use, asking, port_fixtures, server_fixtures)
+    return (address_in_use, table_fixture, port_fixtures, server_fixtures)
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:
@@ -71,7 +71,7 @@ class _Parts:
 
     def add_detection(self) -> LeakDetection:
         """Called in `pytest_configure`, or when a mark turns it on."""
-        from pytest_sockets.plugin.leak_detection import LeakDetection
+        from pytest_sockets.plugin.leak_hooks import LeakDetection
 
         manager = self._config.pluginmanager
         for name in ("sockets-failures", "sockets-receiver"):
@@ -107,7 +107,7 @@ class _Parts:
         counts = self._config.stash.get(COUNTS, None)
         if rest is None and counts is None:
             return NOTHING
-        from pytest_sockets.plugin.batches import Batch
+        from pytest_sockets.plugin.payload import Batch
 
         batch = rest or Batch()
         if counts is not None:

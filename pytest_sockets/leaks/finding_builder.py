@@ -8,11 +8,11 @@ from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLO
 from pytest_sockets.leaks.referrers import holders
 
 if TYPE_CHECKING:
+    from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.judgement import Verdict
-    from pytest_sockets.leaks.ledger import Ledger
-    from pytest_sockets.leaks.origins import Origin
     from pytest_sockets.leaks.records import Owner, Record
+    from pytest_sockets.leaks.registry import Ledger
     from pytest_sockets.model import SocketEntry
 
 MOST_EXPLAINED: Final = 25

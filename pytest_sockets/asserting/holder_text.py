@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import addresses, model
 from pytest_sockets.asserting.openers import opener_of
-from pytest_sockets.questions import takes
+from pytest_sockets.matching import takes
 from pytest_sockets.table import holders as table_holders
 from pytest_sockets.table.readers import reader
 
@@ -63,7 +63,7 @@ class Holder:
         return self.pid == os.getpid()
 
     def __str__(self) -> str:
-        from pytest_sockets.asserting.wording import holder_sentence
+        from pytest_sockets.asserting.messages import holder_sentence
 
         return holder_sentence(self)
 

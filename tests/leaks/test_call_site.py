@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sockets.leaks.call_site import Places, capture
 from pytest_sockets.leaks.findings import Frame
-from pytest_sockets.leaks.origins import Places, capture
 
-THIS = "tests/leaks/test_origins.py"
+THIS = "tests/leaks/test_call_site.py"
 STDLIB = sysconfig.get_paths()["stdlib"]
 
 
@@ -51,7 +51,7 @@ class TestPlaces:
         assert Places(Path("/repo")).is_users(filename) is users
 
     def test_our_own_package_is_not_the_users(self):
-        import pytest_sockets.leaks.origins as ours
+        import pytest_sockets.leaks.call_site as ours
 
         assert not Places(Path("/repo")).is_users(ours.__file__)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sockets.plugin.batches import Leak
+    from pytest_sockets.plugin.payload import Leak
 
 MOST: Final = 20
 """How many leaks of one test are told one by one; their number is told in any case."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_sockets.leaks.records import Key, Record, Scope
-from pytest_sockets.table import describing
+from pytest_sockets.table import own_socket
 
 if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
@@ -55,7 +55,7 @@ class Strangers:
             record.duplicate_of, record.pair = original.key, original.pair
             record.key = key
             return record
-        entry = describing.describe(key[0])
+        entry = own_socket.describe(key[0])
         unborn, unsettled = books.creations()
         if entry is not None and any(record.describes(entry) for record in unborn):
             return None
@@ -83,7 +83,7 @@ def give_to_listener(record: Record, books: Books) -> None:
 
     That of a wider owner, or one that was there before the run: then it is nobody's.
     """
-    entry = describing.describe(record.key[0]) if record.key is not None else None
+    entry = own_socket.describe(record.key[0]) if record.key is not None else None
     if entry is None or (entry.remote is None and entry.protocol != "unix"):
         return
     for other in books.open_records()[:_LISTENERS_SEARCHED]:
@@ -97,7 +97,7 @@ def give_to_listener(record: Record, books: Books) -> None:
 
 
 def _listens_at(fd: int, entry: SocketEntry) -> bool:
-    listener = describing.describe(fd)
+    listener = own_socket.describe(fd)
     if listener is None or not listener.is_listening or listener.protocol != entry.protocol:
         return False
     if listener.protocol == "unix":

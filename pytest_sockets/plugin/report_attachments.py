@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sockets.plugin.batches import Batch
+    from pytest_sockets.plugin.payload import Batch
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
@@ -52,12 +52,12 @@ class Outbox(Part):
 
     def new(self, nodeid: str, opened: int) -> Batch:
         """An empty batch for a test that opened so many sockets, one of which may be a leak."""
-        from pytest_sockets.plugin import batches, machines
+        from pytest_sockets.plugin import ci_properties, payload
 
         # Kept: when it is used, the test may have used up the descriptors that an import needs.
-        self._machines = machines
+        self._machines = ci_properties
         self._be_there()
-        batch = self._batches[nodeid] = batches.Batch(opened=opened)
+        batch = self._batches[nodeid] = payload.Batch(opened=opened)
         return batch
 
     def note(self, nodeid: str, opened: int) -> None:

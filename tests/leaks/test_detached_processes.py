@@ -9,11 +9,11 @@ import sys
 
 import pytest
 
-from pytest_sockets.leaks import daemons
-from pytest_sockets.leaks.daemons import Daemons, Start
-from pytest_sockets.leaks.origins import capture
+from pytest_sockets.leaks import detached_processes
+from pytest_sockets.leaks.call_site import capture
+from pytest_sockets.leaks.detached_processes import Daemons, Start
 from pytest_sockets.leaks.records import Owner, Scope
-from pytest_sockets.unpatched import monotonic
+from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
 DAEMON = """
@@ -75,7 +75,7 @@ def test_a_daemon_is_its_commands_though_others_were_started_before_and_since(st
 
 def test_a_daemon_is_not_that_of_a_command_that_came_later(starting, scope, tmp_path, daemonize):
     pid = daemonize(lambda *words: None)  # nobody was told
-    assert wait_until(lambda: daemons.birth_of(pid).at + daemons.TICK < monotonic(), 5)
+    assert wait_until(lambda: detached_processes.birth_of(pid).at + detached_processes.TICK < monotonic(), 5)
     starting(sys.executable, str(tmp_path / "pid"))
     assert found(starting, scope) == []
 
@@ -84,7 +84,7 @@ def test_one_whose_title_tells_nothing_is_the_last_starts_before_it(starting, sc
     starting("first")
     starting("second")
     pid = daemonize(lambda *words: None)
-    assert wait_until(lambda: daemons.birth_of(pid).at + daemons.TICK < monotonic(), 5)
+    assert wait_until(lambda: detached_processes.birth_of(pid).at + detached_processes.TICK < monotonic(), 5)
     starting.books._before = set()  # as if looked at before it listened
     starting("third")
     assert found(starting, scope) == [(pid, ("second",))]
@@ -101,7 +101,7 @@ def test_ten_thousand_commands_leave_the_daemons_start_in_bounded_books(starting
     for number in range(10_000):
         starting("true", str(number))
     (starts,) = starting.books._starts.values()
-    assert len(starts) <= daemons._MOST_STARTS
+    assert len(starts) <= detached_processes._MOST_STARTS
     assert [start.words for start in starts[-2:]] == [("true", "9998"), ("true", "9999")]
     assert found(starting, scope) == [(pid, (sys.executable,))]
 

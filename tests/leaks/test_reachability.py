@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import pytest
 
-from pytest_sockets.leaks.reach import keepers, reaches
+from pytest_sockets.leaks.reachability import keepers, reaches
 from pytest_sockets.leaks.records import Owner
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
-from pytest_sockets.unpatched import RealOs, boot_time, monotonic
+from pytest_sockets.originals import RealOs, boot_time, monotonic
 
 TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
 """Seconds by which a birth may be wrong: the kernel tells it in ticks of 10 ms, and so is the question's moment."""

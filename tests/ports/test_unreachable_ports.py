@@ -8,19 +8,19 @@ import time
 
 import pytest
 
-from pytest_sockets.ports import dead_ends
+from pytest_sockets.ports import unreachable_ports
 
 
 @pytest.fixture
 def closed(pool):
-    closed = dead_ends.closed_port(pool)
+    closed = unreachable_ports.closed_port(pool)
     yield closed
     closed.close()
 
 
 @pytest.fixture
 def hole(pool):
-    hole = dead_ends.blackhole_port(pool)
+    hole = unreachable_ports.blackhole_port(pool)
     yield hole
     hole.close()
 
@@ -44,7 +44,7 @@ def test_nobody_can_take_a_closed_port(closed, host, option):
 
 
 def test_a_closed_port_can_be_bound_after_it_is_given_back(pool):
-    closed = dead_ends.closed_port(pool)
+    closed = unreachable_ports.closed_port(pool)
     closed.close()
     socket.create_server(("127.0.0.1", closed.port)).close()
     assert pool.kept == ()
@@ -80,7 +80,7 @@ def test_a_black_hole_keeps_hanging_however_many_try(hole):
 
 
 def test_a_black_hole_is_given_back_whole(pool):
-    hole = dead_ends.blackhole_port(pool)
+    hole = unreachable_ports.blackhole_port(pool)
     released = hole.close()
     assert released is not None
     assert not released.still_listening
@@ -89,7 +89,9 @@ def test_a_black_hole_is_given_back_whole(pool):
 
 
 def test_where_full_queues_are_answered_the_reason_is_told_and_nothing_stays(pool, monkeypatch):
-    monkeypatch.setattr(dead_ends, "_connects", lambda client, address: True)
-    with pytest.raises(dead_ends.CannotHang, match="a queue of length 0 took 64 connections on this system"):
-        dead_ends.blackhole_port(pool)
+    monkeypatch.setattr(unreachable_ports, "_connects", lambda client, address: True)
+    with pytest.raises(
+        unreachable_ports.CannotHang, match="a queue of length 0 took 64 connections on this system"
+    ):
+        unreachable_ports.blackhole_port(pool)
     assert pool.kept == ()

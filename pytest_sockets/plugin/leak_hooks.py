@@ -17,13 +17,13 @@ import pytest
 import pytest_sockets
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
+from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.ledger import Ledger
-from pytest_sockets.leaks.origins import Places
 from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.registry import Ledger
 from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
-from pytest_sockets.plugin.part import Part
 from pytest_sockets.plugin.reporting import wants_timeline
 from pytest_sockets.plugin.unraisable import Unraisable
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.plugin.batches import Batch
-    from pytest_sockets.plugin.outbox import Outbox
+    from pytest_sockets.plugin.leak_evaluation import Verdicts
+    from pytest_sockets.plugin.payload import Batch
+    from pytest_sockets.plugin.report_attachments import Outbox
     from pytest_sockets.plugin.settings import Settings
-    from pytest_sockets.plugin.verdicts import Verdicts
 
 _MOST_TROUBLES: Final = 5
 _FINISH: Final = pytest.FixtureDef.finish.__code__
@@ -177,14 +177,14 @@ class LeakDetection(Part):
     def _judging(self) -> Verdicts:
         """What judges, imported when it is needed first."""
         if self._verdicts is None:
-            from pytest_sockets.plugin.verdicts import Verdicts
+            from pytest_sockets.plugin.leak_evaluation import Verdicts
 
             self._verdicts = Verdicts(self._config, self._settings, self.ledger, self._children)
         return self._verdicts
 
     def _outbox(self) -> Outbox:
         if self._made_outbox is None:
-            from pytest_sockets.plugin.outbox import Outbox
+            from pytest_sockets.plugin.report_attachments import Outbox
 
             stays = self._settings.counts_every_test
             self._made_outbox = Outbox(self._config, self._trouble, self._take, self._unraisable, stays=stays)
@@ -460,16 +460,16 @@ class LeakDetection(Part):
         """
         left = self.ledger.left_open([*self._tests.values(), *self._erring])
         if left:
-            from pytest_sockets.leaks import endings, reach
-            from pytest_sockets.plugin.keepers import kept_by
+            from pytest_sockets.leaks import reachability, teardown_analysis
+            from pytest_sockets.plugin.live_objects import kept_by
 
-            roots = kept_by(fixturedef, owner) + endings.named_after_yield(fixturedef.func)
-            for record in reach.keepers(left, [(owner, roots)]):
+            roots = kept_by(fixturedef, owner) + teardown_analysis.named_after_yield(fixturedef.func)
+            for record in reachability.keepers(left, [(owner, roots)]):
                 self.ledger.keep(record, owner)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The owners that are not over, with what each keeps."""
-        from pytest_sockets.plugin.keepers import Keepers
+        from pytest_sockets.plugin.live_objects import Keepers
 
         return Keepers(self._config, self._session, self.ledger).alive(self._live)
 

@@ -11,12 +11,12 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.errors import SocketLeakWarning
-from pytest_sockets.leaks.explaining import Explainer
+from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.reach import reaches
+from pytest_sockets.leaks.reachability import reaches
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
-from pytest_sockets.plugin.batches import Batch, Leak
+from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
 from pytest_sockets.reports.text import short_message
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Ledger
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.plugin.settings import Settings
@@ -193,7 +193,7 @@ class Verdicts:
         record = self._ledger.dying(sock)
         entry = record.entry if record is not None and record.key is not None else None
         if entry is None and record is not None:
-            from pytest_sockets.table.describing import describe
+            from pytest_sockets.table.own_socket import describe
 
             entry = describe(sock.fileno())
         if record is not None and entry is not None:

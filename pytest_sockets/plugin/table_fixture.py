@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.part import Part
+from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks import reach
+from pytest_sockets.leaks import reachability
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +111,7 @@ class _Search:
                 break
             value, names, within, depth = self._waiting.popleft()
             key = (id(value), names)
-            if key not in self._seen and type(value) not in reach.LEAVES:
+            if key not in self._seen and type(value) not in reachability.LEAVES:
                 self._seen.add(key)
                 self._visit(value, names, within, depth)
         return self._found
@@ -234,7 +234,7 @@ class _Search:
                 self.add(known[name], names, within, depth)
 
     def _suspended(self, suspended: Any, depth: int) -> None:
-        frame = reach.frame_of(suspended)
+        frame = reachability.frame_of(suspended)
         if frame is None:
             return
         names = _names_after(frame.f_code, frame.f_lasti)
@@ -245,7 +245,7 @@ class _Search:
             if not (foreign and _is_pytests(local[name])):
                 self.add(local[name], names, None, depth - 1 if foreign else depth)
         idle = {id(value) for name, value in local.items() if name not in names}
-        active = [value for value in reach.held_by(suspended) if id(value) not in idle]
+        active = [value for value in reachability.held_by(suspended) if id(value) not in idle]
         for value in active:
             if isinstance(value, _SUSPENDED) or getattr(value, "__name__", None) in _EXITS:
                 self.add(value, names, None, depth)
@@ -268,7 +268,7 @@ def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.Fun
     codes = {value.__code__ for value in values if isinstance(value, types.FunctionType)}
     codes.update(const for const in frame.f_code.co_consts if isinstance(const, types.CodeType))
     if codes:
-        for node in reach.walk(active, _MOST_KEPT):
+        for node in reachability.walk(active, _MOST_KEPT):
             if type(node) is types.FunctionType and node.__code__ in codes:
                 yield node
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.leaks.endings import put_by, touched_by
 from pytest_sockets.leaks.records import NEVER_OVER
+from pytest_sockets.leaks.teardown_analysis import put_by, touched_by
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
-    from pytest_sockets.leaks.ledger import Ledger
     from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.registry import Ledger
 
 _SCOPES: Final = ("function", "class", "module", "package", "session")
 
