@@ -45,9 +45,10 @@ def box(
 ) -> str:
     """An outlined box with a bold title and lines below it."""
     parts = [
-        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" fill="#ffffff" stroke="{colour}" stroke-width="1.5"/>'
+        f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" '
+        f'fill="#ffffff" stroke="{colour}" stroke-width="1.5"/>',
+        text(x + 10, y + 22, title, bold=True),
     ]
-    parts.append(text(x + 10, y + 22, title, bold=True))
     parts += [
         text(x + 10, y + 42 + 18 * number, line, colour="#485266", size=13)
         for number, line in enumerate(lines)
