@@ -1,8 +1,8 @@
 """A suite of random hostile tests, run with and without the plugin.
 
 `python tests/proof/hostile_soak.py --minutes 30 --seed 1`. Each test performs one action of `SUITE`, chosen by the seed:
-signals, timeouts, closed descriptors, forks, monkeypatching, garbage, leaks. The outcomes must equal those of a run without the
-plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they do not.
+signals, timeouts, closed descriptors, forks, monkeypatching, garbage, leaks. The outcomes must equal those of a run without
+the plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they do not.
 """
 
 from __future__ import annotations
