@@ -33,6 +33,6 @@ async def test_client(api, client):
 
 @pytest.mark.asyncio
 async def test_writer(tcp_echo_server):
-    reader, writer = await asyncio.open_connection(*tcp_echo_server.address)
+    _, writer = await asyncio.open_connection(*tcp_echo_server.address)
     writer.close()
     await writer.wait_closed()
