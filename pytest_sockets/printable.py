@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LONGEST_COMMAND_LINE: Final = 4096
 """Characters that are kept of a command line: some Java programs have a megabyte of class path."""
@@ -11,11 +15,15 @@ LONGEST_COMMAND_LINE: Final = 4096
 _secrets_shown = False
 
 
-def show_secrets(shown: bool) -> bool:
-    """Switch `masked` off or on for this process. Returns what was set before, for the caller to restore."""
+@contextlib.contextmanager
+def secrets_shown(shown: bool = True) -> Iterator[None]:
+    """Let `masked` mask nothing in this process meanwhile."""
     global _secrets_shown
     before, _secrets_shown = _secrets_shown, shown
-    return before
+    try:
+        yield
+    finally:
+        _secrets_shown = before
 
 
 def printable(text: str) -> str:

@@ -91,11 +91,8 @@ def test_a_command_line_without_a_password_stays_as_it_is(command_line: str):
 
 
 def test_secrets_are_shown_on_demand():
-    before = module.show_secrets(True)
-    try:
+    with module.secrets_shown():
         assert masked("app --password=hunter2") == "app --password=hunter2"
-    finally:
-        assert module.show_secrets(before) is True
     assert masked("app --password=hunter2") == "app --password=***"
 
 

@@ -15,7 +15,7 @@ import re
 import socket
 import struct
 import sys
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest_sockets
 from pytest_sockets import own_threads
@@ -79,7 +79,7 @@ def _new_socket() -> RealSocket:
     return sock
 
 
-def _receive(sock: RealSocket) -> tuple[bytes, object, int | None]:
+def _receive(sock: RealSocket) -> tuple[bytes, Any, int | None]:
     """Return a datagram with its sender's address and process id; the id is None unless it is this user's process."""
     data, ancillary, _, address = sock.recvmsg(_LONGEST, _ROOM)
     for level, kind, value in ancillary:

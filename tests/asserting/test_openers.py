@@ -130,7 +130,8 @@ def test_senders_that_never_read_do_not_delay_an_answer(worker: int):
 
 SQUAT = """
 import socket, sys
-u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); u.bind(chr(0) + "pytest-sockets/openers/%d"); print("ready", flush=True)
+u = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); u.bind(chr(0) + "pytest-sockets/openers/%d")
+print("ready", flush=True)
 while True:
     data, address = u.recvfrom(64)
     u.sendto(b"gw7\\ntest forged", address)
@@ -144,13 +145,19 @@ def test_the_answer_of_another_process_than_the_asked_one_is_not_believed():
 
 @needs_root
 def test_a_name_that_another_user_has_taken_is_not_believed():
-    code = (SQUAT % os.getpid()).replace("while True:", "for _ in range(1):")
+    pid = 4_194_303  # of no process
+    code = (SQUAT % pid).replace("while True:", "for _ in range(1):")
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd="/") as squatter:
         assert squatter.stdout
         assert squatter.stdout.readline() == "ready\n"
-        assert openers._ask(os.getpid(), 7) is None
-        squatter.wait(10)
+        with openers._new_socket() as client:
+            client.settimeout(10)
+            client.bind("")
+            client.sendto(b"7", openers._name(pid))
+            data, _, sender = openers._receive(client)
+        assert data == b"gw7\ntest forged"
+        assert sender is None
 
 
 def test_asking_a_process_that_does_not_answer_returns_at_once():
