@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from pytest_sockets import addresses, model
 from pytest_sockets.asserting import messages
@@ -12,6 +12,8 @@ from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_sockets.literals import PortProtocol
 
 _MOST: Final = 6
 
@@ -72,8 +74,9 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
     host = address.host
     if host is not None and addresses.parsed(host) is None:
         host = None  # a name: whatever it resolved to then
-    for protocol in (address.protocol,) if address.protocol else ("tcp", "udp"):
-        assert protocol is not None
+    for protocol in cast(
+        "tuple[PortProtocol, ...]", (address.protocol,) if address.protocol else ("tcp", "udp")
+    ):
         found = who_holds(address.port, protocol, host) or who_holds(address.port, protocol)
         if found:
             return found, protocol

@@ -1,6 +1,6 @@
 """Which test or fixture opened a socket: asked of whoever keeps a ledger, here or in another worker of this run.
 
-The ledger is a storey beside this one, so the plugin hands its look-up in (`pytest_sockets._opener_lookup`). Under xdist
+The ledger is a storey beside this one, so the plugin hands its look-up in (`lookups.socket_opener`). Under xdist
 each worker answers for its own sockets on an abstract unix name, from one sleeping thread: nothing is written while tests
 run, and a dead worker leaves no file.
 """
@@ -13,7 +13,7 @@ import socket
 import sys
 from typing import Final, NamedTuple
 
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.real_socket import RealSocket
 
 _TIMEOUT: Final = 0.5
@@ -43,7 +43,7 @@ def opener_of(pid: int | None, inode: int | None) -> Opener | None:
 
 
 def _known_here(inode: int) -> str | None:
-    look_up = pytest_sockets._opener_lookup
+    look_up = lookups.socket_opener
     try:
         return look_up(inode) if look_up else None
     except Exception:  # noqa: BLE001  (a look-up that fails must not hide the error that is explained)

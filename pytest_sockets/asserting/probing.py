@@ -17,6 +17,8 @@ from pytest_sockets.waiting import checked_timeout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_sockets.literals import ProbeResult
+
 OPEN: Final = "open"
 CLOSED: Final = "closed"
 FILTERED: Final = "filtered"
@@ -30,7 +32,7 @@ _LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to is each 
 _ABORT: Final = struct.pack("ii", 1, 0)
 
 
-def probe(address: Any, timeout: float = 1.0) -> str:
+def probe(address: Any, timeout: float = 1.0) -> ProbeResult:
     """Connect once and say "open", "closed" (refused) or "filtered" (no answer within `timeout` seconds).
 
     `address` is (host, port), a port of this host, or the path of a unix socket. Of a name that has several addresses the
@@ -39,7 +41,9 @@ def probe(address: Any, timeout: float = 1.0) -> str:
     """
     seconds = checked_timeout(timeout)
     answers = [_connect(family, target, seconds) for family, target in _targets(address)]
-    return next((answer for answer in (OPEN, CLOSED) if answer in answers), FILTERED)
+    if OPEN in answers:
+        return OPEN
+    return CLOSED if CLOSED in answers else FILTERED
 
 
 def _targets(address: Any) -> Iterator[tuple[int, Any]]:
@@ -60,7 +64,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
             yield family, target
 
 
-def _connect(family: int, target: Any, timeout: float) -> str:
+def _connect(family: int, target: Any, timeout: float) -> ProbeResult:
     try:
         sock = RealSocket(family, socket.SOCK_STREAM)
     except OSError:  # a family that this host does not have: nobody can listen there
@@ -90,7 +94,7 @@ def _settled(sock: RealSocket, timeout: float) -> bool:
     return bool(writable or failed)
 
 
-def _verdict(sock: RealSocket, code: int) -> str:
+def _verdict(sock: RealSocket, code: int) -> ProbeResult:
     if code == errno.EPROTOTYPE:
         return OPEN  # a unix socket of another type is bound there
     if code:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sockets import _not_rewritten
+from pytest_sockets.without_rewriting import without_rewriting
 
-with _not_rewritten():
+with without_rewriting():
     # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
     from pytest_sockets import originals as _originals  # noqa: F401
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
@@ -45,7 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "(pytest-sockets)",
     )
     settings = config.stash[_settings.SETTINGS] = _settings.Settings(config)
-    with _not_rewritten():
+    with without_rewriting():
         _registration.register(config, settings)
 
 

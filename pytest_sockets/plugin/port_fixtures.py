@@ -53,7 +53,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if address is not None:
         return f"sockets: free ports come from the port server at {address} ({VARIABLE})"
     ranges = _ranges(config)
-    if not ranges.holding:
+    if not ranges.needs_placeholders:
         return None
     return (
         f"sockets: free ports ({ranges}) lie in the kernel's ephemeral range and are held until they are bound; before a "
@@ -66,12 +66,9 @@ def port_pool(config: pytest.Config) -> PortPool:
     pool = config.stash.get(_POOL, None)
     if pool is None:
         from pytest_sockets.plugin.counts import counts
-        from pytest_sockets.ports.pool import PortPool
-        from pytest_sockets.ports.port_server import PortServer, port_server_address
+        from pytest_sockets.ports.process_pool import make_pool
 
-        address = port_server_address()
-        pool = PortPool(_ranges(config), server=PortServer(address) if address else None)
-        config.stash[_POOL] = pool
+        pool = config.stash[_POOL] = make_pool(_ranges(config))
         counts(config).port_pools.append(pool)
         config.add_cleanup(pool.close)
     return pool

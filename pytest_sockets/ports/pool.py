@@ -87,7 +87,7 @@ class PortPool:
         self._locks = locks or choose_locks()
         self.prober = prober or Prober()
         self._ports = ranges.ports()
-        self._risky = bool(ranges.risky)
+        self._uses_placeholders = bool(ranges.ephemeral)
         self._kept: dict[int, Reservation] = {}
         self.given = 0
         """How many ports were reserved so far, those of blocks one by one."""
@@ -143,7 +143,7 @@ class PortPool:
         port = checked_port(port)
         reservation = self._kept.get(port)
         released = (
-            self.give_back(reservation, linger=self.ranges.is_risky(port))
+            self.give_back(reservation, linger=self.ranges.is_ephemeral(port))
             if reservation is not None
             else None
         )
@@ -160,8 +160,8 @@ class PortPool:
         if self._kept.get(port) is not reservation:
             return None
         del self._kept[port]
-        if self._risky:
-            placeholders.let_go(port)
+        if self._uses_placeholders:
+            placeholders.release(port)
         still_listening = not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol)
         if still_listening:
             self._left[port] = reservation.lock
@@ -189,7 +189,7 @@ class PortPool:
         for port in self.kept:
             reservation = self._kept.pop(port, None)
             if reservation is not None:
-                placeholders.let_go(port)
+                placeholders.release(port)
                 reservation.lock.close()
         for lock in (*self._left.values(), *self._lingering):
             lock.close()
@@ -225,8 +225,8 @@ class PortPool:
         return reservation
 
     def _secure(self, port: int, kinds: tuple[int, ...], host: str | None) -> bool:
-        if self._risky and self.ranges.is_risky(port):
-            return placeholders.hold(self.prober, port, kinds)
+        if self._uses_placeholders and self.ranges.is_ephemeral(port):
+            return placeholders.place(self.prober, port, kinds)
         return self.prober.is_free(port, kinds, host)
 
     def _look_at_all(self, protocol: str, kinds: tuple[int, ...], host: str | None) -> Reservation:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import PortUnavailable
 from pytest_sockets.ports import placeholders
-from pytest_sockets.ports.probing import TCP, Place, occupy
+from pytest_sockets.ports.probing import TCP, Place, bind_exclusively
 from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class CannotHang(PortUnavailable):
     """This system answers connects even if the listener's queue is full."""
 
 
-class DeadEnd:
+class UnreachablePort:
     """A port with what makes it a dead end, until `close()`."""
 
     def __init__(self, reservation: Reservation, sockets: list[socket.socket]) -> None:
@@ -41,24 +41,24 @@ class DeadEnd:
         return self._reservation.release()
 
 
-def closed_port(pool: PortPool) -> DeadEnd:
+def closed_port(pool: PortPool) -> UnreachablePort:
     """A TCP port that is bound and never listens: the kernel refuses every connection, and nobody else can bind it.
 
     An unbound port would not do: a client whose own port happens to be the same connects to itself.
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        placeholders.let_go(reservation.port, (TCP,))
-        sockets = occupy(pool.prober, reservation.port)
+        placeholders.release(reservation.port, (TCP,))
+        sockets = bind_exclusively(pool.prober, reservation.port)
         if sockets is not None:
-            return DeadEnd(reservation, list(sockets))
+            return UnreachablePort(reservation, list(sockets))
         reservation.release()
     raise PortUnavailable(
         f"no port could be kept closed: {_TRIES} ports were taken in the moment between lock and bind"
     )
 
 
-def blackhole_port(pool: PortPool) -> DeadEnd:
+def blackhole_port(pool: PortPool) -> UnreachablePort:
     """A TCP port on which every connect to 127.0.0.1, ::1 or localhost gets no answer and times out.
 
     The listener's queue is full and nobody accepts: Linux and macOS drop further SYN packets. Raises CannotHang where
@@ -66,20 +66,20 @@ def blackhole_port(pool: PortPool) -> DeadEnd:
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        placeholders.let_go(reservation.port, (TCP,))
+        placeholders.release(reservation.port, (TCP,))
         sockets: list[socket.socket] = []
         try:
             for place in _loopbacks():
                 _saturate(place, reservation.port, sockets)
         except OSError as error:
-            DeadEnd(reservation, sockets).close()
+            UnreachablePort(reservation, sockets).close()
             if error.errno == errno.EADDRINUSE:
                 continue
             raise
         except CannotHang:
-            DeadEnd(reservation, sockets).close()
+            UnreachablePort(reservation, sockets).close()
             raise
-        return DeadEnd(reservation, sockets)
+        return UnreachablePort(reservation, sockets)
     raise PortUnavailable(
         f"no port could be made a black hole: {_TRIES} ports were taken in the moment before the bind"
     )

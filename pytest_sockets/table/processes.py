@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psutil
 
@@ -17,6 +17,8 @@ from pytest_sockets.originals import wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_sockets.literals import SocketProtocol, Status
 
 _GONE: Final = (psutil.Error, OSError)
 _PROTOCOLS: Final = {1: "tcp", 2: "udp"}  # SOCK_STREAM, SOCK_DGRAM
@@ -156,11 +158,11 @@ def _entry(connection: Any, pid: int | None) -> SocketEntry | None:
         return None
     fd = connection.fd if connection.fd is not None and connection.fd >= 0 else None
     return SocketEntry(
-        protocol=protocol,
+        protocol=cast("SocketProtocol", protocol),
         family=getattr(connection.family, "name", str(connection.family)),
         local=_endpoint(connection.laddr) or Endpoint(""),
         remote=_endpoint(connection.raddr),
-        status=_status(connection.status),
+        status=cast("Status", _status(connection.status)),
         fd=fd,
         inode=_inode(pid, fd),
         pid=pid,
