@@ -22,6 +22,7 @@ _MODULES = {
         "FamilyUnavailable", "PortUnavailable", "ProcessDied", "QueryError", "QueryTypeError", "ServerFault",
         "SettingError", "SocketAssertionError", "SocketLeakError", "SocketLeakWarning", "SocketsError", "WaitTimeout",
     ),
+    "pytest_sockets.leak_check": ("no_leaks",),
     "pytest_sockets.literals": (
         "ClientCertificate", "ClosedBy", "Mode", "PortProtocol", "ProbeResult", "ReservedProtocol", "Scope",
         "SocketProtocol", "Status", "Transport",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 
 from pytest_sockets.ports.pool import PortPool
@@ -11,8 +12,10 @@ from pytest_sockets.ports.ranges import PortRanges, default_ranges, read_kernel
 
 @functools.cache
 def process_pool() -> PortPool:
-    """Built on first use, from the ports outside the ephemeral range or from the port server."""
-    return make_pool(default_ranges(read_kernel()))
+    """Built on first use, from the ports outside the ephemeral range or from the port server. Closed at exit."""
+    pool = make_pool(default_ranges(read_kernel()))
+    atexit.register(pool.close)
+    return pool
 
 
 def make_pool(ranges: PortRanges) -> PortPool:

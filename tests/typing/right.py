@@ -89,6 +89,8 @@ def use_without_pytest() -> None:
         assert_type(port, int)
     with PortFactory() as factory:
         assert_type(factory(), int)
+    with pytest_sockets.no_leaks(grace=0.1, kinds=("tcp", "unix")):
+        pass
     if pytest_sockets.probe(("localhost", 80), timeout=0.5) == "open":
         pytest_sockets.wait_no_connections(80, protocol="tcp", timeout=1)
     pytest_sockets.assert_not_listening(80, protocol="udp")

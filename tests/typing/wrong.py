@@ -30,6 +30,8 @@ def ask_for_ports(free_port_factory: PortFactory) -> None:
     free_port_factory.realease(80)  # wrong
     free_port_factory.listener(backlog="128")  # wrong
     pytest_sockets.reserve_port("unix")  # wrong
+    pytest_sockets.no_leaks(0.5)  # wrong
+    pytest_sockets.no_leaks(kinds=("http",))  # wrong
     with pytest_sockets.reserve_port() as port:
         port.upper()  # wrong
 
