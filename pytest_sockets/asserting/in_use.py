@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pytest_sockets import addresses, model
+from pytest_sockets import addresses, lookups, model
 from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.holder_text import Holder, who_holds
 from pytest_sockets.table import proc
@@ -185,7 +185,8 @@ def _nobody(address: Address, port: int) -> list[str]:
 
 def _facts(port: int) -> list[str]:
     fact = messages.port_facts(port)
-    return [f"{fact}."] if fact else []
+    fixture = lookups.port_fixture(port) if lookups.port_fixture is not None else None
+    return [f"{text}." for text in (fact, fixture) if text]
 
 
 def _unix(address: Address) -> str:

@@ -6,6 +6,7 @@ import errno
 import select
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import matching
@@ -28,6 +29,8 @@ _REFUSALS: Final = (
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENOTSOCK,
     10061, 10049, 10054,
 )  # fmt: skip
+_REFUSAL_TAKES: Final = {"win32": 3.0}
+"""Seconds within which a refusal arrives: Windows repeats the SYN that was refused for 2 s before connect() fails."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to is each host's own affair
 _ABORT: Final = struct.pack("ii", 1, 0)
 
@@ -37,9 +40,10 @@ def probe(address: Any, timeout: float = 1.0) -> ProbeResult:
 
     `address` is (host, port), a port of this host, or the path of a unix socket. Of a name that has several addresses the
     first open one counts. The connection is closed with RST, so nothing is left in TIME_WAIT, but the server does accept it:
-    to wait for a server use `wait_listening`. A connection to itself is closed.
+    to wait for a server use `wait_listening`. A connection to itself is closed. On Windows it waits 3 seconds at least: a
+    refusal takes 2 there.
     """
-    seconds = checked_timeout(timeout)
+    seconds = max(checked_timeout(timeout), _REFUSAL_TAKES.get(sys.platform, 0.0))
     answers = [_connect(family, target, seconds) for family, target in _targets(address)]
     if OPEN in answers:
         return OPEN

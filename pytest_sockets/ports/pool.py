@@ -55,13 +55,15 @@ class Taken(NamedTuple):
 class Reservation:
     """A port that is ours until `release()`."""
 
-    __slots__ = ("__weakref__", "_pool", "lock", "port", "protocol")
+    __slots__ = ("__weakref__", "_pool", "label", "lock", "port", "protocol")
 
     def __init__(self, pool: PortPool, port: int, protocol: str, lock: Lock) -> None:
         self._pool = pool
         self.port = port
         self.protocol = protocol
         self.lock = lock
+        self.label = ""
+        """The fixture that it is for, if that has only this one."""
 
     def release(self) -> Released | None:
         """Give the port back. None if that was done before, or if this is a forked child's copy."""
@@ -99,6 +101,10 @@ class PortPool:
     def kept(self) -> tuple[int, ...]:
         """The ports that are reserved now, oldest first."""
         return tuple(self._kept)
+
+    def reservation_of(self, port: int) -> Reservation | None:
+        """The reservation of this port, if it is reserved now."""
+        return self._kept.get(port)
 
     def reserve(self, protocol: str = "both", host: str | None = None) -> Reservation:
         """A free port. `host` only adds that this address must be one of the machine: the port is free on all of them.
