@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import LARGEST_BACKLOG
