@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_sockets.real_socket import RealSocket
-    from pytest_sockets.servers.faults.base import InForce, Stage
+    from pytest_sockets.servers.faults.base import ActiveFault, Stage
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
 
@@ -42,16 +42,16 @@ class Owner(Protocol):
 class Connection(StreamSocket):
     """From the client's bytes through the "in" stages to `deliver`; from `answer` through the "out" stages to the client."""
 
-    __slots__ = ("_ending", "_room", "_stages", "inbound", "outbound", "owner", "plain", "record")
+    __slots__ = ("_ending", "_room", "_stages", "inbound", "outbound", "owner", "fast_path", "record")
 
     def __init__(self, hub: Hub, sock: RealSocket, owner: Owner, record: ConnectionRecord) -> None:
         super().__init__(hub, sock)
         self.owner = owner
         self.record = record
-        self.plain = False
+        self.fast_path = False
         self.inbound = Pipe(self.deliver, self.deliver_end)
         self.outbound = Pipe(self.send_out, self.end_out)
-        self._stages: dict[InForce, tuple[Stage | None, Stage | None]] = {}
+        self._stages: dict[ActiveFault, tuple[Stage | None, Stage | None]] = {}
         self._ending: Ending | None = None
         self._room = owner.record_size
 
@@ -65,7 +65,7 @@ class Connection(StreamSocket):
         """The client's end, or a fault's, has passed the "in" stages."""
         self.outbound.end(ending)
 
-    def may_be_plain(self) -> bool:
+    def allows_fast_path(self) -> bool:
         """True if `received` may hand what comes in straight to `write` while no fault is in force."""
         return False
 
@@ -80,7 +80,7 @@ class Connection(StreamSocket):
         if self._finish and self._finish != "half":
             return  # its end is decided: a service behind a proxy must not get what came after
         self.note_received(data)
-        if self.plain:
+        if self.fast_path:
             self.write(data)
             if self.out_size >= self.owner.max_buffer:
                 self.hold(TOO_MUCH)
@@ -207,15 +207,15 @@ class Connection(StreamSocket):
 
     # Faults
 
-    def apply(self, in_force: Sequence[InForce]) -> None:
+    def apply(self, active_faults: Sequence[ActiveFault]) -> None:
         """Put these faults in force; those that were already keep their counts."""
         if self._phase not in (OPEN,):
             return
-        wanted = [force for force in in_force if force.fault.is_for(self.record.number)]
+        wanted = [force for force in active_faults if force.fault.is_for(self.record.number)]
         if not wanted and not self._stages:
-            self.plain = self.may_be_plain()
+            self.fast_path = self.allows_fast_path()
             return
-        self.plain = False
+        self.fast_path = False
         old, self._stages = self._stages, {}
         for force in wanted:
             self._stages[force] = old.get(force) or self._make(force)
@@ -224,9 +224,9 @@ class Connection(StreamSocket):
         self.outbound.set_stages([stage for _, stage in made if stage])
         self.balance()
         if not self._stages and self._phase == OPEN:
-            self.plain = self.may_be_plain()
+            self.fast_path = self.allows_fast_path()
 
-    def _make(self, force: InForce) -> tuple[Stage | None, Stage | None]:
+    def _make(self, force: ActiveFault) -> tuple[Stage | None, Stage | None]:
         acts = force.claim()
         made: list[Stage | None] = []
         for direction in ("in", "out"):
@@ -286,7 +286,7 @@ class EchoConnection(Connection):
         if answer:
             self.answer(answer)
 
-    def may_be_plain(self) -> bool:
+    def allows_fast_path(self) -> bool:
         """A bare echo needs no copy: what was read is sent from the hub's own buffer."""
         return self._reply is None
 
@@ -295,7 +295,7 @@ class EchoConnection(Connection):
 
         It does what `_read`, `received` and `write` do for a bare echo without faults of which nothing waits.
         """
-        if events != READ or not self.plain or self._out or self._held or self._finish:
+        if events != READ or not self.fast_path or self._out or self._held or self._finish:
             super().on_event(events)
             return
         hub, record = self.hub, self.record

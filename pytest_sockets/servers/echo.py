@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.real_socket import RealSocket
     from pytest_sockets.servers.connection import Connection
-    from pytest_sockets.servers.faults.base import Fault, InForce
+    from pytest_sockets.servers.faults.base import Fault, ActiveFault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
     from pytest_sockets.servers.stream_engine import StreamEngine
@@ -146,15 +146,15 @@ def _tls_maker(
     assert authority.server_context  # made here: the hub must not spend 4 ms on it
 
     def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
-        kind = _certificate(owner.in_force, record, TlsFault)
+        kind = _certificate(owner.active_faults, record, TlsFault)
         context = None if kind == "hang" else authority.context(kind)
         return TlsConnection(hub, sock, owner, record, reply, context=context)
 
     return make
 
 
-def _certificate(in_force: list[InForce], record: ConnectionRecord, tls_fault: type[Any]) -> str:
-    for force in in_force:
+def _certificate(active_faults: list[ActiveFault], record: ConnectionRecord, tls_fault: type[Any]) -> str:
+    for force in active_faults:
         if isinstance(force.fault, tls_fault) and force.fault.is_for(record.number) and force.take():
             return cast("str", force.fault.certificate)
     return "good"

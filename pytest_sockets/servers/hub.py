@@ -38,7 +38,7 @@ class Handler(Protocol):
     def describe(self) -> str: ...
 
 
-class Tenant(Protocol):
+class HostedServer(Protocol):
     """A server that lives in the hub."""
 
     def abandon_in_child(self) -> None: ...
@@ -70,7 +70,7 @@ class Hub:
         self.buffer = memoryview(
             bytearray(READ_SIZE)
         )  # one for all: what is read is sent or copied before the next read
-        self.tenants: set[Tenant] = set()
+        self.hosted: set[HostedServer] = set()
         self._poller = choose_poller()
         self._handlers: dict[int, Handler] = {}
         self._lock = allocate_lock()
@@ -238,8 +238,8 @@ class Hub:
         self._poller.close()
         self._wake_reader.close()
         self._wake_writer.close()
-        for tenant in self.tenants:
-            tenant.abandon_in_child()
+        for server in self.hosted:
+            server.abandon_in_child()
 
 
 def _wake_pair() -> tuple[RealSocket, RealSocket]:

@@ -10,7 +10,7 @@ from pytest_sockets import originals
 from pytest_sockets.addresses import LARGEST_BACKLOG
 from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
 from pytest_sockets.servers import listening
-from pytest_sockets.servers.faults.base import InForce, check_faults
+from pytest_sockets.servers.faults.base import ActiveFault, check_faults
 from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
@@ -55,7 +55,7 @@ class Server:
         self._clients: list[socket.socket] = []
         try:
             checked = check_faults(faults, transport)
-            engine.in_force = [InForce(fault) for fault in checked]
+            engine.active_faults = [ActiveFault(fault) for fault in checked]
             if checked and transport == "udp":
                 engine.faults_changed()
             engine.start()
@@ -128,7 +128,7 @@ class Server:
     @property
     def faults_in_force(self) -> tuple[Fault, ...]:
         """The faults now set, in their order."""
-        return tuple(force.fault for force in self._engine.in_force)
+        return tuple(force.fault for force in self._engine.active_faults)
 
     def check(self) -> None:
         """Raise `ServerFault` if anything went wrong inside the server: a `reply` that raised, no descriptor left."""
@@ -231,8 +231,8 @@ class Server:
 
         As a `with` block they are taken out at its end.
         """
-        added = self._engine.put_in_force(check_faults(faults, self.transport))
-        return Undo(lambda: self._engine.take_out(added))
+        added = self._engine.add_faults(check_faults(faults, self.transport))
+        return Undo(lambda: self._engine.remove_faults(added))
 
     def refuse(self) -> Undo:
         """Refuse new connections and keep the port; open ones go on. `resume()`, or the end of a `with` block, undoes it."""

@@ -111,7 +111,7 @@ class StreamEngine(Engine):
         self.connections[record.number] = connection
         self.records.append(record)
         try:
-            connection.apply(self.in_force)
+            connection.apply(self.active_faults)
             if self._greeting:
                 connection.answer(self._greeting)
         except Exception as error:  # noqa: BLE001  (the hub's rule for connections, which it does not know yet)
@@ -123,7 +123,7 @@ class StreamEngine(Engine):
 
     def faults_changed(self) -> None:
         for connection in tuple(self.connections.values()):
-            connection.apply(self.in_force)
+            connection.apply(self.active_faults)
 
     def stop_sockets(self) -> None:
         for handler in self._handlers:
