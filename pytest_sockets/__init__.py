@@ -48,9 +48,13 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.echo import EchoServer as EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
     from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory
+    from pytest_sockets.servers.factory import ScriptedServerFactory as ScriptedServerFactory
     from pytest_sockets.servers.proxy import FaultProxy as FaultProxy
     from pytest_sockets.servers.records import ConnectionRecord as ConnectionRecord
     from pytest_sockets.servers.records import DatagramRecord as DatagramRecord
+    from pytest_sockets.servers.scripted import ScriptedServer as ScriptedServer
+    from pytest_sockets.servers.scripted_connection import ScriptedConnection as ScriptedConnection
+    from pytest_sockets.servers.transcript import TranscriptEvent as TranscriptEvent
     from pytest_sockets.table.reading import socket_table as socket_table
 
 _HOMES = {
@@ -70,9 +74,12 @@ _HOMES = {
     ),
     "pytest_sockets.model": ("Endpoint", "SocketEntry", "SocketTable"),
     "pytest_sockets.servers.echo": ("EchoServer",),
-    "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory"),
+    "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory", "ScriptedServerFactory"),
     "pytest_sockets.servers.proxy": ("FaultProxy",),
     "pytest_sockets.servers.records": ("ConnectionRecord", "DatagramRecord"),
+    "pytest_sockets.servers.scripted": ("ScriptedServer",),
+    "pytest_sockets.servers.scripted_connection": ("ScriptedConnection",),
+    "pytest_sockets.servers.transcript": ("TranscriptEvent",),
     "pytest_sockets.table.reading": ("socket_table",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

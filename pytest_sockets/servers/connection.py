@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from pytest_sockets.originals import monotonic
 from pytest_sockets.servers.faults.base import Ending, Place
 from pytest_sockets.servers.faults.pipe import Pipe
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.stream import CLOSED, DRAINING, ENDED, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
+from pytest_sockets.servers.transcript import TranscriptEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.faults.base import ActiveFault, Stage
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
+    from pytest_sockets.servers.transcript import Events
+
+T = TypeVar("T")
 
 SETTLE_SECONDS: Final = 0.05
 """How long after accept a reset on connect comes if the client sends nothing: a loaded machine took more than 5 ms to let
@@ -34,7 +38,9 @@ class Owner(Protocol):
     max_buffer: int
     record_size: int
     connecting: set[object]
+    events: Events
 
+    def run(self, work: Callable[[], T]) -> T: ...
     def connection_gone(self, connection: Connection) -> None: ...
     def trouble(self, error: BaseException, where: str) -> None: ...
 
@@ -42,7 +48,17 @@ class Owner(Protocol):
 class Connection(StreamSocket):
     """From the client's bytes through the "in" stages to `deliver`; from `answer` through the "out" stages to the client."""
 
-    __slots__ = ("_ending", "_room", "_stages", "inbound", "outbound", "owner", "fast_path", "record")
+    __slots__ = (
+        "_ending",
+        "_room",
+        "_room_out",
+        "_stages",
+        "fast_path",
+        "inbound",
+        "outbound",
+        "owner",
+        "record",
+    )
 
     def __init__(self, hub: Hub, sock: RealSocket, owner: Owner, record: ConnectionRecord) -> None:
         super().__init__(hub, sock)
@@ -50,10 +66,11 @@ class Connection(StreamSocket):
         self.record = record
         self.fast_path = False
         self.inbound = Pipe(self.deliver, self.deliver_end)
-        self.outbound = Pipe(self.send_out, self.end_out)
+        self.outbound = Pipe(self._pass_out, self.end_out)
         self._stages: dict[ActiveFault, tuple[Stage | None, Stage | None]] = {}
         self._ending: Ending | None = None
-        self._room = owner.record_size
+        self._room = self._room_out = owner.record_size
+        record._connection = self
 
     # What a subclass does
 
@@ -64,6 +81,9 @@ class Connection(StreamSocket):
     def deliver_end(self, ending: Ending) -> None:
         """The client's end, or a fault's, has passed the "in" stages."""
         self.outbound.end(ending)
+
+    def opened(self) -> None:
+        """The connection is in the hub, its faults are active."""
 
     def allows_fast_path(self) -> bool:
         """True if `received` may hand what comes in straight to `write` while no fault is in force."""
@@ -81,6 +101,8 @@ class Connection(StreamSocket):
             return  # its end is decided: a service behind a proxy must not get what came after
         self.note_received(data)
         if self.fast_path:
+            if self._room_out:
+                self.note_sent(data)
             self.write(data)
             if self.out_size >= self.owner.max_buffer:
                 self.hold(TOO_MUCH)
@@ -97,8 +119,17 @@ class Connection(StreamSocket):
         record.last_at = now
         record.bytes_in += size
         if self._room:
-            record._received += data[: self._room]
-            self._room = max(0, self._room - size)
+            kept = bytes(data[: self._room])
+            record._received += kept
+            self._room -= len(kept)
+            self.owner.events.append(TranscriptEvent(now, record.number, "in", kept))
+
+    def note_sent(self, data: bytes | memoryview) -> None:
+        """Write what goes to the client into the record."""
+        kept = bytes(data[: self._room_out])
+        self.record._sent += kept
+        self._room_out -= len(kept)
+        self.owner.events.append(TranscriptEvent(self.hub.now, self.record.number, "out", kept))
 
     def read_end(self) -> None:
         """The client sends no more."""
@@ -118,6 +149,11 @@ class Connection(StreamSocket):
     def answer(self, data: bytes) -> None:
         """Send this through the "out" stages."""
         self.outbound.feed(data)
+
+    def _pass_out(self, data: bytes) -> None:
+        if self._room_out and self._phase == OPEN and not self._finish:
+            self.note_sent(data)
+        self.send_out(data)
 
     def send_out(self, data: bytes) -> None:
         """The "out" stages let this pass."""
@@ -184,15 +220,18 @@ class Connection(StreamSocket):
     def _note_closed(self, by: str) -> None:
         if self.record.closed_at is None:
             self.record.closed_by = by
-            self.record.closed_at = monotonic()
+            self.record.closed_at = now = monotonic()
+            self.owner.events.append(TranscriptEvent(now, self.record.number, "closed"))
 
     def destroyed(self) -> None:
         """The descriptor is closed."""
+        self.record._connection = None
         self.owner.connection_gone(self)
 
     def abandon(self) -> None:
         """Close the descriptor without the hub: it is stuck, or this is a forked child."""
         self._phase = CLOSED
+        self.record._connection = None
         self.sock.close()
 
     def failed(self, error: BaseException) -> None:
@@ -316,6 +355,8 @@ class EchoConnection(Connection):
         else:
             record.last_at = hub.now
             record.bytes_in += size
+        if self._room_out:
+            self.note_sent(data)
         record.bytes_out += size
         try:
             sent = self._send_now(data)

@@ -9,7 +9,7 @@ from pytest_sockets.model import Endpoint
 from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.engine import Engine, SocketHandler
-from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, ActiveFault
+from pytest_sockets.servers.faults.base import ActiveFault, Datagram, DatagramPlace, DatagramStage
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import DatagramRecord
 

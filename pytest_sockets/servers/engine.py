@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.servers import listening
-from pytest_sockets.servers.faults.base import Fault, ActiveFault
+from pytest_sockets.servers.faults.base import ActiveFault, Fault
 from pytest_sockets.servers.hub import HubStuck, current_hub, give_up
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Engine:
         self.hub: Hub = current_hub()
         self.troubles: list[tuple[BaseException, str]] = []
         self.active_faults: list[ActiveFault] = []
-        self.stopped = False
+        self.stopping = self.stopped = False
         self.connecting: set[object] = set()
         """Our own clients that are inside connect(2) now, added and taken out in their own threads."""
         self._pid = os.getpid()
