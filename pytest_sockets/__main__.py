@@ -7,8 +7,7 @@ import shutil
 import sys
 
 from pytest_sockets.errors import QueryError
-from pytest_sockets.plugin.table_option import parse_filter, render
-from pytest_sockets.table.readers import reader
+from pytest_sockets.plugin.table_option import table, write
 
 
 def main(arguments: list[str]) -> int:
@@ -24,10 +23,10 @@ def main(arguments: list[str]) -> int:
     )
     words = parser.parse_args(arguments).filter
     try:
-        holds = parse_filter(" ".join(words))
+        text = table(" ".join(words), shutil.get_terminal_size((120, 40)).columns)
     except QueryError as error:
         parser.error(str(error))
-    sys.stdout.write(render(reader().system(), holds, shutil.get_terminal_size((120, 40)).columns))
+    write(text, sys.stdout)
     return 0
 
 
