@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from pytest_sockets.model import Endpoint as Endpoint
     from pytest_sockets.model import SocketEntry as SocketEntry
     from pytest_sockets.model import SocketTable as SocketTable
+    from pytest_sockets.processes.factory import ServerProcessFactory as ServerProcessFactory
+    from pytest_sockets.processes.server_process import ServerProcess as ServerProcess
     from pytest_sockets.servers.echo import EchoServer as EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
     from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory
@@ -69,6 +71,8 @@ _HOMES = {
         "SettingError", "SocketAssertionError", "SocketLeakError", "SocketLeakWarning", "SocketsError", "WaitTimeout",
     ),
     "pytest_sockets.model": ("Endpoint", "SocketEntry", "SocketTable"),
+    "pytest_sockets.processes.factory": ("ServerProcessFactory",),
+    "pytest_sockets.processes.server_process": ("ServerProcess",),
     "pytest_sockets.servers.echo": ("EchoServer",),
     "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory"),
     "pytest_sockets.servers.proxy": ("FaultProxy",),
