@@ -11,12 +11,15 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pytest_sockets import addresses
 from pytest_sockets.errors import ServerFault, SettingError, quoted
 from pytest_sockets.processes import placeholders
 from pytest_sockets.waiting import checked_timeout
+
+if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol
 
 _PROTOCOLS: Final = ("tcp", "udp")
 _TITLE: Final = 100
@@ -160,10 +163,10 @@ def _environment(env: object) -> dict[str, str | None]:
     return dict(env)
 
 
-def _protocol(value: object) -> str:
+def _protocol(value: object) -> PortProtocol:
     if value not in _PROTOCOLS:
         raise SettingError(f"protocol={quoted(value)}: use 'tcp' or 'udp'")
-    return str(value)
+    return cast("PortProtocol", value)
 
 
 def _seconds(name: str, value: object) -> float:
