@@ -33,9 +33,12 @@ _MODULES = {
     "pytest_sockets.ports.pool": ("Released",),
     "pytest_sockets.servers.certificates": ("Authority",),
     "pytest_sockets.servers.echo": ("EchoServer",),
-    "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory"),
+    "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory", "ScriptedServerFactory"),
     "pytest_sockets.servers.proxy": ("FaultProxy",),
     "pytest_sockets.servers.records": ("ConnectionRecord", "DatagramRecord"),
+    "pytest_sockets.servers.scripted": ("ScriptedServer",),
+    "pytest_sockets.servers.scripted_connection": ("ScriptedConnection",),
+    "pytest_sockets.servers.transcript": ("TranscriptEvent",),
     "pytest_sockets.table.reading": ("socket_table",),
 }  # fmt: skip
 """The public names by the module that defines them. `__init__.pyi` repeats them; tests/typing compares the two."""

@@ -48,7 +48,11 @@ from pytest_sockets.servers.certificates import Authority as Authority
 from pytest_sockets.servers.echo import EchoServer as EchoServer
 from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
 from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory
+from pytest_sockets.servers.factory import ScriptedServerFactory as ScriptedServerFactory
 from pytest_sockets.servers.proxy import FaultProxy as FaultProxy
 from pytest_sockets.servers.records import ConnectionRecord as ConnectionRecord
 from pytest_sockets.servers.records import DatagramRecord as DatagramRecord
+from pytest_sockets.servers.scripted import ScriptedServer as ScriptedServer
+from pytest_sockets.servers.scripted_connection import ScriptedConnection as ScriptedConnection
+from pytest_sockets.servers.transcript import TranscriptEvent as TranscriptEvent
 from pytest_sockets.table.reading import socket_table as socket_table

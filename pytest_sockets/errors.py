@@ -98,3 +98,14 @@ def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
             raise error.with_traceback(None) from error.__cause__
 
     return call
+
+
+class BlamesTheCall(type):
+    """A class whose constructor shows a `SocketsError` at the line that called it."""
+
+    if not TYPE_CHECKING:  # type checkers read the constructor's own parameters
+
+        @blames_the_call
+        def __call__(cls, *args, **kwargs):
+            """Make an instance."""
+            return super().__call__(*args, **kwargs)
