@@ -31,7 +31,7 @@ _MODULES = {
     "pytest_sockets.ports.factory": ("PortFactory", "reserve_port"),
     "pytest_sockets.ports.listener": ("Listener",),
     "pytest_sockets.ports.pool": ("Released",),
-    "pytest_sockets.servers.certificates": ("Authority",),
+    "pytest_sockets.servers.certificates": ("Authority", "Certificate"),
     "pytest_sockets.servers.echo": ("EchoServer",),
     "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory", "ScriptedServerFactory"),
     "pytest_sockets.servers.proxy": ("FaultProxy",),

@@ -45,6 +45,7 @@ from pytest_sockets.ports.factory import reserve_port as reserve_port
 from pytest_sockets.ports.listener import Listener as Listener
 from pytest_sockets.ports.pool import Released as Released
 from pytest_sockets.servers.certificates import Authority as Authority
+from pytest_sockets.servers.certificates import Certificate as Certificate
 from pytest_sockets.servers.echo import EchoServer as EchoServer
 from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
 from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory
