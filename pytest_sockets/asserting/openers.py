@@ -54,6 +54,11 @@ def opener_of(pid: int | None, inode: int | None) -> Opener | None:
     return Opener(_clean(name), worker) if name else None
 
 
+def are_known() -> bool:
+    """Whether this process keeps records of what opened its sockets."""
+    return pytest_sockets._opener_lookup is not None
+
+
 def opened_here(inode: int) -> str | None:
     """Return "test test_a.py::test_x, at test_a.py:3" for a socket of this process; None if it is not known."""
     look_up = pytest_sockets._opener_lookup
