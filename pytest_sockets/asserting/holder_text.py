@@ -14,6 +14,7 @@ from pytest_sockets.table import holders as table_holders
 from pytest_sockets.table.readers import reader
 
 if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol, Status
     from pytest_sockets.model import SocketEntry
 
 _ORDER: Final = (model.LISTEN, model.NONE, model.CLOSE)
@@ -49,7 +50,7 @@ class Holder:
     """Whether it is a descendant of this process."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """The socket's status, psutil's words."""
         return self.entry.status
 
@@ -74,7 +75,7 @@ class Holder:
         return holder_sentence(self)
 
 
-def who_holds(port: int, protocol: str = "tcp", host: str | None = None) -> list[Holder]:
+def who_holds(port: int, protocol: PortProtocol = "tcp", host: str | None = None) -> list[Holder]:
     """Who holds the local port, listeners first; empty if nobody does.
 
     `host` limits it to what answers for that address, or takes part of what a wildcard would. Sockets that other users'

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pytest_sockets import addresses, model
+from pytest_sockets import addresses, lookups, model
 from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.holder_text import Holder, who_holds
 from pytest_sockets.printable import printable, shortened
@@ -13,6 +13,8 @@ from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_sockets.literals import PortProtocol
 
 _MOST: Final = 6
 _COMMAND: Final = 70
@@ -74,8 +76,9 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
     host = address.host
     if host is not None and addresses.parsed(host) is None:
         host = None  # a name: whatever it resolved to then
-    for protocol in (address.protocol,) if address.protocol else ("tcp", "udp"):
-        assert protocol is not None
+    for protocol in cast(
+        "tuple[PortProtocol, ...]", (address.protocol,) if address.protocol else ("tcp", "udp")
+    ):
         found = who_holds(address.port, protocol, host) or who_holds(address.port, protocol)
         if found:
             return found, protocol
@@ -189,7 +192,8 @@ def _nobody(address: Address, port: int) -> list[str]:
 
 def _facts(port: int) -> list[str]:
     fact = messages.port_facts(port)
-    return [f"{fact}."] if fact else []
+    fixture = lookups.port_fixture(port) if lookups.port_fixture is not None else None
+    return [f"{text}." for text in (fact, fixture) if text]
 
 
 def _unix(address: Address) -> str:

@@ -17,8 +17,7 @@ import struct
 import sys
 from typing import Any, Final, NamedTuple
 
-import pytest_sockets
-from pytest_sockets import own_threads
+from pytest_sockets import lookups, own_threads
 from pytest_sockets.printable import printable, shortened
 from pytest_sockets.real_socket import RealSocket
 
@@ -56,12 +55,12 @@ def opener_of(pid: int | None, inode: int | None) -> Opener | None:
 
 def are_known() -> bool:
     """Whether this process keeps records of what opened its sockets."""
-    return pytest_sockets._opener_lookup is not None
+    return lookups.socket_opener is not None
 
 
 def opened_here(inode: int) -> str | None:
     """Return "test test_a.py::test_x, at test_a.py:3" for a socket of this process; None if it is not known."""
-    look_up = pytest_sockets._opener_lookup
+    look_up = lookups.socket_opener
     try:
         found = look_up(inode) if look_up else None
     except Exception:  # noqa: BLE001  (a look-up that fails must not hide the error that is explained)

@@ -10,9 +10,9 @@ import contextlib as _contextlib
 
 import pytest
 
-from pytest_sockets import _not_rewritten
+from pytest_sockets.without_rewriting import without_rewriting
 
-with _not_rewritten():
+with without_rewriting():
     # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
     from pytest_sockets import originals as _originals  # noqa: F401
     from pytest_sockets import printable as _printable
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         shown = _contextlib.ExitStack()
         shown.enter_context(_printable.secrets_shown())
         config.add_cleanup(shown.close)
-    with _not_rewritten():
+    with without_rewriting():
         _registration.register(config, settings)
 
 

@@ -46,9 +46,9 @@ def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def _echo_factory(node: pytest.Item | pytest.Session) -> EchoServerFactory:
     from pytest_sockets.servers.echo import EchoServer
-    from pytest_sockets.servers.factory import ServerFactory
+    from pytest_sockets.servers.factory import EchoServerFactory
 
-    return ServerFactory(_skipping(EchoServer), _remember_on(node))
+    return EchoServerFactory(_skipping(EchoServer), _remember_on(node))
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
@@ -109,10 +109,10 @@ def tls_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
 @pytest.fixture
 def fault_proxy_factory(request: pytest.FixtureRequest) -> Iterator[FaultProxyFactory]:
     """Puts faults in front of a real service: `factory(("127.0.0.1", 6379), faults=[...])`; stopped after the test."""
-    from pytest_sockets.servers.factory import ServerFactory
+    from pytest_sockets.servers.factory import FaultProxyFactory
     from pytest_sockets.servers.proxy import FaultProxy
 
-    factory = ServerFactory(_skipping(FaultProxy), _remember_on(request.node))
+    factory = FaultProxyFactory(_skipping(FaultProxy), _remember_on(request.node))
     yield factory
     factory.close()
 

@@ -15,6 +15,7 @@ from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.real_socket import RealSocket
     from pytest_sockets.servers.connection import Connection
     from pytest_sockets.servers.faults.base import Fault, InForce
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Reply = Callable[..., "bytes | None"]
 
-TRANSPORTS: Final = ("tcp", "udp", "unix", "tls")
+TRANSPORTS: Final[tuple[Transport, ...]] = ("tcp", "udp", "unix", "tls")
 MAX_BUFFER: Final = 64 * 1024 * 1024
 RECORD: Final = 64 * 1024
 
@@ -44,7 +45,7 @@ class EchoServer(StreamServer):
 
     def __init__(
         self,
-        transport: str = "tcp",
+        transport: Transport = "tcp",
         *,
         host: str = "127.0.0.1",
         port: int = 0,

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pytest_sockets.literals import ClosedBy, SocketProtocol
     from pytest_sockets.model import Endpoint
 
 PREVIEW = 24
@@ -38,7 +39,7 @@ class ConnectionRecord:
     )
 
     def __init__(
-        self, number: int, protocol: str, local: Endpoint, remote: Endpoint, accepted_at: float
+        self, number: int, protocol: SocketProtocol, local: Endpoint, remote: Endpoint, accepted_at: float
     ) -> None:
         self.number = number
         self.protocol = protocol
@@ -50,7 +51,7 @@ class ConnectionRecord:
         self.closed_at: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
-        self.closed_by: str | None = None
+        self.closed_by: ClosedBy | None = None
         self.detail = ""
         self._received = bytearray()
 
@@ -60,7 +61,7 @@ class ConnectionRecord:
         return bytes(self._received)
 
     @property
-    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+    def socket_tuple(self) -> tuple[SocketProtocol, str, int | None, str | None, int | None]:
         """Protocol, local address, local port, remote address, remote port; seen from the server."""
         return self.protocol, self.local.host, self.local.port, self.remote.host, self.remote.port
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import LARGEST_BACKLOG
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.model import Endpoint
     from pytest_sockets.servers.connection import Connection
     from pytest_sockets.servers.datagram import DatagramEngine
@@ -50,7 +49,7 @@ class Server:
     """A running server. It is a context manager; leaving it stops the server and raises what went wrong inside."""
 
     def __init__(
-        self, engine: StreamEngine | DatagramEngine, transport: str, faults: Iterable[Fault]
+        self, engine: StreamEngine | DatagramEngine, transport: Transport, faults: Iterable[Fault]
     ) -> None:
         self.transport = transport
         self._engine = engine
@@ -299,7 +298,7 @@ class StreamServer(Server):
 
     def __init__(
         self,
-        transport: str,
+        transport: Transport,
         make_connection: Callable[[Hub, Any, StreamEngine, ConnectionRecord], Connection],
         *,
         kind: str,

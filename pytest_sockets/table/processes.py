@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psutil
 
@@ -18,6 +18,8 @@ from pytest_sockets.printable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from pytest_sockets.literals import SocketProtocol, Status
 
 _LONGEST_NAME: Final = 60
 _GONE: Final = (psutil.Error, OSError)
@@ -164,11 +166,11 @@ def _entry(connection: Any, pid: int | None) -> SocketEntry | None:
         return None
     fd = connection.fd if connection.fd is not None and connection.fd >= 0 else None
     return SocketEntry(
-        protocol=protocol,
+        protocol=cast("SocketProtocol", protocol),
         family=getattr(connection.family, "name", str(connection.family)),
         local=_endpoint(connection.laddr) or Endpoint(""),
         remote=_endpoint(connection.raddr),
-        status=_status(connection.status),
+        status=cast("Status", _status(connection.status)),
         fd=fd,
         inode=_inode(pid, fd),
         pid=pid,
