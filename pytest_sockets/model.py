@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
+from pytest_sockets.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
@@ -48,9 +50,10 @@ class Endpoint(NamedTuple):
     port: int | None = None
 
     def __str__(self) -> str:
+        host = printable(self.host)  # a unix path may hold any byte
         if self.port is None:
-            return self.host or "(unnamed)"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+            return host or "(unnamed)"
+        host = f"[{host}]" if ":" in host else host
         return f"{host}:{self.port or '*'}"
 
 

@@ -21,7 +21,7 @@ from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
-from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin import address_in_use, failure_sections
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -364,7 +364,7 @@ class LeakDetection(Part):
                 self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
-            address_in_use.explain(item, call.excinfo.value, call.when)
+            failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:

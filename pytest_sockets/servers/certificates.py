@@ -104,7 +104,7 @@ class Authority:
 
     def _certificate(self, kind: str) -> Any:
         if kind == "expired":
-            yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+            yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
             return self._ca.issue_cert(
                 *NAMES, not_before=yesterday - datetime.timedelta(days=30), not_after=yesterday
             )
