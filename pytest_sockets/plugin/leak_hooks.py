@@ -21,7 +21,7 @@ from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
-from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin import address_in_use, failure_sections
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -269,7 +269,10 @@ class LeakDetection(Part):
         """After the last teardown: judge the session, the imports, and what was put off until now."""
         with self.ledger.fds.spare():  # pytest reads and writes files now, too
             outcome = yield
-        if outcome.excinfo is None and exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
+        if outcome.excinfo is None and exitstatus not in (
+            pytest.ExitCode.INTERRUPTED,
+            pytest.ExitCode.INTERNAL_ERROR,
+        ):
             with self.ledger.fds.spare():
                 self._finish_session()
 
@@ -364,7 +367,7 @@ class LeakDetection(Part):
                 self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
-            address_in_use.explain(item, call.excinfo.value, call.when)
+            failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:
