@@ -87,7 +87,7 @@ def test_a_failing_test_shows_its_connections(suite):
     assert len(lines) == 5
     assert lines[0].endswith(": 9 bytes in b'request 0', 9 out, open")
     assert "  and 2 more" in done.text
-    assert "faults in force: Corrupt(rate=0.5, seed=42)" in done.text
+    assert "faults in force: Corrupt(byte_rate=0.5, seed=42)" in done.text
     assert re.search(r"  udp <- 127\.0\.0\.1:\d+: 4 bytes b'ping'", done.text)
 
 
