@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
@@ -151,8 +151,8 @@ class LeakDetection(Part):
         audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
-        before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
-        self._config.add_cleanup(functools.partial(setattr, pytest_sockets, "_opener_lookup", before))
+        before, lookups.socket_opener = lookups.socket_opener, self._opener
+        self._config.add_cleanup(functools.partial(setattr, lookups, "socket_opener", before))
 
     @_guarded
     def _begin(self) -> None:

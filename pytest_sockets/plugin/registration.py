@@ -8,6 +8,7 @@ import pytest
 
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
+from pytest_sockets.plugin.shared_processes import SharedProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,6 +39,7 @@ def register(config: pytest.Config, settings: Settings) -> None:
             parts.reporting.watch_selection(selection)
     if _is_xdist_controller(config):
         parts.do_without_detection()
+        config.pluginmanager.register(SharedProcesses(), "sockets-shared-processes")
         return
     config.pluginmanager.register(Ending(parts), "sockets-ending")
     if settings.leaks != "off" or settings.unclosed != "off":
@@ -49,9 +51,15 @@ def register(config: pytest.Config, settings: Settings) -> None:
 
 def modules() -> tuple[ModuleType, ...]:
     """Those with fixtures, and with hooks that every run has."""
-    from pytest_sockets.plugin import address_in_use, port_fixtures, server_fixtures, table_fixture
+    from pytest_sockets.plugin import (
+        address_in_use,
+        port_fixtures,
+        process_fixtures,
+        server_fixtures,
+        table_fixture,
+    )
 
-    return (address_in_use, table_fixture, port_fixtures, server_fixtures)
+    return (address_in_use, table_fixture, port_fixtures, server_fixtures, process_fixtures)
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:

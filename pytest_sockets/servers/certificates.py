@@ -77,7 +77,7 @@ class Authority:
         if kind == "expired":
             import datetime
 
-            yesterday = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=1)
+            yesterday = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
             return self._ca.issue_cert(
                 *NAMES, not_before=yesterday - datetime.timedelta(days=30), not_after=yesterday
             )

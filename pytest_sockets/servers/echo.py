@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import socket
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
@@ -15,16 +15,17 @@ from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.real_socket import RealSocket
     from pytest_sockets.servers.connection import Connection
-    from pytest_sockets.servers.faults.base import Fault, InForce
+    from pytest_sockets.servers.faults.base import ActiveFault, Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
     from pytest_sockets.servers.stream_engine import StreamEngine
 
     Reply = Callable[..., "bytes | None"]
 
-TRANSPORTS: Final = ("tcp", "udp", "unix", "tls")
+TRANSPORTS: Final[tuple[Transport, ...]] = ("tcp", "udp", "unix", "tls")
 MAX_BUFFER: Final = 64 * 1024 * 1024
 RECORD: Final = 64 * 1024
 
@@ -44,7 +45,7 @@ class EchoServer(StreamServer):
 
     def __init__(
         self,
-        transport: str = "tcp",
+        transport: Transport = "tcp",
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -139,22 +140,24 @@ def _tls_maker(
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
     originals.load_ssl()
     from pytest_sockets.servers.certificates import process_authority
-    from pytest_sockets.servers.faults.certificates import TlsFault
     from pytest_sockets.servers.tls import TlsConnection
 
     authority = process_authority()
     assert authority.server_context  # made here: the hub must not spend 4 ms on it
 
     def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
-        kind = _certificate(owner.in_force, record, TlsFault)
+        kind = chosen_certificate(owner.active_faults, record)
         context = None if kind == "hang" else authority.context(kind)
         return TlsConnection(hub, sock, owner, record, reply, context=context)
 
     return make
 
 
-def _certificate(in_force: list[InForce], record: ConnectionRecord, tls_fault: type[Any]) -> str:
-    for force in in_force:
-        if isinstance(force.fault, tls_fault) and force.fault.is_for(record.number) and force.take():
-            return cast("str", force.fault.certificate)
+def chosen_certificate(active_faults: list[ActiveFault], record: ConnectionRecord) -> str:
+    """The first TLS fault that is for this connection chooses; "good" without one."""
+    from pytest_sockets.servers.faults.certificates import TlsFault
+
+    for active in active_faults:
+        if isinstance(active.fault, TlsFault) and active.fault.is_for(record.number) and active.take():
+            return active.fault.certificate
     return "good"

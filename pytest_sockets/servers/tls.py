@@ -33,7 +33,7 @@ class TlsConnection(EchoConnection):
         self._said_goodbye = False
         self._kept: list[bytes] = []
 
-    def may_be_plain(self) -> bool:
+    def allows_fast_path(self) -> bool:
         """Never: every byte is turned."""
         return False
 

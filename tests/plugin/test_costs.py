@@ -131,7 +131,10 @@ def test_our_modules_are_not_rewritten_and_no_finder_of_ours_stays(suite):
 
 
 def test_the_twin_pytest_would_rewrite_them(suite):
-    rewriting = "import contextlib, pytest_sockets; pytest_sockets._not_rewritten = contextlib.nullcontext"
+    rewriting = (
+        "import contextlib, pytest_sockets.without_rewriting as module\n"
+        "module.without_rewriting = contextlib.nullcontext"
+    )
     suite.write(test_a="def test_one(): pass", conftest=REWRITTEN, as_ever=rewriting)
     done = suite.run("-s", "-p", "pytest_sockets.plugin", plugins=("as_ever",), sockets=False)
     assert done.text.count("AssertionRewritingHook") == 3, done.text
