@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLOSED, Finding
 from pytest_sockets.leaks.referrers import holders
+from pytest_sockets.printable import masked
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
@@ -68,7 +69,7 @@ class Explainer:
     def child(self, listener: ChildListener) -> Finding:
         """The finding for what a child process still listens on."""
         child = listener.child
-        command = listener.command or f"pid {child.pid}"
+        command = masked(listener.command or f"pid {child.pid}")
         notes = []
         if listener.left_behind:
             notes.append(LEFT_BEHIND)
