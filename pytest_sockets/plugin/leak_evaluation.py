@@ -5,16 +5,16 @@ Imported when there is something to judge for the first time.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
-from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
+from pytest_sockets.plugin.dropped_sockets import DroppedSockets
 from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
 from pytest_sockets.reports.text import short_message
@@ -49,8 +49,7 @@ class Verdicts:
         self._ignores = Ignores(settings.ignore)
         self._judge = Judge(ledger, settings.kinds)
         self._reported: set[tuple[int, int] | None] = set()
-        self._collected = 0
-        self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
+        self._dropped = DroppedSockets(ledger, watched=settings.unclosed != "off")
         self.watch: Any = None
         self._known: Any = None
         self._rest = Batch()
@@ -63,7 +62,7 @@ class Verdicts:
         if self._settings.unclosed != "off":
             from pytest_sockets.leaks.finalizers import FinalizerWatch
 
-            self.watch = FinalizerWatch(self._note_unclosed)
+            self.watch = FinalizerWatch(self._dropped.note_dying, self._dropped.note_opened)
             self.watch.start()
             self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
@@ -74,7 +73,7 @@ class Verdicts:
     @property
     def eventful(self) -> bool:
         """Whether there may be something to say that the ledger does not know."""
-        return bool(self._unclosed)
+        return self._dropped.any_seen
 
     # -- occasions -------------------------------------------------------------------------------------------
 
@@ -117,6 +116,15 @@ class Verdicts:
         self._rest.lives.extend(self._lives)
         self._rest.opened = untold
         self._rest.rule_hits = self._ignores.hits
+        self._rest.collected = self._dropped.collected
+        if self._judge.ran_out_of_patience:
+            self._rest.notes.append(
+                f"waiting for sockets to close was cut short after {LONGEST_WAITING:.0f} s in all; lower --sockets-grace"
+            )
+        if self._explainer.budget.cut_short:
+            self._rest.notes.append(
+                f"the search for what still refers to a socket was cut short in {self._explainer.budget.cut_short} cases"
+            )
         return self._rest
 
     def _leak(self, finding: Finding, mode: str, *, can_err: bool) -> Leak:
@@ -197,7 +205,7 @@ class Verdicts:
             for verdict in judgement.dropped:
                 finding = explainer.unclosed(verdict.record, verdict.entry)
                 found.append((verdict.record, explainer.named_owner(verdict.record), finding))
-        for record, entry in self._take_unclosed():
+        for record, entry in self._take_dropped():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
         self._reported.update(record.key for record, _, _ in found if record is not None)
         if children is not None:
@@ -215,40 +223,15 @@ class Verdicts:
                     self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
         return results
 
-    def _note_unclosed(self, sock: Any) -> None:
-        """Called by the interpreter's finalization of an open socket, in any thread."""
-        record = self._ledger.dying(sock)
-        entry = record.entry if record is not None and record.key is not None else None
-        if entry is None and record is not None:
-            from pytest_sockets.table.own_socket import describe
-
-            entry = describe(sock.fileno())
-        if record is not None and entry is not None:
-            self._unclosed.append((record, entry))
-
-    def _take_unclosed(self) -> list[tuple[Record, SocketEntry]]:
-        """Each socket once (its transport and itself may both be finalized), and each connection once."""
-        taken = []
-        told: set[int | None] = set()
-        collected = self._judge.take_collected()
-        self._collected += len(collected)
-        if self._settings.unclosed != "off":
-            # No finalizer of a Python object tells of what C code opened.
-            for record, entry in collected:
-                if record.origin is None and entry is not None:
-                    self._unclosed.append((record, entry))
-        while self._unclosed:
-            record, entry = self._unclosed.popleft()
-            if (
-                entry.protocol not in self._settings.kinds
-                or entry.inode in told
-                or record.key in self._reported
-            ):
-                continue
-            told.add(entry.inode)
-            if entry.remote is None or not self._judge.is_other_end(record, entry):
-                taken.append((record, entry))
-        return taken
+    def _take_dropped(self) -> list[tuple[Record, SocketEntry]]:
+        """Of each connection one end."""
+        self._dropped.note_collected(self._judge.take_collected())
+        return [
+            (record, entry)
+            for record, entry in self._dropped.take(self._reported)
+            if entry.protocol in self._settings.kinds
+            and (entry.remote is None or not self._judge.is_other_end(record, entry))
+        ]
 
     # -- the timeline --------------------------------------------------------------------------------
 

@@ -33,6 +33,8 @@ class Batch:
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0
     servers_started: int = 0
+    collected: int = 0
+    """Sockets that only the garbage collector closed."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON-able: xdist and report plugins serialize it."""
@@ -49,7 +51,15 @@ class Batch:
             ]
         if self.lives:
             data["lives"] = [dataclasses.asdict(life) for life in self.lives]
-        for name in ("rule_hits", "troubles", "notes", "listening", "ports_given", "servers_started"):
+        for name in (
+            "rule_hits",
+            "troubles",
+            "notes",
+            "listening",
+            "ports_given",
+            "servers_started",
+            "collected",
+        ):
             if value := getattr(self, name):
                 data[name] = value
         return data
@@ -70,6 +80,7 @@ class Batch:
             listening=[(endpoint, process) for endpoint, process in data.get("listening", ())],
             ports_given=data.get("ports_given", 0),
             servers_started=data.get("servers_started", 0),
+            collected=data.get("collected", 0),
         )
 
 
