@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ def default_pool() -> PortPool:
     from pytest_sockets.ports.port_server import PortServer, port_server_address
 
     address = port_server_address()
-    return PortPool(
-        ranges.default_ranges(ranges.read_kernel()), server=PortServer(address) if address else None
-    )
+    server = PortServer(address) if address else None
+    pool = PortPool(ranges.default_ranges(ranges.read_kernel()), server=server)
+    atexit.register(pool.close)
+    return pool
