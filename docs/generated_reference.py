@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import textwrap
 from importlib import import_module
+from typing import Literal, get_origin
 
 import pytest_sockets
 from pytest_sockets.faults import Fault
-from pytest_sockets.plugin import parts as plugin_parts
+from pytest_sockets.plugin import registration
 from pytest_sockets.servers.server import Server
 
 _TITLES = (
@@ -16,8 +17,10 @@ _TITLES = (
     ("Questions to the socket table", ("pytest_sockets.table",)),
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
+    ("Leak detection", ("pytest_sockets.leak_check",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),
     ("Errors and warnings", ("pytest_sockets.errors",)),
+    ("Types of arguments and results", ("pytest_sockets.literals",)),
 )
 
 
@@ -42,8 +45,7 @@ def api_list() -> str:
 
 
 def _home(name: str) -> str:
-    value = getattr(pytest_sockets, name)
-    return str(getattr(value, "__module__", "pytest_sockets"))
+    return pytest_sockets._MODULE_OF[name]
 
 
 def _directive(path: str, value: object) -> str:
@@ -53,7 +55,7 @@ def _directive(path: str, value: object) -> str:
         if issubclass(value, Server):
             members += "   :inherited-members:\n"
         return f".. auto{kind}:: {path}\n{members}"
-    return f".. auto{'function' if callable(value) else 'data'}:: {path}\n"
+    return f".. auto{'data' if get_origin(value) is Literal else 'function'}:: {path}\n"
 
 
 def _faults() -> list[str]:
@@ -70,7 +72,7 @@ def _faults() -> list[str]:
 def fixture_list() -> str:
     """Markdown: each fixture with its scope and what its docstring says."""
     parts = []
-    for module in plugin_parts.modules():
+    for module in registration.modules():
         for name, value in vars(module).items():
             marker = getattr(value, "_fixture_function_marker", None)
             if marker is None or name.startswith("_"):

@@ -13,6 +13,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import own_processes
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.records import NEVER_OVER, Scope
 from pytest_sockets.originals import RealOs, monotonic
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 class Child:
     """A child process and the scope and line that started it."""
 
-    __slots__ = ("origin", "pid", "scope")
+    __slots__ = ("opener", "origin", "pid", "scope")
 
     def __init__(self, pid: int, scope: Scope, origin: Origin | None) -> None:
         self.pid = pid
         self.scope = scope
+        self.opener = scope.owner
+        """The owner that started it; `scope` has another one when a wider fixture or the session keeps the process."""
         self.origin = origin
 
 
@@ -90,6 +93,8 @@ class Children:
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
+        if own_processes.is_starting():
+            return
         from pytest_sockets.leaks.detached_processes import Daemons, Start
 
         start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
@@ -117,6 +122,9 @@ class Children:
         new = sorted(pids - self._known.keys())
         told = {start.pid: start for start in self._starts} if new else {}
         for pid in new:
+            if pid in own_processes.pids:
+                self._known[pid] = Child(pid, _NOBODYS, None)
+                continue
             start = told.get(pid) or self._guessed(pid)
             self._known[pid] = Child(pid, start.scope, start.origin) if start else Child(pid, scope, None)
         # A start whose child does not show yet may be just before its fork, in another thread.
@@ -149,12 +157,17 @@ class Children:
             return True
         return self._daemons is not None and self._daemons.any_left
 
+    @property
+    def left(self) -> list[Child]:
+        """The children that still ran at the last checkpoint and whose owner is over."""
+        return [child for child in self._known.values() if child.scope.owner.over]
+
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
         from pytest_sockets.leaks.child_listeners import each_once, of_tree
         from pytest_sockets.table import holders
 
-        left = [child for child in self._known.values() if child.scope.owner.over]
+        left = self.left
         # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
         trees = {child: holders.descendants(child.pid) for child in left}
         own = {child: [pid for pid in tree if pid not in self._known] for child, tree in trees.items()}

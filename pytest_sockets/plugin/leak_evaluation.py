@@ -10,20 +10,22 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
 from pytest_sockets.leaks.reachability import reaches
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
+from pytest_sockets.originals import wall_clock
+from pytest_sockets.plugin.owner_place import place_of
 from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
 from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-
-    import pytest
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
@@ -52,6 +54,9 @@ class Verdicts:
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
+        """With a baseline: the `Ratchet` that counts against it."""
+        self._attempt = 0
+        """Each teardown of a test is one; of a test that is run again it is another."""
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
@@ -67,8 +72,9 @@ class Verdicts:
             self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
             from pytest_sockets.reports.baseline import read_baseline
+            from pytest_sockets.reports.baseline_check import Ratchet
 
-            self._known = frozenset(read_baseline(self._settings.baseline))
+            self._known = Ratchet(read_baseline(self._settings.baseline))
 
     @property
     def eventful(self) -> bool:
@@ -89,6 +95,7 @@ class Verdicts:
 
         What ended in this test's set-up was last used in the `previous` one.
         """
+        self._attempt += 1
         found = self._findings(live, lambda records: _drop_values(item, records), final=False)
         leaks = []
         for owner, finding, mode in found:
@@ -115,6 +122,7 @@ class Verdicts:
         self._rest.lives.extend(self._lives)
         self._rest.opened = untold
         self._rest.rule_hits = self._ignores.hits
+        self._rest.ignored = self._ignores.ignored
         return self._rest
 
     def _leak(self, finding: Finding, mode: str, *, can_err: bool) -> Leak:
@@ -122,13 +130,14 @@ class Verdicts:
         return Leak(finding, mode, raised=mode == "error" and can_err and not known, known=known)
 
     def _is_known(self, finding: Finding) -> bool:
-        from pytest_sockets.reports.baseline import key_of
-
-        return key_of(finding) in self._known
+        return bool(self._known.add(finding, self._attempt, None))
 
     def _warn(self, item: pytest.Item, findings: list[Finding]) -> None:
-        """A warning at the test's line that is recorded whatever the filters say, and is never raised."""
-        if not findings:
+        """A warning at the test's line that is recorded whatever the filters say, and is never raised.
+
+        Where somebody counts warnings, as `--max-warnings` does, it could change an outcome: then the section must do.
+        """
+        if not findings or self._counts_warnings():
             return
         path, line, _ = item.location
         warning = SocketLeakWarning(short_message(findings))
@@ -146,6 +155,19 @@ class Verdicts:
                 }
             )
 
+    def _counts_warnings(self) -> bool:
+        config = self._config
+        try:
+            limited = (
+                config.getoption("max_warnings", None) is not None
+                or config.getini("max_warnings") is not None
+            )
+        except (KeyError, ValueError):  # pytest before 9
+            limited = False
+        places = self._ledger.places
+        hooks = config.hook.pytest_warning_recorded.get_hookimpls()
+        return limited or any(places.is_users(impl.function.__code__.co_filename) for impl in hooks)
+
     # -- findings --------------------------------------------------------------------------------------------
 
     def _findings(
@@ -156,6 +178,7 @@ class Verdicts:
         final: bool,
     ) -> list[tuple[Owner, Finding, str]]:
         policies: dict[Owner, Policy] = {}
+        ended = wall_clock()
 
         def policy_of(owner: Owner) -> Policy:
             if owner not in policies:
@@ -176,17 +199,51 @@ class Verdicts:
         for record, entry in self._take_unclosed():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
         if self._children is not None and self._children.any_left:
-            for listener in self._judge.judge_children(self._children, around, self._settings.grace):
-                found.append((None, listener.child.scope.owner, explainer.child(listener)))
+            owners = [explainer.owner_of_child(child) for child in self._children.left]
+            grace = max((policy_of(owner).grace for owner in owners), default=self._settings.grace)
+            for listener in self._judge.judge_children(self._children, around, grace):
+                found.append((None, explainer.owner_of_child(listener.child), explainer.child(listener)))
         results = []
         for leaked, owner, finding in found:
             policy = policy_of(owner)
             mode = policy.mode_of(finding.kind)
-            if mode != "off" and not self._ignores.cover(finding, policy.ignore):
-                results.append((owner, finding, mode))
-                if leaked is not None and self._ledger.timeline is not None:
-                    self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            if mode == "off" or self._ignores.cover(finding, policy.ignore):
+                continue
+            finding = self._placed(owner, finding, leaked.created if leaked is not None else None, ended)
+            if not self._passes_hooks(owner, finding):
+                continue
+            if leaked is not None and self._ledger.timeline is not None:
+                self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            results.append((owner, finding, mode))
         return results
+
+    def _placed(self, owner: Owner, finding: Finding, created: float | None, ended: float) -> Finding:
+        file, line = place_of(owner, self._config.rootpath)
+        return dataclasses.replace(
+            finding,
+            owner_file=file,
+            owner_line=line,
+            owner_parameter=owner.parameter or None,
+            opened=created,
+            owner_ended=ended,
+        )
+
+    def _passes_hooks(self, owner: Owner, finding: Finding) -> bool:
+        """Ask the `pytest_sockets_finding` hooks; one that fails drops nothing."""
+        # A conftest's hook is called for what belongs to its folder.
+        node = owner.context
+        hook = node.ihook if isinstance(node, pytest.Item | pytest.Collector) else self._config.hook
+        try:
+            answers = hook.pytest_sockets_finding(finding=finding, config=self._config)
+        except Exception as error:  # noqa: BLE001  (the results of the tests are worth more)
+            text = f"a pytest_sockets_finding hook failed: {type(error).__name__}: {error}"
+            if text not in self._rest.troubles:
+                self._rest.troubles.append(text)
+            return True
+        if any(answer is False for answer in answers):
+            self._ignores.count("hook pytest_sockets_finding")
+            return False
+        return True
 
     def _note_unclosed(self, sock: Any) -> None:
         """Called by the interpreter's finalization of an open socket, in any thread."""

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
-from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin import address_in_use, failure_sections
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from types import FrameType
 
+    import pluggy
     from _pytest.fixtures import FixtureDef
 
     from pytest_sockets.leaks.findings import Finding
@@ -139,8 +140,11 @@ class LeakDetection(Part):
 
     # -- the session -----------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionstart(self) -> Generator[None, None, None]:
+    # These wrappers are pluggy's older kind on purpose: an error of the user's code does not pass through their frames, so
+    # that no `--tb` style shows them.
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, object, None]:
         """What is open by now, and what plugins open here (xdist's, rerunfailures' own sockets), is not the suite's."""
         self.start()
         yield
@@ -151,8 +155,8 @@ class LeakDetection(Part):
         audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
-        before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
-        self._config.add_cleanup(functools.partial(setattr, pytest_sockets, "_opener_lookup", before))
+        before, lookups.socket_opener = lookups.socket_opener, self._opener
+        self._config.add_cleanup(functools.partial(setattr, lookups, "socket_opener", before))
 
     @_guarded
     def _begin(self) -> None:
@@ -187,7 +191,14 @@ class LeakDetection(Part):
             from pytest_sockets.plugin.report_attachments import Outbox
 
             stays = self._settings.counts_every_test
-            self._made_outbox = Outbox(self._config, self._trouble, self._take, self._unraisable, stays=stays)
+            self._made_outbox = Outbox(
+                self._config,
+                self._trouble,
+                self._take,
+                self._unraisable,
+                self.ledger.fds.spare,
+                stays=stays,
+            )
         return self._made_outbox
 
     @property
@@ -219,22 +230,18 @@ class LeakDetection(Part):
         place = record.origin.opened_at(self.ledger.places) if record.origin is not None else None
         return f"{record.opener}, at {place.file}:{place.line}" if place is not None else str(record.opener)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(
-        self, collector: pytest.Collector
-    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, object, None]:
         """What a module opens when it is imported is owned by that import."""
         name = collector.nodeid
         if isinstance(collector, pytest.Directory) and (collector.path / "conftest.py").is_file():
             name = f"{name}/conftest.py"
         owner = Owner("import", name, "module", collector)
         before = self._enter(Scope(owner, "import"))
-        try:
-            return (yield)
-        finally:
-            self._leave(before)
-            if self.ledger.owns(owner):
-                self._imports.append(owner)
+        yield
+        self._leave(before)
+        if self.ledger.owns(owner):
+            self._imports.append(owner)
 
     def _enter(self, scope: Scope) -> Scope | None:
         try:
@@ -257,13 +264,17 @@ class LeakDetection(Part):
         if len(self._troubles) < _MOST_TROUBLES and text not in self._troubles:
             self._troubles.append(text)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, pluggy.Result[object], None]:
         """After the last teardown: judge the session, the imports, and what was put off until now."""
-        result = yield
-        if exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
-            self._finish_session()
-        return result
+        with self.ledger.fds.spare():  # pytest reads and writes files now, too
+            outcome = yield
+        if outcome.excinfo is None and exitstatus not in (
+            pytest.ExitCode.INTERRUPTED,
+            pytest.ExitCode.INTERNAL_ERROR,
+        ):
+            with self.ledger.fds.spare():
+                self._finish_session()
 
     @_guarded
     def _finish_session(self) -> None:
@@ -356,11 +367,11 @@ class LeakDetection(Part):
                 self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
-            address_in_use.explain(item, call.excinfo.value, call.when)
+            failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:
-                    with self._unraisable.kept():
+                    with self._unraisable.kept(), self.ledger.fds.spare():
                         errors = self._judge_test(item)
                         if errors:
                             self._fail(item, call, errors)
@@ -406,10 +417,9 @@ class LeakDetection(Part):
                 return []
             if self._raising is item and self._failed is not item:
                 _forget_expected_failure()
-            with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
-                batch = self._outbox().new(item.nodeid, opened)
-                previous = self._previous.nodeid if self._previous is not None else ""
-                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+            batch = self._outbox().new(item.nodeid, opened)
+            previous = self._previous.nodeid if self._previous is not None else ""
+            return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
             address_in_use.recent.forget()
@@ -418,23 +428,20 @@ class LeakDetection(Part):
 
     # -- fixtures --------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(
         self, fixturedef: FixtureDef[Any], request: pytest.FixtureRequest
-    ) -> Generator[None, object, object]:
+    ) -> Generator[None, pluggy.Result[object], None]:
         """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
         owner = owner_of(fixturedef, request)
         if owner is None:
-            return (yield)  # whoever runs now goes on; each parameter of a test comes here
+            yield  # the current owner goes on; each parameter of a test comes here
+            return
         before = self._enter(Scope(owner, "setup"))
         self._live[fixturedef] = owner  # in the order of set-up
-        try:
-            return (yield)
-        except BaseException:
-            owner.raised = True
-            raise
-        finally:
-            self._leave(before)
+        outcome = yield
+        owner.raised = outcome.excinfo is not None
+        self._leave(before)
 
     def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
         """Older pytest calls this for fixtures that were finished before: those have no result any more."""

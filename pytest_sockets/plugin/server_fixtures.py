@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         ServerFactory,
     )
     from pytest_sockets.servers.server import Server
+
+F = TypeVar("F", bound="ServerFactory[Any]")
 
 __all__ = [
     "echo_server_factory", "fault_proxy_factory", "scripted_server_factory", "session_echo_server_factory",
@@ -50,11 +52,11 @@ def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-def _factory(name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session) -> ServerFactory[Any]:
-    from pytest_sockets.servers.factory import ServerFactory
-
+def _factory(
+    make_factory: type[F], name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session
+) -> F:
     owner = f"the {name} of {node.nodeid}" if isinstance(node, pytest.Item) else f"the {name} of this session"
-    return ServerFactory(_skipping(make), _remember_on(node), owner)
+    return make_factory(_skipping(make), _remember_on(node), owner)
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
@@ -77,8 +79,9 @@ def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFa
     """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; all are stopped after it."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory
 
-    factory = _factory("echo_server_factory", EchoServer, request.node)
+    factory = _factory(EchoServerFactory, "echo_server_factory", EchoServer, request.node)
     yield factory
     factory.close()
 
@@ -88,8 +91,9 @@ def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[Echo
     """Makes echo servers that serve until the session ends."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory
 
-    factory = _factory("session_echo_server_factory", EchoServer, request.session)
+    factory = _factory(EchoServerFactory, "session_echo_server_factory", EchoServer, request.session)
     yield factory
     factory.close()
 
@@ -101,9 +105,10 @@ def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[Scripted
     A handler that fails, or still waits for its client after the test, fails the test.
     """
     __tracebackhide__ = True
+    from pytest_sockets.servers.factory import ScriptedServerFactory
     from pytest_sockets.servers.scripted import ScriptedServer
 
-    factory = _factory("scripted_server_factory", ScriptedServer, request.node)
+    factory = _factory(ScriptedServerFactory, "scripted_server_factory", ScriptedServer, request.node)
     yield factory
     factory.close()
 
@@ -112,9 +117,12 @@ def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[Scripted
 def session_scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
     """Makes scripted servers that serve until the session ends."""
     __tracebackhide__ = True
+    from pytest_sockets.servers.factory import ScriptedServerFactory
     from pytest_sockets.servers.scripted import ScriptedServer
 
-    factory = _factory("session_scripted_server_factory", ScriptedServer, request.session)
+    factory = _factory(
+        ScriptedServerFactory, "session_scripted_server_factory", ScriptedServer, request.session
+    )
     yield factory
     factory.close()
 
@@ -147,9 +155,10 @@ def tls_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
 def fault_proxy_factory(request: pytest.FixtureRequest) -> Iterator[FaultProxyFactory]:
     """Puts faults in front of a real service: `factory(("127.0.0.1", 6379), faults=[...])`; stopped after the test."""
     __tracebackhide__ = True
+    from pytest_sockets.servers.factory import FaultProxyFactory
     from pytest_sockets.servers.proxy import FaultProxy
 
-    factory = _factory("fault_proxy_factory", FaultProxy, request.node)
+    factory = _factory(FaultProxyFactory, "fault_proxy_factory", FaultProxy, request.node)
     yield factory
     factory.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from pytest_sockets.originals import monotonic
 from pytest_sockets.servers.faults.base import Ending, Place
@@ -15,6 +15,7 @@ from pytest_sockets.servers.transcript import TranscriptEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_sockets.literals import ClosedBy
     from pytest_sockets.real_socket import RealSocket
     from pytest_sockets.servers.faults.base import ActiveFault, Stage
     from pytest_sockets.servers.hub import Hub
@@ -219,7 +220,7 @@ class Connection(StreamSocket):
 
     def _note_closed(self, by: str) -> None:
         if self.record.closed_at is None:
-            self.record.closed_by = by
+            self.record.closed_by = cast("ClosedBy", by)
             self.record.closed_at = now = monotonic()
             self.owner.events.append(TranscriptEvent(now, self.record.number, "closed"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pytest_sockets.errors import ServerFault, blames_the_call
 from pytest_sockets.servers.echo import EchoServer
@@ -62,6 +62,22 @@ class ServerFactory(Generic[S]):
             raise errors[-1].with_traceback(None)
 
 
-EchoServerFactory = ServerFactory[EchoServer]
-FaultProxyFactory = ServerFactory[FaultProxy]
-ScriptedServerFactory = ServerFactory[ScriptedServer]
+class EchoServerFactory(ServerFactory[EchoServer]):
+    """Makes echo servers. Type checkers see the signature of `EchoServer`."""
+
+    if TYPE_CHECKING:
+        __call__: ClassVar[type[EchoServer]]
+
+
+class FaultProxyFactory(ServerFactory[FaultProxy]):
+    """Makes fault proxies. Type checkers see the signature of `FaultProxy`."""
+
+    if TYPE_CHECKING:
+        __call__: ClassVar[type[FaultProxy]]
+
+
+class ScriptedServerFactory(ServerFactory[ScriptedServer]):
+    """Makes scripted servers. Type checkers see the signature of `ScriptedServer`."""
+
+    if TYPE_CHECKING:
+        __call__: ClassVar[type[ScriptedServer]]

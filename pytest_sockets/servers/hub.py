@@ -18,9 +18,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from pytest_sockets import originals
+from pytest_sockets import originals, own_threads
 from pytest_sockets.errors import ServerFault
-from pytest_sockets.originals import allocate_lock, get_ident, monotonic, start_new_thread
+from pytest_sockets.originals import allocate_lock, get_ident, monotonic
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.poller import READ, choose_poller
 
@@ -111,7 +111,7 @@ class Hub:
         self._generation += 1
         self._serves = True
         self._native_id = 0
-        self._thread = start_new_thread(self._serve, (self._generation, self._wake_reader))
+        self._thread = own_threads.start(self._serve, self._generation, self._wake_reader)
 
     @property
     def thread(self) -> int:

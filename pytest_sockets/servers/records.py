@@ -11,6 +11,7 @@ from pytest_sockets.servers.faults.base import Ending
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pytest_sockets.literals import ClosedBy, SocketProtocol
     from pytest_sockets.model import Endpoint
     from pytest_sockets.servers.connection import Connection
 
@@ -48,7 +49,7 @@ class ConnectionRecord:
     )
 
     def __init__(
-        self, number: int, protocol: str, local: Endpoint, remote: Endpoint, accepted_at: float
+        self, number: int, protocol: SocketProtocol, local: Endpoint, remote: Endpoint, accepted_at: float
     ) -> None:
         self.number = number
         self.protocol = protocol
@@ -60,7 +61,7 @@ class ConnectionRecord:
         self.closed_at: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
-        self.closed_by: str | None = None
+        self.closed_by: ClosedBy | None = None
         self.detail = ""
         self._received = bytearray()
         self._sent = bytearray()
@@ -114,7 +115,7 @@ class ConnectionRecord:
             connection.owner.run(work)
 
     @property
-    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+    def socket_tuple(self) -> tuple[SocketProtocol, str, int | None, str | None, int | None]:
         """Protocol, local address, local port, remote address, remote port; seen from the server."""
         return self.protocol, self.local.host, self.local.port, self.remote.host, self.remote.port
 

@@ -24,9 +24,11 @@ from pytest_sockets.servers.transcript import copied, shown
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.model import Endpoint
     from pytest_sockets.servers.connection import Connection
     from pytest_sockets.servers.datagram import DatagramEngine
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.listening import Bound
     from pytest_sockets.servers.records import ConnectionRecord, DatagramRecord
+    from pytest_sockets.servers.tls_settings import ServerTls
     from pytest_sockets.servers.transcript import TranscriptEvent
 
     Wanted = bytes | re.Pattern[bytes] | Callable[[bytes], object]
@@ -59,8 +62,10 @@ class Undo:
 class Server(metaclass=BlamesTheCall):
     """A running server. It is a context manager; leaving it stops the server and raises what went wrong inside."""
 
+    _tls: ServerTls | None = None
+
     def __init__(
-        self, engine: StreamEngine | DatagramEngine, transport: str, faults: Iterable[Fault]
+        self, engine: StreamEngine | DatagramEngine, transport: Transport, faults: Iterable[Fault]
     ) -> None:
         self.transport = transport
         self._engine = engine
@@ -121,9 +126,21 @@ class Server(metaclass=BlamesTheCall):
             raise ServerFault(f"connect(): {self} is stopped; start a new server, or connect before stop()")
         self._engine.hub.ensure_sound()
         seconds = None if timeout is None else checked_timeout(timeout)
-        client = connect(self.transport, self._engine.bound[0], seconds, self._engine.connecting)
+        client = connect(
+            self.transport, self._engine.bound[0], seconds, self._engine.connecting, self._tls, self
+        )
         self._clients.append(client)
         return client
+
+    @property
+    def client_context(self) -> ssl.SSLContext:
+        """For a client of this TLS server: trusts its certificate, and has one of its own if the server asks for one.
+
+        Raises `ServerFault` if the server does not speak TLS.
+        """
+        if self._tls is None:
+            raise ServerFault(f"{self} has no client_context: transport={self.transport!r} has no TLS")
+        return self._tls.client_context
 
     # What it saw
 
@@ -395,7 +412,7 @@ class StreamServer(Server):
 
     def __init__(
         self,
-        transport: str,
+        transport: Transport,
         make_connection: Callable[[Hub, Any, StreamEngine, ConnectionRecord], Connection],
         *,
         kind: str,
