@@ -128,7 +128,9 @@ class FdCount:
         while self._reserve:
             fd = self._reserve.pop()
             with contextlib.suppress(OSError):
-                if _identity(RealOs.fstat(fd)) == self._identity:  # else a test closed it, and the number is a file's now
+                if (
+                    _identity(RealOs.fstat(fd)) == self._identity
+                ):  # else a test closed it, and the number is a file's now
                     RealOs.close(fd)
 
 
@@ -225,7 +227,7 @@ def one_spare() -> Iterator[None]:
     if reserve is None:
         yield
     else:
-        with reserve.one_spare():
+        with reserve.spare():
             yield
 
 

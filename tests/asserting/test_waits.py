@@ -119,7 +119,7 @@ def test_the_timeout_names_the_other_address(port: int):
         with pytest.raises(WaitTimeout, match=rf"listens on 127.0.0.1:{port}, which does not answer for ::1"):
             waits.wait_listening(port, "::1", timeout=0.05)
         assert waits.wait_listening(port, "localhost", timeout=0.05)
-        with pytest.raises(WaitTimeout, match=rf"somebody still listens on port {port}/tcp"):
+        with pytest.raises(WaitTimeout, match=rf"a process still listens on port {port}/tcp"):
             waits.wait_not_listening(port, timeout=0.05)
 
 
@@ -187,7 +187,7 @@ def test_an_event_loop_goes_on_while_one_waits(port: int, run):
 
 @pytest.mark.parametrize("wrong", [-1, True, "5", float("inf"), float("nan")])
 def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object):
-    with pytest.raises(QueryError, match="no number of seconds"):
+    with pytest.raises(QueryError, match="not a number of seconds"):
         waits.wait_listening(80, timeout=wrong)
     for port in (0, "80", True):
         with pytest.raises(QueryError):
@@ -195,13 +195,13 @@ def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object
     with pytest.raises(QueryError, match="no protocol; use one of: tcp, udp"):
         waits.wait_listening(80, protocol="sctp")
     for process in (object(), 2**70, 0, -1):
-        with pytest.raises(QueryError, match="no process"):
+        with pytest.raises(QueryError, match="not a process"):
             waits.wait_listening(80, process=process)
 
 
 def test_a_number_typed_as_text_is_named_with_its_type():
     with pytest.raises(
-        QueryTypeError, match=r"^'1' \(str\) is no number of seconds; use 0 or more, such as 5\.0$"
+        QueryTypeError, match=r"^'1' \(str\) is not a number of seconds; use 0 or more, such as 5\.0$"
     ):
         waits.wait_listening(80, timeout="1")  # type: ignore[arg-type]
 
