@@ -15,6 +15,7 @@ It is no test on these systems: timing, errors of their kernels and their event 
 from __future__ import annotations
 
 import builtins
+import ctypes
 import errno
 import importlib.abc
 import importlib.machinery
@@ -24,13 +25,17 @@ import pathlib
 import socket
 import stat
 import sys
-import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import types
 
 PLATFORM = os.environ["PLATFORM"]
 WINDOWS = PLATFORM == "win32"
 _PACKAGE = "pytest_sockets"
 _NO_FILES = ("/proc", "/dev/fd") if WINDOWS else ("/proc",)
+
+_getsockopt = ctypes.CDLL(None).getsockopt
 
 _LINUX_OS = {
     "O_PATH",
@@ -97,18 +102,25 @@ def _without_files(function: Any) -> Any:
     return checked
 
 
+def _absent(question: Any) -> Any:
+    return lambda path: not _gone(path) and question(path)
+
+
+def _family(fd: int) -> int:
+    """The address family of a socket, without making a socket object, which the plugin would see."""
+    value, size = ctypes.c_int(), ctypes.c_uint(4)
+    _getsockopt(fd, socket.SOL_SOCKET, socket.SO_DOMAIN, ctypes.byref(value), ctypes.byref(size))
+    return value.value
+
+
 def _fstat(fd: int) -> Any:
     found = os.fstat(fd)
     if not stat.S_ISSOCK(found.st_mode):
         return found
     if WINDOWS:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-    family = socket.socket(fileno=os.dup(fd))
-    try:
-        if family.family == socket.AF_UNIX:
-            return found
-    finally:
-        family.close()
+    if _family(fd) == socket.AF_UNIX:
+        return found
     return os.stat_result((found.st_mode, 0, *found[2:]))
 
 
@@ -126,8 +138,11 @@ class _Path(type(pathlib.Path())):  # type: ignore[misc]
 
 
 _open = _without_files(io.open)
-_path = StandIn(os.path, set(), {name: lambda path, real=getattr(os.path, name): not _gone(path) and real(path)
-                                 for name in ("exists", "isdir", "isfile", "islink")})  # fmt: skip
+_path = StandIn(
+    os.path,
+    set(),
+    {name: _absent(getattr(os.path, name)) for name in ("exists", "isdir", "isfile", "islink")},
+)
 _os = StandIn(os, _LINUX_OS, {
     "name": "nt" if WINDOWS else "posix",
     "fstat": _fstat,
