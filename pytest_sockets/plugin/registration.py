@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import ModuleType
 
+    import pluggy
+
     from pytest_sockets.plugin.leak_hooks import LeakDetection
     from pytest_sockets.plugin.settings import Settings
 
@@ -132,12 +134,12 @@ class Ending(Part):
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, pluggy.Result[object], None]:
         """Registered after the reporting and before the detection: of trylast wrappers the later one is the inner."""
-        result = yield
-        self._parts.end()
-        return result
+        outcome = yield
+        if outcome.excinfo is None:
+            self._parts.end()
 
 
 class MarkCheck(Part):
