@@ -19,6 +19,7 @@ from pytest_sockets.table.readers import reader
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.model import SocketEntry, SocketTable
 
 _PROTOCOLS: Final = ("tcp", "udp")
@@ -29,7 +30,7 @@ _LOG_AFTER: Final = 1.0
 class _Wait:
     """One wait: what is asked, checked once, and the text if it does not come true."""
 
-    def __init__(self, port: int, host: str | None, protocol: str, timeout: float) -> None:
+    def __init__(self, port: int, host: str | None, protocol: PortProtocol, timeout: float) -> None:
         self.protocol = addresses.checked_protocol(protocol, _PROTOCOLS)
         self.wanted = addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port))
         self.port = int(port)
@@ -53,7 +54,9 @@ class _Wait:
 
 
 class _ListeningWait(_Wait):
-    def __init__(self, port: int, host: str | None, protocol: str, timeout: float, process: Any) -> None:
+    def __init__(
+        self, port: int, host: str | None, protocol: PortProtocol, timeout: float, process: Any
+    ) -> None:
         super().__init__(port, host, protocol, timeout)
         self.process = None if process is None else Watched(process)
         self._begin = monotonic()
@@ -165,7 +168,12 @@ def _longest_pause() -> float:
 
 
 def wait_listening(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0, process: Any = None
+    port: int,
+    host: str | None = None,
+    *,
+    protocol: PortProtocol = "tcp",
+    timeout: float = 5.0,
+    process: Any = None,
 ) -> SocketTable:
     """Wait until somebody listens on `port`; gives the listeners.
 
@@ -185,7 +193,7 @@ async def async_wait_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
     process: Any = None,
 ) -> SocketTable:
@@ -199,7 +207,7 @@ async def async_wait_listening(
 
 
 def wait_not_listening(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until nobody listens on `port`; `WaitTimeout` names who still does."""
     __tracebackhide__ = True
@@ -212,7 +220,7 @@ async def async_wait_not_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_not_listening` that lets the event loop run meanwhile."""
@@ -223,7 +231,7 @@ async def async_wait_not_listening(
 
 
 def wait_no_connections(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until no connection has `port` on either side; TIME_WAIT counts as closed. `WaitTimeout` names what is left."""
     __tracebackhide__ = True
@@ -236,7 +244,7 @@ async def async_wait_no_connections(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_no_connections` that lets the event loop run meanwhile."""

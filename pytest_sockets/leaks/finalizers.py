@@ -13,6 +13,8 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.safe_reading import descriptor, is_a
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -61,6 +63,26 @@ _LATER: Final = (
 """Imported by the suite, often after the run began. Others close silently when freed (requests, redis.Redis): no leak."""
 
 
+def _descriptor(sock: Any) -> int:
+    return _socket.socket.fileno(sock) if is_a(sock, _socket.socket) else descriptor(sock)
+
+
+class _Finalizer(property):
+    """A `__del__` that notes what dies; called by hand, as a subclass does, it is the real finalizer."""
+
+    def __init__(self, note: Callable[[Any], None], finalizer: Any) -> None:
+        self._finalizer = finalizer
+
+        def finalize(dying: Any) -> Any:
+            note(dying)
+            return finalizer.__get__(dying)
+
+        super().__init__(finalize)
+
+    def __call__(self, dying: Any) -> Any:
+        return self._finalizer(dying)
+
+
 class FinalizerWatch:
     """Tells `unclosed(sock)` of each socket that is finalized while open."""
 
@@ -100,17 +122,16 @@ class FinalizerWatch:
     def _patch(
         self, owner: Any, before: Any, finalizer: Any, sockets_of: Callable[[Any], Iterable[Any]]
     ) -> None:
-        def finalize(dying: Any) -> Any:
+        def note(dying: Any) -> None:
             self._note(dying, sockets_of)
-            return finalizer.__get__(dying)
 
-        owner.__del__ = property(finalize)
+        owner.__del__ = _Finalizer(note, finalizer)
         self._patches.append(_Patch(owner, before))
 
     def _note(self, dying: Any, sockets_of: Callable[[Any], Iterable[Any]]) -> None:
         try:
             for sock in sockets_of(dying):
-                if sock is not None and sock.fileno() >= 0:
+                if sock is not None and _descriptor(sock) >= 0:
                     self._unclosed(sock)
         except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
             pass

@@ -10,6 +10,7 @@ from pytest_sockets.leaks.referrers import holders
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
+    from pytest_sockets.leaks.children import Child
     from pytest_sockets.leaks.judgement import Verdict
     from pytest_sockets.leaks.records import Owner, Record
     from pytest_sockets.leaks.registry import Ledger
@@ -33,6 +34,10 @@ class Explainer:
     def named_owner(self, record: Record) -> Owner:
         """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
         return record.opener if record.owner is self._ledger.session else record.owner
+
+    def owner_of_child(self, child: Child) -> Owner:
+        """The same for a child process."""
+        return child.opener if child.scope.owner is self._ledger.session else child.scope.owner
 
     def open(self, verdict: Verdict) -> Finding:
         """The finding for a socket that is open after all."""
@@ -70,9 +75,9 @@ class Explainer:
         if listener.sharers:
             notes.append(f"open also in pid {', '.join(map(str, listener.sharers[:_MOST_SHARERS]))}, by fork")
         note = "; ".join(notes) or None
-        scope = child.scope
+        owner = self.owner_of_child(child)
         return self._made(
-            OPEN, scope.owner, scope.phase, listener.entry, child.origin, process=command, note=note
+            OPEN, owner, child.scope.phase, listener.entry, child.origin, process=command, note=note
         )
 
     def _finding(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import model
 from pytest_sockets.leaks import reachability
+from pytest_sockets.leaks.safe_reading import attributes
 from pytest_sockets.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -227,14 +228,15 @@ def _transports_of(socks: list[Any]) -> dict[int, dict[str, Any]]:
     """The attributes of each socket's asyncio transport, by the socket's id; one pass over the heap for all of them."""
     found: dict[int, dict[str, Any]] = {}
     for referrer in gc.get_referrers(*socks) if socks else ():
-        attributes = referrer if isinstance(referrer, dict) else getattr(referrer, "__dict__", None)
-        if isinstance(attributes, dict) and "_loop" in attributes and "_sock" in attributes:
-            found[id(attributes["_sock"])] = attributes
+        known = referrer if type(referrer) is dict else attributes(referrer)
+        if "_loop" in known and "_sock" in known:
+            found[id(known["_sock"])] = known
     return found
 
 
 def _is_waiting(record: Record, transport: dict[str, Any] | None) -> bool:
-    if transport is None or transport["_loop"].is_closed() or transport["_loop"].is_running():
+    loop = attributes(transport["_loop"]) if transport is not None else {}
+    if transport is None or loop.get("_closed", True) or loop.get("_thread_id") is not None:
         return False
     entry = record.entry
     peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)

@@ -44,9 +44,9 @@ def register(config: pytest.Config, settings: Settings) -> None:
 
 def modules() -> tuple[ModuleType, ...]:
     """Those with fixtures, and with hooks that every run has."""
-    from pytest_sockets.plugin import address_in_use, port_fixtures, server_fixtures, table_fixture
+    from pytest_sockets.plugin import failure_sections, port_fixtures, server_fixtures, table_fixture
 
-    return (address_in_use, table_fixture, port_fixtures, server_fixtures)
+    return (failure_sections, table_fixture, port_fixtures, server_fixtures)
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:
@@ -64,7 +64,7 @@ class _Parts:
 
     def do_without_detection(self) -> None:
         """What the detection does in its own hooks: every hook call counts in the budget of an empty test."""
-        from pytest_sockets.plugin.address_in_use import FailureWatch
+        from pytest_sockets.plugin.failure_sections import FailureWatch
 
         manager = self._config.pluginmanager
         manager.register(FailureWatch(), "sockets-failures")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.errors import SettingError, quoted
+from pytest_sockets.printable import cut_in_middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +90,14 @@ def add_options(parser: pytest.Parser) -> None:
         nargs="?",
         const="",
         default=None,
-        help="print the socket table with its holders and exit; FILTER: a status, :PORT or a process name",
+        help="print the socket table with its holders and exit; FILTER: a status, :PORT, tcp, udp, unix, a process id or "
+        "name; left: processes that interrupted runs left behind",
+    )
+    group.addoption(
+        "--sockets-show-secrets",
+        action="store_true",
+        default=False,
+        help="show passwords in the command lines of processes, which are masked as *** otherwise",
     )
     group.addoption(
         "--sockets-ports",
@@ -152,8 +160,8 @@ class _Reader:
 
 
 def shortened(text: str) -> str:
-    """What others say of a value, which they quote in full: cut in the middle, since the advice stands at the end."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
+    """Return a message of other code, which quotes the value in full, cut in its middle: the advice stands at the end."""
+    return cut_in_middle(text, _LONGEST)
 
 
 def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
@@ -252,6 +260,7 @@ class Settings:
                 "add --sockets-baseline=FILE"
             )
         self.ports: tuple[int, int] | None = reader.read("ports", _port_range, None)
+        self.show_secrets = bool(config.getoption("sockets_show_secrets"))
         self.override_ports: bool = reader.read("override_ports", bool, False)
         self.origins = reader.origins
         """Where each was set, by the name of its option or ini key; "default" if nowhere."""

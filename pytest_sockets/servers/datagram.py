@@ -9,7 +9,7 @@ from pytest_sockets.model import Endpoint
 from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.engine import Engine, SocketHandler
-from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, InForce
+from pytest_sockets.servers.faults.base import ActiveFault, Datagram, DatagramPlace, DatagramStage
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import DatagramRecord
 
@@ -40,7 +40,7 @@ class DatagramEngine(Engine):
         self._record_size = record_size
         self._handlers = [SocketHandler(self, one.sock, self._read_some) for one in bound]
         self._refuses = False
-        self._stages: dict[InForce, tuple[DatagramStage | None, DatagramStage | None]] = {}
+        self._stages: dict[ActiveFault, tuple[DatagramStage | None, DatagramStage | None]] = {}
         self._feed_in: Callable[[Datagram], None] = self._deliver
         self._feed_out: Callable[[Datagram], None] = self._send
         for one in bound:
@@ -79,7 +79,7 @@ class DatagramEngine(Engine):
 
     def faults_changed(self) -> None:
         old, self._stages = self._stages, {}
-        for force in self.in_force:
+        for force in self.active_faults:
             self._stages[force] = old.get(force) or self._make(force)
         for force, pair in old.items():
             if force not in self._stages:
@@ -89,7 +89,7 @@ class DatagramEngine(Engine):
         self._feed_in = self._link([pair[0] for pair in self._stages.values()], self._deliver)
         self._feed_out = self._link([pair[1] for pair in self._stages.values()], self._send)
 
-    def _make(self, force: InForce) -> tuple[DatagramStage | None, DatagramStage | None]:
+    def _make(self, force: ActiveFault) -> tuple[DatagramStage | None, DatagramStage | None]:
         made = [
             force.fault.datagram_stage(DatagramPlace(self, force.take, force.rng(way)))
             if force.fault.works_in(way)

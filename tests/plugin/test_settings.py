@@ -81,8 +81,8 @@ def test_a_bad_option_is_refused(suite, option, problem):
         ("--sockets-scope={}", "is no scope; use one of: process, tree"),
         ("--sockets-ports={}", "is no port range; use LOW-HIGH, such as 20000-29999"),
         ("--sockets-ports=1-{digits}", "is no port range; use LOW-HIGH, such as 20000-29999"),
-        ("--sockets-table=:{}", "is no port; use a status (LISTEN), :PORT"),
-        ("--sockets-table=:{digits}", "is no port; use a status (LISTEN), :PORT"),
+        ("--sockets-table=:{}", "is not a port; use a status (LISTEN), :PORT"),
+        ("--sockets-table=:{digits}", "is not a port; use a status (LISTEN), :PORT"),
     ],
 )
 @pytest.mark.parametrize("length", [300, 20_000])

@@ -131,7 +131,7 @@ def test_urls():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"transport": "sctp"}, "'sctp' is no transport; use one of: tcp, udp, unix, tls"),
+        ({"transport": "sctp"}, "'sctp' is not a transport; use one of: tcp, udp, unix, tls"),
         ({"port": 70000}, "port=70000 is no port number"),
         ({"port": True}, "port=True is no port number"),
         ({"host": "no.such.host.invalid"}, "is no address of this machine"),

@@ -1,7 +1,7 @@
 """What every fault has in common: which connections it is for, how often it acts, how its setting is checked.
 
 A fault is a frozen value: it can be shared by servers and compared. What it does to one direction of one connection is
-a `Stage`, made by `Fault.stage`; how often it acted on one server is counted by `InForce`.
+a `Stage`, made by `Fault.stage`; how often it acted on one server is counted by `ActiveFault`.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-class InForce:
+class ActiveFault:
     """A fault on one server, with the count of how often it may still act."""
 
     __slots__ = ("fault", "left")
