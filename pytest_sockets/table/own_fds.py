@@ -229,7 +229,7 @@ def one_spare() -> Iterator[None]:
     if reserve is None:
         yield
     else:
-        with reserve.one_spare():
+        with reserve.spare():
             yield
 
 
