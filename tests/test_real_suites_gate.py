@@ -10,7 +10,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
-from real_suites import SUITES, Done, compare, faults_of  # noqa: E402
+from real_suites import SUITES, Done, compare, faults_of
 
 PASSED = Done({"test_a": ("passed",), "test_b": ("failed",)}, 1.0, 1.0, 1, [], "")
 

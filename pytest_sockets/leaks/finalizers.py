@@ -71,7 +71,7 @@ class _Finalizer(property):
     """A `__del__` that notes what dies; called by hand, as a subclass does, it is the real finalizer."""
 
     def __init__(self, note: Callable[[Any], None], finalizer: Any) -> None:
-        self._finalizer = finalizer
+        self._note, self._finalizer = note, finalizer
 
         def finalize(dying: Any) -> Any:
             note(dying)
@@ -80,6 +80,7 @@ class _Finalizer(property):
         super().__init__(finalize)
 
     def __call__(self, dying: Any) -> Any:
+        self._note(dying)
         return self._finalizer(dying)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.reachability import reaches
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.plugin.payload import Batch, Leak
@@ -48,7 +47,9 @@ class Verdicts:
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
-        self._judge = Judge(ledger)
+        self._judge = Judge(ledger, settings.kinds)
+        self._reported: set[tuple[int, int] | None] = set()
+        self._collected = 0
         self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
         self.watch: Any = None
         self._known: Any = None
@@ -89,7 +90,8 @@ class Verdicts:
 
         What ended in this test's set-up was last used in the `previous` one.
         """
-        found = self._findings(live, lambda records: _drop_values(item, records), final=False)
+        values = getattr(item, "funcargs", None) or {}
+        found = self._findings(live, values, final=False)
         leaks = []
         for owner, finding, mode in found:
             at_test = owner in erring or owner.context is item
@@ -103,7 +105,7 @@ class Verdicts:
 
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
         """The session is over: whatever was put off is judged now; no teardown is left that could err."""
-        for _, finding, mode in self._findings(live, lambda _: None, final=True):
+        for _, finding, mode in self._findings(live, {}, final=True):
             self._rest.leaks.append(
                 self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=False)
             )
@@ -167,7 +169,7 @@ class Verdicts:
     def _findings(
         self,
         live: Callable[[], Sequence[tuple[Owner, list[Any]]]],
-        drop: Callable[[Sequence[Record]], None],
+        values: dict[str, Any],
         *,
         final: bool,
     ) -> list[tuple[Owner, Finding, str]]:
@@ -184,17 +186,24 @@ class Verdicts:
             _give_to_late_fixture(record)
         suspects = [record for record in suspects if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
-        around = Surroundings(live, drop, self._settings.kinds, final)
+        suspects = self._judge.after_young_garbage(suspects)
+        children = self._children if self._children is not None and self._children.any_left else None
+        around = Surroundings(live() if suspects or children else (), values, final)
         if suspects:
             grace = max(policy_of(record.opener).grace for record in suspects)
-            for verdict in self._judge.judge(suspects, around, grace):
+            judgement = self._judge.judge(suspects, around, grace)
+            for verdict in judgement.leaks:
                 found.append((verdict.record, explainer.named_owner(verdict.record), explainer.open(verdict)))
+            for verdict in judgement.dropped:
+                finding = explainer.unclosed(verdict.record, verdict.entry)
+                found.append((verdict.record, explainer.named_owner(verdict.record), finding))
         for record, entry in self._take_unclosed():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
-        if self._children is not None and self._children.any_left:
-            owners = [explainer.owner_of_child(child) for child in self._children.left]
+        self._reported.update(record.key for record, _, _ in found if record is not None)
+        if children is not None:
+            owners = [explainer.owner_of_child(child) for child in children.left]
             grace = max((policy_of(owner).grace for owner in owners), default=self._settings.grace)
-            for listener in self._judge.judge_children(self._children, around, grace):
+            for listener in self._judge.judge_children(children, around, grace):
                 found.append((None, explainer.owner_of_child(listener.child), explainer.child(listener)))
         results = []
         for leaked, owner, finding in found:
@@ -221,9 +230,20 @@ class Verdicts:
         """Each socket once (its transport and itself may both be finalized), and each connection once."""
         taken = []
         told: set[int | None] = set()
+        collected = self._judge.take_collected()
+        self._collected += len(collected)
+        if self._settings.unclosed != "off":
+            # No finalizer of a Python object tells of what C code opened.
+            for record, entry in collected:
+                if record.origin is None and entry is not None:
+                    self._unclosed.append((record, entry))
         while self._unclosed:
             record, entry = self._unclosed.popleft()
-            if entry.protocol not in self._settings.kinds or entry.inode in told:
+            if (
+                entry.protocol not in self._settings.kinds
+                or entry.inode in told
+                or record.key in self._reported
+            ):
                 continue
             told.add(entry.inode)
             if entry.remote is None or not self._judge.is_other_end(record, entry):
@@ -275,16 +295,3 @@ def _give_to_late_fixture(record: Record) -> None:
                 record.owner = record.opener = Owner("fixture", name, "function", test.context)
                 record.phase = "setup"
                 return
-
-
-def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:
-    """Let go of the fixture values that lead to these sockets.
-
-    pytest drops `item.funcargs` right after the teardown hooks: what a fixture *returned* dies there, and would be
-    called open here.
-    """
-    values = getattr(item, "funcargs", None)
-    if not values:
-        return
-    for name in [name for name, value in values.items() if reaches(value, records)]:
-        del values[name]

@@ -208,12 +208,14 @@ class Server(metaclass=BlamesTheCall):
     def wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """Until every connection so far is closed; gives their records. Raises `WaitTimeout`."""
         __tracebackhide__ = True
+        self._accept_now()
         self._wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
     async def async_wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """`wait_closed` in asyncio or trio."""
         __tracebackhide__ = True
+        self._accept_now()
         await self._async_wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
@@ -276,6 +278,11 @@ class Server(metaclass=BlamesTheCall):
             return look() or bool(self._engine.troubles)
 
         return looked
+
+    def _accept_now(self) -> None:
+        """A client that has returned from connect() counts, also if the hub has not seen it yet."""
+        if isinstance(self._engine, StreamEngine):
+            self._engine.accept_now()
 
     def _seen(self) -> int:
         return len(self.datagrams if self.transport == "udp" else self.connections)
