@@ -47,10 +47,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict types, read as the oldest and the newest Python."""
+    """Strict types, read as the oldest and the newest Python; uses of the public names by mypy and pyright."""
     session.install(*_group("lint"), "-e", ".[tls,html]")
     session.run("mypy", "--python-version", PYTHONS[0])
     session.run("mypy", "--python-version", PYTHONS[-1])
+    session.run("pytest", "tests/typing")
 
 
 @nox.session
