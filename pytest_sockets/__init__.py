@@ -31,6 +31,8 @@ _MODULES = {
     "pytest_sockets.ports.factory": ("PortFactory", "reserve_port"),
     "pytest_sockets.ports.listener": ("Listener",),
     "pytest_sockets.ports.pool": ("Released",),
+    "pytest_sockets.processes.factory": ("ServerProcessFactory",),
+    "pytest_sockets.processes.server_process": ("ServerProcess",),
     "pytest_sockets.servers.certificates": ("Authority", "Certificate"),
     "pytest_sockets.servers.echo": ("EchoServer",),
     "pytest_sockets.servers.factory": ("EchoServerFactory", "FaultProxyFactory", "ScriptedServerFactory"),

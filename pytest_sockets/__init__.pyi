@@ -44,6 +44,8 @@ from pytest_sockets.ports.factory import PortFactory as PortFactory
 from pytest_sockets.ports.factory import reserve_port as reserve_port
 from pytest_sockets.ports.listener import Listener as Listener
 from pytest_sockets.ports.pool import Released as Released
+from pytest_sockets.processes.factory import ServerProcessFactory as ServerProcessFactory
+from pytest_sockets.processes.server_process import ServerProcess as ServerProcess
 from pytest_sockets.servers.certificates import Authority as Authority
 from pytest_sockets.servers.certificates import Certificate as Certificate
 from pytest_sockets.servers.echo import EchoServer as EchoServer

@@ -99,10 +99,13 @@ class SocketsView:
         protocol: PortProtocol = "tcp",
         timeout: float = 5.0,
         process: Any = None,
+        check: Any = None,
     ) -> SocketTable:
         """`pytest_sockets.wait_listening`."""
         __tracebackhide__ = True
-        return waits.wait_listening(port, host, protocol=protocol, timeout=timeout, process=process)
+        return waits.wait_listening(
+            port, host, protocol=protocol, timeout=timeout, process=process, check=check
+        )
 
     def wait_not_listening(
         self, port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0

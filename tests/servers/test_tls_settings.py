@@ -55,7 +55,7 @@ def test_its_files_serve_other_programs(sockets_tls):
 
 
 def test_a_certificate_can_have_expired(echo_server_factory, sockets_tls):
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     day = datetime.timedelta(days=1)
     certificate = sockets_tls.issue(LOOPBACK, not_before=now - 2 * day, not_after=now - day)
     server = echo_server_factory("tls", context=certificate)
