@@ -203,7 +203,7 @@ def _import_trustme() -> Any:
     except ImportError as error:
         raise ServerFault(
             f"TLS servers need the package trustme, which cannot be imported ({error})\n"
-            "install it with: pip install pytest-sockets[tls]"
+            'install it with: pip install "pytest-sockets[tls]"'
         ) from error
     return trustme
 

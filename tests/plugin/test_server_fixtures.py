@@ -219,7 +219,7 @@ def test_a_missing_extra_says_the_command(suite):
     )
     done = suite.run(report=False)
     assert done.outcomes == {"error": 1}, done.text
-    assert "install it with: pip install pytest-sockets[tls]" in done.text
+    assert 'install it with: pip install "pytest-sockets[tls]"' in done.text
 
 
 def test_loading_the_fixtures_loads_no_engine():

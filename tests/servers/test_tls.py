@@ -144,5 +144,5 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path):
         [sys.executable, str(script)], capture_output=True, text=True, timeout=20, check=False
     )
     assert "TLS servers need the package trustme" in done.stdout
-    assert done.stdout.endswith("install it with: pip install pytest-sockets[tls]\n")
+    assert done.stdout.endswith('install it with: pip install "pytest-sockets[tls]"\n')
     assert done.stderr == ""
