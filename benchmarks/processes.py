@@ -40,15 +40,15 @@ while True:
 """
 
 TOOLS = {
-    "pytest-sockets": '''
+    "pytest-sockets": """
 import sys
 import pytest
 
 @pytest.fixture
 def server(server_process_factory):
     return server_process_factory([sys.executable, "server.py", "{port}", "MODE"])
-''',
-    "mirakuru": '''
+""",
+    "mirakuru": """
 import sys
 import pytest
 from mirakuru import TCPExecutor
@@ -58,8 +58,8 @@ def server(free_tcp_port):
     command = [sys.executable, "server.py", str(free_tcp_port), "MODE"]
     with TCPExecutor(command, "127.0.0.1", free_tcp_port, timeout=15) as executor:
         yield executor
-''',
-    "pytest-xprocess": '''
+""",
+    "pytest-xprocess": """
 import sys
 import pytest
 from xprocess import ProcessStarter
@@ -75,8 +75,8 @@ def server(xprocess, free_tcp_port):
     xprocess.ensure("server", Starter)
     yield
     xprocess.getinfo("server").terminate()
-''',
-    "subprocess": '''
+""",
+    "subprocess": """
 import socket
 import subprocess
 import sys
@@ -100,7 +100,7 @@ def server(free_tcp_port):
     finally:
         process.terminate()
         process.wait()
-''',
+""",
 }
 PLUGINS = {
     "pytest-sockets": ["-p", "pytest_sockets.plugin"],
@@ -137,7 +137,9 @@ def until_death_is_told(tool: str) -> tuple[float, bool]:
     with tempfile.TemporaryDirectory() as name:
         command = suite(tool, Path(name), "die", 0)
         begin = time.monotonic()
-        done = subprocess.run(command, cwd=name, env=environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=name, env=environment(), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 1, done.stdout + done.stderr
         return time.monotonic() - begin, "FATAL: no configuration" in done.stdout
 
@@ -156,7 +158,12 @@ def connections_while_waiting(tool: str) -> int:
     """How many connections the server accepted in a run whose test makes none."""
     with tempfile.TemporaryDirectory() as name:
         done = subprocess.run(
-            suite(tool, Path(name), "serve", 0), cwd=name, env=environment(), capture_output=True, text=True, check=False
+            suite(tool, Path(name), "serve", 0),
+            cwd=name,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         accepted = Path(name, "accepted")
@@ -199,12 +206,18 @@ def lines_of(tool: str) -> int:
 
 def main() -> None:
     """Measure and print a table in markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     start = statistics.median(empty_run() for _ in range(rounds))
-    print(f"a run with one empty test: {start:.2f} s (median of {rounds}); it is subtracted from the seconds below\n")
-    print("| | lines | seconds until a death is reported | reason shown | connections made | left after SIGKILL |")
+    print(
+        f"a run with one empty test: {start:.2f} s (median of {rounds}); it is subtracted from the seconds below\n"
+    )
+    print(
+        "| | lines | seconds until a death is reported | reason shown | connections made | left after SIGKILL |"
+    )
     print("|---|---|---|---|---|---|")
     for tool in TOOLS:
         deaths = [until_death_is_told(tool) for _ in range(rounds)]
@@ -212,7 +225,9 @@ def main() -> None:
         shown = "yes" if all(told for _, told in deaths) else "no"
         made = connections_while_waiting(tool)
         left, of = left_after_kill(tool)
-        print(f"| {tool} | {lines_of(tool)} | {seconds:.2f} | {shown} | {made} | {left} of {of} |", flush=True)
+        print(
+            f"| {tool} | {lines_of(tool)} | {seconds:.2f} | {shown} | {made} | {left} of {of} |", flush=True
+        )
 
 
 if __name__ == "__main__":

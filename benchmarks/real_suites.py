@@ -220,6 +220,8 @@ class Bench:
         tests.mkdir()
         for part in suite.parts:
             (shutil.copytree if (root / part).is_dir() else shutil.copy)(root / part, tests / part)
+        if not any((tests / name).exists() for name in ("pytest.ini", "pyproject.toml", "setup.cfg")):
+            (tests / "pytest.ini").write_text("[pytest]\n")  # or the settings of a folder above would count
         if suite.conftest:
             (tests / "conftest.py").write_text(suite.conftest)
 
