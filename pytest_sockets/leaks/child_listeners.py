@@ -58,4 +58,5 @@ def each_once(listeners: Iterator[ChildListener]) -> list[ChildListener]:
 
 def _is_plumbing(entry: SocketEntry) -> bool:
     """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
-    return entry.protocol == "unix" and "/pymp-" in entry.local.host and "/listener-" in entry.local.host
+    path = entry.local.host
+    return entry.protocol == "unix" and "/pymp-" in path and ("/listener-" in path or "/sock-" in path)  # 3.14

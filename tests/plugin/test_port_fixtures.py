@@ -273,7 +273,12 @@ def port_server(tmp_path):
         pytest.skip("portpicker's portserver.py is not installed")
     address, low = str(tmp_path / "server"), _one_free_port(4)
     pool = f"--portserver_static_pool={low}-{low + 3}"
-    command = [sys.executable, "-W", "ignore", str(script), "--portserver_address", address, pool]
+    # The script asks for the current event loop, which Python 3.14 no longer makes.
+    with_loop = (
+        "import asyncio, runpy, sys; asyncio.set_event_loop(asyncio.new_event_loop()); del sys.argv[0]; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", with_loop, str(script), "--portserver_address", address, pool]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         assert wait_until(lambda: _answers(address), 10)
         yield address, low

@@ -21,6 +21,11 @@ from pytest_sockets.ports.ranges import Kernel, Span, default_ranges, read_kerne
 from pytest_sockets.waiting import wait_until
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "portserver.py"
+# The script asks for the current event loop, which Python 3.14 no longer makes.
+WITH_LOOP = (
+    "import asyncio, runpy, sys; asyncio.set_event_loop(asyncio.new_event_loop()); del sys.argv[0]; "
+    "runpy.run_path(sys.argv[0], run_name='__main__')"
+)
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="portpicker's portserver.py is not installed")
 
 
@@ -32,7 +37,7 @@ def start_server(tmp_path, block):
     def start(count, *, abstract=False):
         low = block(count)
         address = f"@pytest-sockets-{low}" if abstract else str(tmp_path / "server")
-        command = [sys.executable, "-W", "ignore", str(SCRIPT), "--portserver_address", address]
+        command = [sys.executable, "-W", "ignore", "-c", WITH_LOOP, str(SCRIPT), "--portserver_address", address]
         pool = f"--portserver_static_pool={low}-{low + count - 1}"
         processes.append(subprocess.Popen([*command, pool], stderr=subprocess.DEVNULL))
         assert wait_until(lambda: answers(address), 10)
