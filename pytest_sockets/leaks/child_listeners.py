@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.table import holders
 
@@ -56,6 +56,14 @@ def each_once(listeners: Iterator[ChildListener]) -> list[ChildListener]:
     return list(found.values())
 
 
+_PLUMBING: Final = ("/listener-", "/sock-")
+"""What multiprocessing calls its own listeners; the second since Python 3.14 and late patch releases of 3.13."""
+
+
 def _is_plumbing(entry: SocketEntry) -> bool:
     """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
-    return entry.protocol == "unix" and "/pymp-" in entry.local.host and "/listener-" in entry.local.host
+    return (
+        entry.protocol == "unix"
+        and "/pymp-" in entry.local.host
+        and any(name in entry.local.host for name in _PLUMBING)
+    )
