@@ -34,13 +34,13 @@ def of_tree(
     child: Child,
     descendants: Sequence[int],
     kinds: Sequence[str],
-    ours: Container[int | None],
+    shared: Container[int | None],
     *,
     left_behind: bool = False,
 ) -> Iterator[ChildListener]:
-    """What each of these processes listens on, but what this one shares (`ours`); what several share comes once for each."""
+    """The listeners of these processes, except those that this one shares (`shared`); one that several share is repeated."""
     for entry in holders.listening_of([child.pid, *descendants], unix="unix" in kinds):
-        if entry.protocol in kinds and entry.inode not in ours and not _is_plumbing(entry):
+        if entry.protocol in kinds and entry.inode not in shared and not _is_plumbing(entry):
             command = holders.command_line(entry.pid or child.pid)
             yield ChildListener(child, entry, command, left_behind)
 

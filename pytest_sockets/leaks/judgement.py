@@ -7,7 +7,7 @@ Only suspects come here, so a clean test pays nothing. The steps, each cheaper t
 4. a short wait: of 487 late closers 468 were gone within 12 ms;
 5. collect all generations;
 6. wait out the grace time, if anything in this process could still close it;
-7. what an event loop that is alive but not running will close by itself waits for the end of the session;
+7. a socket that an idle event loop of a wider scope will close on its own waits for the end of the session;
 8. the two ends of one connection count once.
 """
 
@@ -128,7 +128,7 @@ class Judge:
             wait_until(lambda: not listening(), grace)
             left = listening()
         for listener in left:
-            children.tell(listener)
+            children.mark_reported(listener)
         return left
 
     def _is_watched(self, record: Record) -> bool:
@@ -206,7 +206,7 @@ class Judge:
         return record if record is not None and not record.owner.over else None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
-        """Those that are open still. Without another thread nobody in this process can close them: then no wait."""
+        """Those that are still open. Without another thread nothing in this process can close them: then no wait."""
         foreign = any(record.origin is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
@@ -216,7 +216,7 @@ class Judge:
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
-        self._ledger.settle()  # a stranger's audit event may have come meanwhile
+        self._ledger.settle()  # an event for an untracked socket may have come meanwhile
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:

@@ -200,7 +200,7 @@ class _Search:
         self.add(method.__func__, names, cls, depth)
 
     def _registry(self, module: types.ModuleType, names: Names) -> None:
-        """What the standard library knows by itself, if that is asked for."""
+        """The registries of the standard library, if the code asks for them."""
         if module is logging and ("shutdown" in names or names >= {"getLogger", "handlers"}):
             handlers: Any = vars(logging)["_handlerList"]
             self._found.extend(handler() for handler in tuple(handlers))
@@ -235,7 +235,7 @@ class _Search:
             self.add(known["gen"], names, None, depth)
 
     def _constructor(self, cls: type, names: Names, depth: int) -> None:
-        """Whoever names a class may call it, and is given the only instance of a singleton."""
+        """Code that names a class may call it, and then gets the only instance of a singleton."""
         self._class(cls, _CONSTRUCTORS, depth)
         metaclass: Any = type(cls)
         call = of_class(cls, "__call__")
