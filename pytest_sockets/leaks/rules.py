@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.leaks.findings import LOOP_NOT_CLOSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,8 +90,11 @@ def _split(text: str) -> list[str]:
 
 
 def _event_loop_self_pipe(finding: Finding) -> bool:
-    """Every event loop owns a socket pair to wake itself: a loop that nobody closed leaks no connection."""
-    return any(
+    """Every event loop owns a socket pair to wake itself; runners and plugins keep loops that they close at exit.
+
+    A loop that the user's own line has made is not ignored.
+    """
+    return LOOP_NOT_CLOSED not in (finding.note or "") and any(
         frame.file.endswith(file) and frame.function == function
         for frame in finding.stack[:5]
         for file, function in _SELF_PIPE_MAKERS
