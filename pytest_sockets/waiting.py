@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pytest_sockets.errors import QueryError, QueryTypeError
 from pytest_sockets.originals import monotonic
@@ -14,18 +15,20 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+BUGS: Final = (NameError, TypeError, AttributeError, ImportError)
+"""What a user's check raises for a mistake in it. Any other exception may be its way to say "not yet"."""
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
 
 
 def checked_timeout(value: object) -> float:
-    """Seconds, finite, not negative. Raises `QueryError`, for what is no number `QueryTypeError`."""
+    """Seconds, finite and not negative. Raises `QueryError`, or `QueryTypeError` for what is not a number."""
     __tracebackhide__ = True
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         what = f"{value!r} ({type(value).__name__})"
-        raise QueryTypeError(f"{what} is no number of seconds; use 0 or more, such as 5.0")
+        raise QueryTypeError(f"{what} is not a number of seconds; use 0 or more, such as 5.0")
     if not 0 <= value < float("inf"):
-        raise QueryError(f"{value!r} is no number of seconds; use 0 or more, such as 5.0")
+        raise QueryError(f"{value!r} is not a number of seconds; use 0 or more, such as 5.0")
     return float(value)
 
 
@@ -63,22 +66,36 @@ def wait_until(
     return answer
 
 
-async def async_wait_until(look: Callable[[], T], timeout: float, *, longest: float = LONGEST_PAUSE) -> T:
-    """`wait_until` that sleeps in the running event loop, asyncio's or trio's."""
+async def async_wait_until(look: Callable[[], Any], timeout: float, *, longest: float = LONGEST_PAUSE) -> Any:
+    """`wait_until` that sleeps in the running event loop, asyncio's or trio's; `look` may be asynchronous."""
     __tracebackhide__ = True
-    answer = look()
+    answer = await _answer(look)
     for pause in () if answer else pauses(timeout, longest=longest):
         await _async_sleep(pause)
-        answer = look()
+        answer = await _answer(look)
         if answer:
             break
     return answer
 
 
-async def _async_sleep(seconds: float) -> None:
+async def _answer(look: Callable[[], Any]) -> Any:
+    __tracebackhide__ = True
+    answer = look()
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
+def running_loop() -> str | None:
+    """The kind of event loop that the calling code runs in, "asyncio" or "trio"; None if it runs in none."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
-        await trio.sleep(seconds)
+        return "trio"
+    asyncio = sys.modules.get("asyncio")
+    return "asyncio" if asyncio is not None and asyncio._get_running_loop() is not None else None
+
+
+async def _async_sleep(seconds: float) -> None:
+    if running_loop() == "trio":
+        await sys.modules["trio"].sleep(seconds)
         return
     import asyncio
 

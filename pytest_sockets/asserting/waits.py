@@ -1,35 +1,44 @@
-"""Waiting for the socket table: every wait reads it and never connects, so the server notices nothing.
+"""Waits that read the socket table and never connect, so the server notices nothing.
 
-Each wait has an `async_` twin that sleeps in the running event loop, asyncio's or trio's; a look takes some 50 us on Linux.
+Each wait has an `async_` twin that sleeps in the running event loop, asyncio's or trio's. A look takes some 50 us on Linux.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import addresses
-from pytest_sockets.asserting import messages
-from pytest_sockets.asserting.watched_process import Watched
-from pytest_sockets.errors import ProcessDied, WaitTimeout
+from pytest_sockets.asserting import in_use, messages, ownership
+from pytest_sockets.asserting.watched_process import output_lines, watched
+from pytest_sockets.errors import ProcessDied, QueryTypeError, WaitTimeout, quoted
 from pytest_sockets.matching import is_side, takes
+from pytest_sockets.model import SocketTable
 from pytest_sockets.originals import monotonic
 from pytest_sockets.table import holders
 from pytest_sockets.table.readers import reader
-from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
+from pytest_sockets.waiting import BUGS, async_wait_until, checked_timeout, running_loop, wait_until
 
 if TYPE_CHECKING:
-    from pytest_sockets.model import SocketEntry, SocketTable
+    from typing import Self
 
+    from pytest_sockets.asserting.watched_process import Watched
+    from pytest_sockets.literals import PortProtocol
+    from pytest_sockets.model import SocketEntry
+
+Check = Callable[[], object]
+AsyncCheck = Callable[[], object | Awaitable[object]]
 _PROTOCOLS: Final = ("tcp", "udp")
 _SHOWN: Final = 4
 _LOG_AFTER: Final = 1.0
 
 
 class _Wait:
-    """One wait: what is asked, checked once, and the text if it does not come true."""
+    """One wait: the question, checked once, and the text if it does not come true."""
 
-    def __init__(self, port: int, host: str | None, protocol: str, timeout: float) -> None:
+    def __init__(self, port: int, host: str | None, protocol: PortProtocol, timeout: float) -> None:
         self.protocol = addresses.checked_protocol(protocol, _PROTOCOLS)
         self.wanted = addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port))
         self.port = int(port)
@@ -42,7 +51,7 @@ class _Wait:
         return port if self.wanted.host is None else f"{port} of {self.wanted.host}"
 
     def listeners(self) -> SocketTable | None:
-        """Who listens on the port and answers for the host; None if nobody."""
+        """The listeners of the port that answer for the host; None if there are none."""
         found = reader().listening_on(self.port, self.protocol)
         if not found:
             return None
@@ -53,33 +62,126 @@ class _Wait:
 
 
 class _ListeningWait(_Wait):
-    def __init__(self, port: int, host: str | None, protocol: str, timeout: float, process: Any) -> None:
+    def __init__(
+        self,
+        port: int,
+        host: str | None,
+        protocol: PortProtocol,
+        timeout: float,
+        process: Any,
+        check: Check | None,
+    ) -> None:
         super().__init__(port, host, protocol, timeout)
-        self.process = None if process is None else Watched(process)
+        self.process = None if process is None else watched(process)
+        self._check = checked_check(check)
+        self._check_error: Exception | None = None
+        self._found = False
         self._begin = monotonic()
         self._logged = False
+        self._foreign_since: float | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None:
+            self.process.close()
 
     def look(self) -> SocketTable | None:
+        """The listeners once they are as wanted, `check` not asked."""
         __tracebackhide__ = True
         found = self.listeners()
-        if found is None and self.process is not None:
-            ending = self.process.ended()
-            if ending:
-                # It may have listened and handed over to a child before it ended: look once more.
-                found = self.listeners()
-                if found is None:
-                    raise self._death(ending)
-                return found
-            if not self._logged and monotonic() - self._begin > min(_LOG_AFTER, self.timeout / 2):
+        if self.process is not None:
+            found = self._of_process(self.process, found)
+            if (
+                found is None
+                and not self._logged
+                and monotonic() - self._begin > min(_LOG_AFTER, self.timeout / 2)
+            ):
                 self._log()
+        self._found = found is not None
         return found
 
-    def _death(self, ending: str) -> ProcessDied:
-        assert self.process is not None
-        lines = [f"process {self.process.pid} {ending} before it listened on {self.place}"]
-        told = self.process.last_stderr()
-        lines += ["the end of its stderr:", *(f"  {line}" for line in told)] if told else []
-        return ProcessDied("\n".join(lines))
+    def look_and_check(self) -> SocketTable | None:
+        """`look()`, and `check` must be true as well."""
+        __tracebackhide__ = True
+        found = self.look()
+        if found is None or self._check is None:
+            return found
+        try:
+            answer = self._check()
+        except BUGS:
+            raise
+        except Exception as error:  # noqa: BLE001  (each client library has its own "connection refused")
+            self._check_error = error
+            return None
+        if inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise QueryTypeError("check is asynchronous: use `await async_wait_listening(..., check=...)`")
+        self._check_error = None
+        return found if answer else None
+
+    async def async_look_and_check(self) -> SocketTable | None:
+        """The same, for a `check` that may be asynchronous."""
+        __tracebackhide__ = True
+        found = self.look()
+        if found is None or self._check is None:
+            return found
+        try:
+            answer = self._check()
+            if inspect.isawaitable(answer):
+                answer = await answer
+        except BUGS:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._check_error = error
+            return None
+        self._check_error = None
+        return found if answer else None
+
+    def _of_process(self, process: Watched, found: SocketTable | None) -> SocketTable | None:
+        """The listeners that are of the process. Raises once it is certain that there will be none."""
+        __tracebackhide__ = True
+        ended = process.ended()
+        if ended is not None:
+            # It may have listened, or handed over to a child, just before it ended: look once more.
+            found = self.listeners()
+        split = ownership.split(found._without_holders() if found is not None else (), process.pids())
+        if split.own:
+            return SocketTable(split.own, "listening")
+        if ended is not None:
+            left = [
+                entry for entry in holders.with_holders(split.foreign) if process.may_have_left(entry.pid)
+            ]
+            if left:
+                return SocketTable(left, "listening")
+            raise self._death(process, ended, bool(split.foreign)) from process.error()
+        self._check_foreign(process, bool(split.foreign))
+        return None
+
+    def _check_foreign(self, process: Watched, is_foreign: bool) -> None:
+        __tracebackhide__ = True
+        now = monotonic()
+        if not is_foreign:
+            self._foreign_since = None
+        elif self._foreign_since is None:
+            self._foreign_since = now
+        elif now - self._foreign_since >= ownership.FOREIGN_GRACE:
+            raise WaitTimeout("\n".join(self._foreign_lines(process)))
+
+    def _foreign_lines(self, process: Watched) -> list[str]:
+        headline = f"{process.title} cannot listen on {self.place}: another process does"
+        return [headline, self._holders(), *output_lines(process.last_output())]
+
+    def _holders(self) -> str:
+        return in_use.explanation(in_use.Address(self.wanted.host, self.port, self.protocol))
+
+    def _death(self, process: Watched, ended: str, is_foreign: bool) -> ProcessDied:
+        lines = [f"{process.title} {ended} before it listened on {self.place}"]
+        if is_foreign:
+            lines.append(self._holders())
+        return ProcessDied("\n".join([*lines, *output_lines(process.last_output())]))
 
     def _log(self) -> None:
         self._logged = True
@@ -91,8 +193,8 @@ class _ListeningWait(_Wait):
 
     def _instead(self) -> list[str]:
         """What the process and its children listen on, or the children of this process if none is given."""
-        first = os.getpid() if self.process is None else self.process.pid
-        pids = [first, *holders.descendants(first)]
+        own = [os.getpid(), *holders.descendants(os.getpid())]
+        pids = own if self.process is None else self.process.pids()
         found = [entry for entry in holders.listening_of(pids) if entry.protocol == self.protocol]
         return messages.listed((self._elsewhere(entry) for entry in found), _SHOWN)
 
@@ -103,9 +205,15 @@ class _ListeningWait(_Wait):
         return f"{who} listens on {entry.local}"
 
     def failure(self) -> WaitTimeout:
+        """The error once the time is over."""
+        if self._found:
+            return self._unchecked()
+        process = self.process
+        if process is not None and self._foreign_since is not None:
+            return WaitTimeout("\n".join(self._foreign_lines(process)))
         lines = [f"nothing listens on {self.place} after {self.timeout:g} s"]
-        if self.process is not None:
-            lines[0] += f", though process {self.process.pid} still runs"
+        if process is not None:
+            lines[0] += f", though {process.title} still runs"
         instead = self._instead()
         wrong = [
             f"{messages.sentence(entry)}, which does not answer for {self.wanted.host}"
@@ -116,11 +224,40 @@ class _ListeningWait(_Wait):
         if not wrong and not instead:
             what = (
                 "it and its children listen"
-                if self.process is not None
+                if process is not None
                 else "this process and its children listen"
             )
             lines.append(f"{what} on nothing ({self.protocol})")
-        return WaitTimeout("\n".join(lines))
+        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *_in_event_loop()]))
+
+    def _unchecked(self) -> WaitTimeout:
+        lines = [f"{self.place} is listened on, but check was not true after {self.timeout:g} s"]
+        if self._check_error is not None:
+            lines.append(f"check last raised {type(self._check_error).__name__}: {self._check_error}")
+        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *_in_event_loop()]))
+
+    def _what_it_wrote(self) -> list[str]:
+        return [] if self.process is None else list(output_lines(self.process.last_output()))
+
+
+def checked_check(check: Any) -> Check | None:
+    """`check` as given. Raises `QueryTypeError` for what cannot be called."""
+    if check is not None and not callable(check):
+        raise QueryTypeError(
+            f"check={quoted(check)} is not callable: use a function that returns true once the server answers"
+        )
+    return check  # type: ignore[no-any-return]
+
+
+def _in_event_loop() -> list[str]:
+    """A wait that blocks the loop also blocks a server that is to start in it."""
+    name = running_loop()
+    if name is None:
+        return []
+    return [
+        f"this wait blocked the running {name} event loop, where no server can start meanwhile: "
+        "use `await async_wait_listening(...)`"
+    ]
 
 
 class _SilenceWait(_Wait):
@@ -131,12 +268,12 @@ class _SilenceWait(_Wait):
     def failure(self) -> WaitTimeout:
         found = self.listeners() or ()
         still = [messages.sentence(entry) for entry in found]
-        head = f"somebody still listens on {self.place} after {self.timeout:g} s"
+        head = f"a process still listens on {self.place} after {self.timeout:g} s"
         return WaitTimeout("\n".join([head, *messages.listed(still, _SHOWN)]))
 
 
 class ConnectionsWait(_Wait):
-    """Connections of the port, on either side, that are not closed; TIME_WAIT is no connection."""
+    """Connections of the port, on either side, that are not closed; TIME_WAIT counts as closed."""
 
     def connections(self) -> SocketTable:
         found = reader().connections_on(self.port, self.protocol)
@@ -150,7 +287,7 @@ class ConnectionsWait(_Wait):
         return not self.connections()
 
     def lines(self) -> list[str]:
-        """Who is still connected, the end that has the port first."""
+        """The connections that are left, the end that has the port first."""
         found = sorted(self.connections(), key=lambda entry: entry.local.port != self.port)
         return messages.listed(map(messages.sentence, found), _SHOWN)
 
@@ -159,49 +296,62 @@ class ConnectionsWait(_Wait):
         return WaitTimeout("\n".join([head, *self.lines()]))
 
 
-def _longest_pause() -> float:
-    """A look costs 50 us by sock_diag and 30 ms by psutil: wait in proportion, so that neither burns a core."""
-    return 0.008 if reader().name == "sock_diag" else 0.05
+def _longest_pause(check: object = None) -> float:
+    """A look costs 50 us by sock_diag and 30 ms by psutil, a check a request: wait in proportion, to burn no core."""
+    return 0.008 if check is None and reader().name == "sock_diag" else 0.05
 
 
 def wait_listening(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0, process: Any = None
+    port: int,
+    host: str | None = None,
+    *,
+    protocol: PortProtocol = "tcp",
+    timeout: float = 5.0,
+    process: Any = None,
+    check: Check | None = None,
 ) -> SocketTable:
-    """Wait until somebody listens on `port`; gives the listeners.
+    """Wait until a socket listens on `port`; returns the listeners.
 
-    With `host`, until what is sent to that address is taken ("localhost": any of its addresses). `process` (Popen,
-    psutil.Process or pid) ends the wait at once when it dies: `ProcessDied` has the exit status and the end of stderr, which
-    is read from the pipe. Raises `WaitTimeout` after `timeout` seconds; it says what is listening instead.
+    With `host`, until that address is answered for ("localhost": any of its addresses). With `process` (a Popen,
+    psutil.Process, pid, `ServerProcess` or threading.Thread) the listener must be held by it or by a descendant. The wait
+    ends at once when it ends: `ProcessDied` has the exit status, or the thread's exception as its cause, and the last lines
+    of stdout and stderr, which are read from their pipes. `check()` must be true as well: for a server behind a port
+    forwarder, which listens before the server does. Raises `WaitTimeout` after `timeout` seconds, or as soon as another
+    process keeps the port; it says what listens instead.
     """
     __tracebackhide__ = True
-    wait = _ListeningWait(port, host, protocol, timeout, process)
-    found = wait_until(wait.look, wait.timeout, longest=_longest_pause())
-    if found is None:
-        raise wait.failure()
-    return found
+    with _ListeningWait(port, host, protocol, timeout, process, check) as wait:
+        found = wait_until(wait.look_and_check, wait.timeout, longest=_longest_pause(check))
+        if found is None:
+            raise wait.failure()
+        return found
 
 
 async def async_wait_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
     process: Any = None,
+    check: AsyncCheck | None = None,
 ) -> SocketTable:
-    """`wait_listening` that lets the event loop run meanwhile, asyncio's or trio's."""
+    """`wait_listening` that lets the event loop run meanwhile, asyncio's or trio's; `check` may be asynchronous."""
     __tracebackhide__ = True
-    wait = _ListeningWait(port, host, protocol, timeout, process)
-    found = await async_wait_until(wait.look, wait.timeout, longest=_longest_pause())
-    if found is None:
-        raise wait.failure()
-    return found
+    with _ListeningWait(port, host, protocol, timeout, process, check) as wait:
+        longest = _longest_pause(check)
+        found: SocketTable | None = await async_wait_until(
+            wait.async_look_and_check, wait.timeout, longest=longest
+        )
+        if found is None:
+            raise wait.failure()
+        return found
 
 
 def wait_not_listening(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
-    """Wait until nobody listens on `port`; `WaitTimeout` names who still does."""
+    """Wait until no socket listens on `port`; `WaitTimeout` names those that still do."""
     __tracebackhide__ = True
     wait = _SilenceWait(port, host, protocol, timeout)
     if not wait_until(wait.look, wait.timeout, longest=_longest_pause()):
@@ -212,7 +362,7 @@ async def async_wait_not_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_not_listening` that lets the event loop run meanwhile."""
@@ -223,7 +373,7 @@ async def async_wait_not_listening(
 
 
 def wait_no_connections(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until no connection has `port` on either side; TIME_WAIT counts as closed. `WaitTimeout` names what is left."""
     __tracebackhide__ = True
@@ -236,7 +386,7 @@ async def async_wait_no_connections(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_no_connections` that lets the event loop run meanwhile."""

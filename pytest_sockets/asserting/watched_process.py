@@ -1,25 +1,62 @@
-"""Whether the process that is to open a port still runs, and what it left behind if not."""
+"""Whether the process or thread that is to open a port still runs, what it listens on, and what it left behind if not."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+import threading
+import traceback
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from pytest_sockets.errors import QueryError, QueryTypeError
-from pytest_sockets.table import proc
+from pytest_sockets.table import holders, proc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _LINES: Final = 8
 _BYTES: Final = 64 * 1024
 _LARGEST_PID: Final = 2**31 - 1 if sys.platform != "win32" else 2**32 - 1
+_USE: Final = "use a Popen, a psutil.Process, a pid, a ServerProcess or a threading.Thread"
 
 
-class Watched:
-    """A Popen, an asyncio or psutil process, a multiprocessing one, or a pid. Raises `QueryTypeError` for anything else."""
+class Watched(Protocol):
+    """What a wait asks of the process that is to listen."""
+
+    title: str
+    """`process 4711`, `thread 'server'`."""
+
+    def ended(self) -> str | None:
+        """None while it runs; else how it ended: "exited with status 1", "was killed by SIGKILL"."""
+
+    def pids(self) -> list[int]:
+        """The processes that may hold the listener."""
+
+    def last_output(self) -> dict[str, list[str]]:
+        """The last lines of each stream, by its name, as far as they can be had."""
+
+    def may_have_left(self, pid: int | None) -> bool:
+        """Whether a process may be a daemon that it left, after it has ended."""
+
+    def error(self) -> BaseException | None:
+        """The exception that ended it, if that is known."""
+
+    def close(self) -> None:
+        """The wait is over."""
+
+
+def watched(process: Any) -> Watched:
+    """What watches this process or thread. Raises `QueryTypeError` for anything else."""
+    if isinstance(process, threading.Thread):
+        return WatchedThread(process)
+    if hasattr(process, "last_output") and hasattr(process, "tree"):
+        return WatchedServer(process)
+    return WatchedProcess(process)
+
+
+class WatchedProcess:
+    """A Popen, an asyncio or psutil process, a multiprocessing one, or a pid."""
 
     def __init__(self, process: Any) -> None:
         pid = (
@@ -28,23 +65,24 @@ class Watched:
             else getattr(process, "pid", None)
         )
         if not isinstance(pid, int):
-            raise QueryTypeError(f"{process!r} is no process; use a Popen, a psutil.Process or a pid")
+            raise QueryTypeError(f"{process!r} is not a process: {_USE}")
         if not 0 < pid <= _LARGEST_PID:
-            raise QueryError(f"{pid} is no process id; use a Popen, a psutil.Process or a pid")
+            raise QueryError(f"{pid} is not a process id: {_USE}")
         self.pid = pid
+        self.title = f"process {pid}"
         self._process = process
         self._birth = proc.birth(pid) if proc.AVAILABLE else None
-        self._stderr_file = _redirected_to(pid)
+        self._files = {name: _redirected_to(pid, fd) for name, fd in (("stdout", 1), ("stderr", 2))}
 
     def ended(self) -> str | None:
-        """None while it runs; else how it ended: "exited with status 1", "was killed by SIGKILL"."""
+        """From the object that started it if that knows; else from the process table."""
         poll: Callable[[], int | None] | None = getattr(self._process, "poll", None)
         status = (
             poll() if poll else getattr(self._process, "returncode", getattr(self._process, "exitcode", None))
         )
         if isinstance(status, int):
-            return _ending(status)
-        return None if self._runs() else _ending(_status_of_zombie(self.pid))
+            return ending(status)
+        return None if self._runs() else ending(_status_of_zombie(self.pid))
 
     def _runs(self) -> bool:
         if not proc.AVAILABLE:
@@ -52,16 +90,127 @@ class Watched:
 
             return processes.is_running(self.pid)
         now = proc.birth(self.pid)
-        # Z: it ended and nobody asked for its status yet. Another start time: the pid was reused.
+        # Z: it ended, and its parent has not asked for its status yet. Another start time: the pid was reused.
         return now is not None and now[0] != "Z" and (self._birth is None or now[1] == self._birth[1])
 
-    def last_stderr(self) -> list[str]:
-        """The last lines of stderr, as far as they can be had: from a pipe nobody reads, or a file it was redirected to."""
-        raw = _left_in_pipe(getattr(self._process, "stderr", None)) or _end_of_file(self._stderr_file)
-        return [line.rstrip() for line in raw.decode(errors="replace").splitlines() if line.strip()][-_LINES:]
+    def pids(self) -> list[int]:
+        """It and its descendants."""
+        return [self.pid, *holders.descendants(self.pid)]
+
+    def last_output(self) -> dict[str, list[str]]:
+        """From a pipe that is not read, or from the file that a stream was redirected to."""
+        found: dict[str, list[str]] = {}
+        for name, path in self._files.items():
+            raw = _left_in_pipe(getattr(self._process, name, None))
+            if not raw and not (name == "stderr" and path == self._files["stdout"]):
+                raw = _end_of_file(path)
+            lines = [line.rstrip() for line in raw.decode(errors="replace").splitlines() if line.strip()]
+            if lines:
+                found[name] = lines[-_LINES:]
+        return found
+
+    def may_have_left(self, pid: int | None) -> bool:
+        """It ended with status 0, and the other started after it: no table tells more of a daemon."""
+        if pid is None or self.ended() not in ("exited with status 0", "has ended"):
+            return False
+        birth = proc.birth(pid)
+        begin = self._birth or proc.birth(os.getpid())
+        return birth is not None and begin is not None and birth[1] >= begin[1]
+
+    def error(self) -> BaseException | None:
+        """None: a process has a status instead."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
-def _ending(status: int | None) -> str:
+class WatchedServer:
+    """A `ServerProcess`."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self.title = f"server {server}"
+
+    def ended(self) -> str | None:
+        """A daemon that it left counts as running."""
+        return None if self._server.is_running else str(self._server.ending)
+
+    def pids(self) -> list[int]:
+        """Its whole tree."""
+        return list(self._server.tree())
+
+    def last_output(self) -> dict[str, list[str]]:
+        """Both streams in one."""
+        lines = self._server.last_output()
+        return {"output": lines[-_LINES:]} if lines else {}
+
+    def may_have_left(self, pid: int | None) -> bool:  # noqa: ARG002
+        """False: its tree includes its daemons."""
+        return False
+
+    def error(self) -> BaseException | None:
+        """None: a process has a status instead."""
+        return None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class WatchedThread:
+    """A thread of this process. While it is watched, `threading.excepthook` passes its exception on to here as well."""
+
+    def __init__(self, thread: threading.Thread) -> None:
+        self._thread = thread
+        self.title = f"thread {thread.name!r}"
+        self._error: BaseException | None = None
+        self._before = threading.excepthook
+        threading.excepthook = self._hook
+
+    def _hook(self, args: threading.ExceptHookArgs, /) -> None:
+        if args.thread is self._thread:
+            self._error = args.exc_value
+        self._before(args)
+
+    def ended(self) -> str | None:
+        """A thread that was not started yet runs."""
+        if self._thread.is_alive() or self._thread.ident is None:
+            return None
+        if self._error is None:
+            return "ended"
+        return f"ended with {traceback.format_exception_only(self._error)[-1].strip()}"
+
+    def pids(self) -> list[int]:
+        """This process: a thread has no descriptors of its own."""
+        return [os.getpid()]
+
+    def last_output(self) -> dict[str, list[str]]:
+        """Its output is this process's."""
+        return {}
+
+    def may_have_left(self, pid: int | None) -> bool:  # noqa: ARG002
+        """False: what it opened is this process's."""
+        return False
+
+    def error(self) -> BaseException | None:
+        """The exception that ended the thread; SystemExit, too."""
+        return self._error
+
+    def close(self) -> None:
+        """Put the hook back, unless somebody has replaced it meanwhile."""
+        if threading.excepthook == self._hook:
+            threading.excepthook = self._before
+
+
+def output_lines(found: dict[str, list[str]]) -> Iterator[str]:
+    """The lines for a message."""
+    for name, lines in found.items():
+        yield f"the end of its {name}:"
+        yield from (f"  {line}" for line in lines)
+
+
+def ending(status: int | None) -> str:
+    """`exited with status 1`, `was killed by SIGKILL`."""
     if status is None:
         return "has ended"
     if status >= 0:
@@ -73,7 +222,7 @@ def _ending(status: int | None) -> str:
 
 
 def _status_of_zombie(pid: int) -> int | None:
-    """The exit status of a child of ours, without taking it away from whoever will ask (WNOWAIT)."""
+    """The exit status of a child, without taking it away from its parent's own wait (WNOWAIT)."""
     if not hasattr(os, "waitid"):
         return None
     try:
@@ -85,17 +234,16 @@ def _status_of_zombie(pid: int) -> int | None:
     return told.si_status if told.si_code == os.CLD_EXITED else -told.si_status
 
 
-def _redirected_to(pid: int) -> str | None:
+def _redirected_to(pid: int, fd: int) -> str | None:
     if not proc.AVAILABLE:
         return None
-    path = f"/proc/{pid}/fd/2"
     try:
-        target = os.readlink(path)  # noqa: PTH115
-        # Our own stderr is a file too, while pytest captures: what it holds is not the server's.
-        mine = os.readlink("/proc/self/fd/2")  # noqa: PTH115
+        target = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
+        # While pytest captures, this process's own streams are files, too: what they hold is not the server's.
+        mine = [os.readlink(f"/proc/self/fd/{own}") for own in (1, 2)]  # noqa: PTH115
     except OSError:
         return None
-    return target if target.startswith("/") and target != mine and os.path.isfile(target) else None  # noqa: PTH113
+    return target if target.startswith("/") and target not in mine and os.path.isfile(target) else None  # noqa: PTH113
 
 
 def _left_in_pipe(stream: Any) -> bytes:

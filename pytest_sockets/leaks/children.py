@@ -13,6 +13,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import own_processes
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.records import NEVER_OVER, Scope
 from pytest_sockets.originals import RealOs, monotonic
@@ -92,6 +93,8 @@ class Children:
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
+        if own_processes.is_starting():
+            return
         from pytest_sockets.leaks.detached_processes import Daemons, Start
 
         start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
@@ -119,6 +122,9 @@ class Children:
         new = sorted(pids - self._known.keys())
         known = {start.pid: start for start in self._starts} if new else {}
         for pid in new:
+            if pid in own_processes.pids:
+                self._known[pid] = Child(pid, _NO_OWNER, None)
+                continue
             start = known.get(pid) or self._guessed(pid)
             self._known[pid] = Child(pid, start.scope, start.origin) if start else Child(pid, scope, None)
         # A start whose child does not show yet may be just before its fork, in another thread.

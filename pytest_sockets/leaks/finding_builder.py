@@ -15,6 +15,7 @@ from pytest_sockets.leaks.findings import (
     Frame,
 )
 from pytest_sockets.leaks.referrers import Budget, holders
+from pytest_sockets.printable import masked
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
@@ -96,7 +97,7 @@ class Explainer:
     def child(self, listener: ChildListener) -> Finding:
         """The finding for what a child process still listens on."""
         child = listener.child
-        command = listener.command or f"pid {child.pid}"
+        command = masked(listener.command or f"pid {child.pid}")
         notes = []
         if listener.left_behind:
             notes.append(LEFT_BEHIND)

@@ -9,20 +9,22 @@ import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
+from pytest_sockets.originals import wall_clock
 from pytest_sockets.plugin.dropped_sockets import DroppedSockets
+from pytest_sockets.plugin.owner_place import place_of
 from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
 from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-
-    import pytest
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
@@ -52,6 +54,9 @@ class Verdicts:
         self._dropped = DroppedSockets(ledger, watched=settings.unclosed != "off")
         self.watch: Any = None
         self._known: Any = None
+        """With a baseline: the `Ratchet` that counts against it."""
+        self._attempt = 0
+        """Each teardown of a test is one; of a test that is run again it is another."""
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
@@ -67,8 +72,9 @@ class Verdicts:
             self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
             from pytest_sockets.reports.baseline import read_baseline
+            from pytest_sockets.reports.baseline_check import Ratchet
 
-            self._known = frozenset(read_baseline(self._settings.baseline))
+            self._known = Ratchet(read_baseline(self._settings.baseline))
 
     @property
     def eventful(self) -> bool:
@@ -89,6 +95,7 @@ class Verdicts:
 
         What ended in this test's set-up was last used in the `previous` one.
         """
+        self._attempt += 1
         values = getattr(item, "funcargs", None) or {}
         found = self._findings(live, values, final=False)
         leaks = []
@@ -125,6 +132,7 @@ class Verdicts:
             self._rest.notes.append(
                 f"the search for what still refers to a socket was cut short in {self._explainer.budget.cut_short} cases"
             )
+        self._rest.ignored = self._ignores.ignored
         return self._rest
 
     def _leak(self, finding: Finding, mode: str, *, can_err: bool) -> Leak:
@@ -132,9 +140,7 @@ class Verdicts:
         return Leak(finding, mode, raised=mode == "error" and can_err and not known, known=known)
 
     def _is_known(self, finding: Finding) -> bool:
-        from pytest_sockets.reports.baseline import key_of
-
-        return key_of(finding) in self._known
+        return bool(self._known.add(finding, self._attempt, None))
 
     def _warn(self, item: pytest.Item, findings: list[Finding]) -> None:
         """A warning at the test's line that is recorded whatever the filters say, and is never raised.
@@ -182,6 +188,7 @@ class Verdicts:
         final: bool,
     ) -> list[tuple[Owner, Finding, str]]:
         policies: dict[Owner, Policy] = {}
+        ended = wall_clock()
 
         def policy_of(owner: Owner) -> Policy:
             if owner not in policies:
@@ -217,11 +224,43 @@ class Verdicts:
         for leaked, owner, finding in found:
             policy = policy_of(owner)
             mode = policy.mode_of(finding.kind)
-            if mode != "off" and not self._ignores.cover(finding, policy.ignore):
-                results.append((owner, finding, mode))
-                if leaked is not None and self._ledger.timeline is not None:
-                    self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            if mode == "off" or self._ignores.cover(finding, policy.ignore):
+                continue
+            finding = self._placed(owner, finding, leaked.created if leaked is not None else None, ended)
+            if not self._passes_hooks(owner, finding):
+                continue
+            if leaked is not None and self._ledger.timeline is not None:
+                self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            results.append((owner, finding, mode))
         return results
+
+    def _placed(self, owner: Owner, finding: Finding, created: float | None, ended: float) -> Finding:
+        file, line = place_of(owner, self._config.rootpath)
+        return dataclasses.replace(
+            finding,
+            owner_file=file,
+            owner_line=line,
+            owner_parameter=owner.parameter or None,
+            opened=created,
+            owner_ended=ended,
+        )
+
+    def _passes_hooks(self, owner: Owner, finding: Finding) -> bool:
+        """Ask the `pytest_sockets_finding` hooks; one that fails drops nothing."""
+        # A conftest's hook is called for what belongs to its folder.
+        node = owner.context
+        hook = node.ihook if isinstance(node, pytest.Item | pytest.Collector) else self._config.hook
+        try:
+            answers = hook.pytest_sockets_finding(finding=finding, config=self._config)
+        except Exception as error:  # noqa: BLE001  (the results of the tests are worth more)
+            text = f"a pytest_sockets_finding hook failed: {type(error).__name__}: {error}"
+            if text not in self._rest.troubles:
+                self._rest.troubles.append(text)
+            return True
+        if any(answer is False for answer in answers):
+            self._ignores.count("hook pytest_sockets_finding")
+            return False
+        return True
 
     def _take_dropped(self) -> list[tuple[Record, SocketEntry]]:
         """Of each connection one end."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
@@ -22,7 +22,7 @@ from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
-from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin import address_in_use, failure_sections
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -157,8 +157,8 @@ class LeakDetection(Part):
         audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
-        before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
-        self._config.add_cleanup(functools.partial(setattr, pytest_sockets, "_opener_lookup", before))
+        before, lookups.socket_opener = lookups.socket_opener, self._opener
+        self._config.add_cleanup(functools.partial(setattr, lookups, "socket_opener", before))
 
     @_guarded
     def _begin(self) -> None:
@@ -375,7 +375,7 @@ class LeakDetection(Part):
                 self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
-            address_in_use.explain(item, call.excinfo.value, call.when)
+            failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:

@@ -192,6 +192,47 @@ def socket_inodes() -> dict[int, int]:
     return found
 
 
+SOCKET: Final = "sockets"
+FILE: Final = "files"
+_TYPES: Final = (
+    (stat.S_ISSOCK, SOCKET),
+    (stat.S_ISREG, FILE),
+    (stat.S_ISFIFO, "pipes"),
+    (stat.S_ISDIR, "directories"),
+    (stat.S_ISCHR, "devices"),
+)
+
+
+def types() -> dict[int, str]:
+    """Each open descriptor of this process with its type in the plural: "sockets", "files", "pipes" ...
+
+    Empty where descriptors cannot be listed. Needs no descriptor where none is left.
+    """
+    found = {}
+    try:
+        numbers = _fds()
+    except OSError:
+        return {}
+    for fd in numbers:
+        try:
+            mode = RealOs.fstat(fd).st_mode
+        except OSError:
+            continue
+        found[fd] = next((name for test, name in _TYPES if test(mode)), "others (epoll, eventfd ...)")
+    return found
+
+
+@contextlib.contextmanager
+def spare() -> Iterator[None]:
+    """Let at least one descriptor be free meanwhile, if this process keeps one in reserve."""
+    reserve = next((count for count in tuple(_counts) if count.available), None)
+    if reserve is None:
+        yield
+    else:
+        with reserve.spare():
+            yield
+
+
 def _fds() -> Iterable[int]:
     """The open descriptors, and perhaps some that are not.
 

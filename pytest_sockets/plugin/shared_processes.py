@@ -1,0 +1,68 @@
+"""Server processes under pytest-xdist: a worker's servers end with the controller, and some serve all workers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_sockets.plugin.hook_object import Part
+
+if TYPE_CHECKING:
+    from pytest_sockets.processes.shared import SharedServers
+
+_CONTROLLER: Final = "sockets_controller"
+"""In `workerinput`: the controller's process id and the host it runs on."""
+
+
+def _host() -> str:
+    return f"{os.uname().nodename}" if hasattr(os, "uname") else ""
+
+
+def controller(config: pytest.Config) -> tuple[int, ...]:
+    """The process id of the xdist controller, in a worker on the same machine; else nothing.
+
+    A worker outlives its controller by up to fifteen seconds; its servers must not.
+    """
+    told = getattr(config, "workerinput", {}).get(_CONTROLLER)
+    return (told[0],) if told is not None and told[1] == _host() else ()
+
+
+def of_run(config: pytest.Config) -> SharedServers | None:
+    """Where this worker finds the servers of the whole run; None if this process is the run."""
+    pids = controller(config)
+    if not pids:
+        return None
+    from pytest_sockets.processes.shared import SharedServers
+
+    return SharedServers(config.workerinput["testrunuid"], pids[0])  # type: ignore[attr-defined]
+
+
+class SharedProcesses(Part):
+    """On an xdist controller: tells each worker who it is, and ends the shared servers after the last one."""
+
+    def __init__(self) -> None:
+        self._run: str | None = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Before a worker starts, also one that replaces a crashed one."""
+        node.workerinput[_CONTROLLER] = (os.getpid(), _host())
+        self._run = node.workerinput["testrunuid"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Every worker has ended by now."""
+        if self._run is None or not hasattr(os, "fork"):
+            return
+        from pytest_sockets.processes import shared
+
+        for text in shared.end_all(self._run):
+            import warnings
+
+            warnings.warn(text, stacklevel=1)
+
+
+def __dir__() -> list[str]:
+    return []

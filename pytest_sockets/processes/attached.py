@@ -1,0 +1,135 @@
+"""A shared server as the workers see it: the one that started it, and those that found it running."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Never
+
+from pytest_sockets.errors import ServerFault
+from pytest_sockets.processes.kept_tree import KeptTree
+from pytest_sockets.processes.output import Output
+from pytest_sockets.processes.server_process import ServerProcess
+from pytest_sockets.processes.shared import Record, is_alive
+from pytest_sockets.table import holders, proc
+
+if TYPE_CHECKING:
+    from pytest_sockets.processes.command import Command, Launch
+    from pytest_sockets.processes.shared import SharedPlace
+
+
+class _Shared(ServerProcess):
+    """What no worker may do to a server that the others use, too."""
+
+    def stop(self) -> None:
+        """Without effect: the controller ends a shared server when the run is over."""
+
+    def kill(self) -> Never:
+        """Refused."""
+        raise self._refusal("kill")
+
+    def restart(self) -> Never:
+        """Refused."""
+        raise self._refusal("restart")
+
+    def pause(self) -> Never:
+        """Refused."""
+        raise self._refusal("pause")
+
+    def resume(self) -> Never:
+        """Refused."""
+        raise self._refusal("resume")
+
+    def signal(self, number: int) -> Never:
+        """Refused."""
+        raise self._refusal(f"signal({number})")
+
+    def _refusal(self, what: str) -> ServerFault:
+        return ServerFault(
+            f"{what}: server {self} is shared with other workers; start one without shared=True for this"
+        )
+
+
+class SharingServer(_Shared):
+    """Started here, and given to the run once it is ready."""
+
+    def __init__(self, command: Any, *, place: SharedPlace, **settings: Any) -> None:
+        self._place = place
+        super().__init__(command, **settings)
+        tree = self._started_tree
+        birth = proc.birth(tree.keeper) if proc.AVAILABLE else None
+        started = birth[1] if birth is not None else None
+        place.write(Record(tree.pid, tree.keeper, started, {**self.filled_ports, **self._discovered()}))
+        tree.share()
+
+    def _discovered(self) -> dict[str, int]:
+        return {} if self.found_port is None else {"": self.found_port}
+
+    def _make_output(self) -> Output:
+        return Output(str(self._place.output))
+
+    def _launched(self, launch: Launch) -> KeptTree:
+        listener = self._place.listen()
+        self._place.exit.unlink(missing_ok=True)
+        try:
+            return KeptTree(launch, self._output.fd, watch=self._watch, shared=(listener, self._place))
+        finally:
+            listener.close()
+
+    def close(self) -> None:
+        """Let go of it. Its ports stay reserved as long as this worker runs, and it itself as long as the run does."""
+        if self._was_ready:
+            self._output.close()
+        else:
+            super().close()
+
+
+class AttachedServer(_Shared):
+    """Found running: everything is read from its files and the process table."""
+
+    def __init__(self, command: Command, place: SharedPlace, record: Record) -> None:
+        self._place = place
+        self._record = record
+        self.command = command
+        self._output = Output(str(place.output))
+        self._begin = 0
+        self._launch = command.launch(record.ports)
+        self.found_port = record.ports.get("")
+        self._was_ready = True
+
+    @property
+    def filled_ports(self) -> dict[str, int]:
+        """As the worker that started it wrote down."""
+        return {name: self._record.ports[name] for name in self.command.names}
+
+    @property
+    def pid(self) -> int:
+        """The process that was started."""
+        return self._record.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit status of the started process; None while it runs."""
+        return self._place.exit_status()
+
+    def tree(self) -> list[int]:
+        """The ids of all its processes, the started one first."""
+        if not is_alive(self._record):
+            return []
+        first = [self.pid] if self.returncode is None else []
+        return [*first, *(pid for pid in holders.descendants(self._record.keeper) if pid != self.pid)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the started process runs, or has ended with status 0 and left a daemon that runs."""
+        return self.returncode in (None, 0) and bool(self.tree())
+
+    @property
+    def has_died(self) -> bool:
+        """Whether it ended: only the controller may end it, after every worker."""
+        return not self.is_running
+
+    def __str__(self) -> str:
+        return f"`{self._launch.title}` (pid {self.pid}, shared)" if self._launch else super().__str__()
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._output.close()

@@ -1,0 +1,84 @@
+"""Makes server processes and ends all that it made; what a fixture holds. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from pytest_sockets.errors import ProcessDied, SettingError, SocketsError, blames_the_call, quoted
+from pytest_sockets.processes.server_process import ServerProcess
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
+
+    from pytest_sockets.literals import PortProtocol
+    from pytest_sockets.ports.pool import PortPool
+    from pytest_sockets.processes.shared import SharedServers
+
+
+class ServerProcessFactory:
+    """Call it for a running `ServerProcess`; `close()` ends them all, the last one first."""
+
+    def __init__(
+        self,
+        pool: PortPool | None = None,
+        made: Callable[[ServerProcess], None] = lambda _: None,
+        shared: SharedServers | None = None,
+        watch: tuple[int, ...] = (),
+    ) -> None:
+        """`made` is told of each server. `shared` finds those of the whole run. `watch`: processes to end with."""
+        self._pool = pool
+        self._made = made
+        self._shared = shared
+        self._watch = watch
+        self.servers: list[ServerProcess] = []
+
+    @blames_the_call
+    def __call__(
+        self,
+        command: Sequence[str | PathLike[str]],
+        *,
+        host: str = "127.0.0.1",
+        protocol: PortProtocol = "tcp",
+        env: Mapping[str, str | None] | None = None,
+        cwd: str | PathLike[str] | None = None,
+        ready: Callable[..., Any] | re.Pattern[str] | re.Pattern[bytes] | None = None,
+        timeout: float = 15.0,
+        stop_signal: int = signal.SIGTERM,
+        stop_timeout: float = 5.0,
+        shared: bool = False,
+    ) -> ServerProcess:
+        """A running server; the arguments are those of `ServerProcess`, and raise as there.
+
+        `shared=True`, of the session's factory: one process for all xdist workers of the run. The first worker that asks
+        starts it, with these arguments; the others get it if all their arguments are equal.
+        """
+        __tracebackhide__ = True
+        if not isinstance(shared, bool):
+            raise SettingError(f"shared={quoted(shared)}: use True or False")
+        settings: dict[str, Any] = {
+            "host": host, "protocol": protocol, "env": env, "cwd": cwd, "ready": ready, "timeout": timeout,
+            "stop_signal": stop_signal, "stop_timeout": stop_timeout, "pool": self._pool,
+        }  # fmt: skip
+        if shared and self._shared is not None:
+            server = self._shared.obtain(command, settings)
+        else:
+            server = ServerProcess(command, **settings, watch=self._watch)
+        self.servers.append(server)
+        self._made(server)
+        return server
+
+    def close(self) -> None:
+        """End them all, then raise `ProcessDied` for those that had ended on their own."""
+        deaths: list[str] = []
+        for server in reversed(self.servers):
+            for step in (server.check, server.close):
+                try:
+                    step()
+                except SocketsError as error:
+                    deaths.append(str(error))
+        self.servers.clear()
+        if deaths:
+            raise ProcessDied("\n\n".join(reversed(deaths)))

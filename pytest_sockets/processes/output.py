@@ -1,0 +1,72 @@
+"""What a server wrote: stdout and stderr together, in a file that has no name, so nothing is ever left of it.
+
+A pipe would fill and stop a server whose output is not read. A file on disk also holds what a chatty one writes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import weakref
+from typing import Final
+
+KEPT: Final = 1024 * 1024
+"""Bytes of the end that stay readable after `close()`."""
+LINES: Final = 20
+_LINE: Final = 300
+_TAIL: Final = 16 * 1024
+
+
+class Output:
+    """The output of one server, over all its restarts."""
+
+    def __init__(self, path: str | None = None) -> None:
+        """A nameless file, or the file of a shared server, which this process only reads."""
+        self._kept: tuple[int, bytes] | None = None
+        if path is None:
+            self.fd = _nameless()
+        else:
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._close = weakref.finalize(self, os.close, self.fd)
+
+    def size(self) -> int:
+        """Bytes so far."""
+        return os.fstat(self.fd).st_size if self._kept is None else self._kept[0] + len(self._kept[1])
+
+    def read(self, start: int = 0) -> str:
+        """The text from byte `start` on; what is no UTF-8 is replaced."""
+        if self._kept is not None:
+            first, kept = self._kept
+            return kept[max(0, start - first) :].decode(errors="replace")
+        pieces = []
+        while piece := os.pread(self.fd, KEPT, start):
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces).decode(errors="replace")
+
+    def tail(self, start: int = 0, lines: int = LINES) -> list[str]:
+        """The last lines written since byte `start`, without empty ones."""
+        text = self.read(max(start, self.size() - _TAIL))
+        return [_cut(line.rstrip()) for line in text.splitlines() if line.strip()][-lines:]
+
+    def close(self) -> None:
+        """Keep the last mebibyte in memory and close the file."""
+        if self._kept is None:
+            first = max(0, self.size() - KEPT)
+            self._kept = (first, self.read(first).encode(errors="replace"))
+            self._close()
+
+
+def _cut(line: str) -> str:
+    """The end of a long line: the beginning is missing anyway if the tail starts inside it."""
+    return line if len(line) <= _LINE else f"...{line[-_LINE:]}"
+
+
+def _nameless() -> int:
+    import fcntl
+
+    with tempfile.TemporaryFile(prefix="pytest-sockets-", buffering=0) as file:
+        fd = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
+    # Server and children share one offset anyway; a server that reopens it must append, too.
+    fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
+    return fd
