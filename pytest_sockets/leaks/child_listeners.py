@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.table import holders
 
@@ -34,13 +34,13 @@ def of_tree(
     child: Child,
     descendants: Sequence[int],
     kinds: Sequence[str],
-    ours: Container[int | None],
+    shared: Container[int | None],
     *,
     left_behind: bool = False,
 ) -> Iterator[ChildListener]:
-    """What each of these processes listens on, but what this one shares (`ours`); what several share comes once for each."""
+    """The listeners of these processes, except those that this one shares (`shared`); one that several share is repeated."""
     for entry in holders.listening_of([child.pid, *descendants], unix="unix" in kinds):
-        if entry.protocol in kinds and entry.inode not in ours and not _is_plumbing(entry):
+        if entry.protocol in kinds and entry.inode not in shared and not _is_plumbing(entry):
             command = holders.command_line(entry.pid or child.pid)
             yield ChildListener(child, entry, command, left_behind)
 
@@ -56,7 +56,14 @@ def each_once(listeners: Iterator[ChildListener]) -> list[ChildListener]:
     return list(found.values())
 
 
+_PLUMBING: Final = ("/listener-", "/sock-")
+"""What multiprocessing calls its own listeners; the second since Python 3.14 and late patch releases of 3.13."""
+
+
 def _is_plumbing(entry: SocketEntry) -> bool:
     """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
-    path = entry.local.host
-    return entry.protocol == "unix" and "/pymp-" in path and ("/listener-" in path or "/sock-" in path)  # 3.14
+    return (
+        entry.protocol == "unix"
+        and "/pymp-" in entry.local.host
+        and any(name in entry.local.host for name in _PLUMBING)
+    )

@@ -1,7 +1,7 @@
 """Whose is a child process, and what do the children of ended owners still listen on?
 
 Starting a child is an audited event in most ways of doing it, and C code that forks (uvloop) calls the interpreter's fork
-hooks; a test that did neither is not looked at. No event carries a pid, so children are told by comparing the list of
+hooks; a test that did neither is not looked at. No event carries a pid, so children are found by comparing the list of
 children at the ends of scopes; waitid(2) with WNOWAIT says in one system call, without reaping anything, whether there is a
 child at all.
 """
@@ -41,7 +41,7 @@ class Child:
         self.origin = origin
 
 
-_NOBODYS: Final = Scope(NEVER_OVER, "setup")
+_NO_OWNER: Final = Scope(NEVER_OVER, "setup")
 _MOST_READS: Final = 5
 """Each thread that ends meanwhile spoils one."""
 _LONGEST_START: Final = 2.0
@@ -78,18 +78,18 @@ class Children:
         self._starts: list[Start] = []
         self._daemons: Daemons | None = None
         self._known: dict[int, Child] = {}
-        self._told: set[object] = set()
+        self._reported: set[object] = set()
 
     def begin(self) -> None:
         """Children that exist now are not the suite's."""
         self._starts.clear()
-        self._known = {pid: Child(pid, _NOBODYS, None) for pid in _child_pids()} if _has_children() else {}
+        self._known = {pid: Child(pid, _NO_OWNER, None) for pid in _child_pids()} if _has_children() else {}
 
     def keep_the_users(self) -> None:
         """Of the children that were started since `begin` only those that the user's own code started are the suite's."""
         for child in self._known.values():
             if child.origin is None or not child.origin.in_users_code:
-                child.scope = _NOBODYS
+                child.scope = _NO_OWNER
 
     def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
         """A child is about to be started there; its pid shows at the next checkpoint."""
@@ -104,7 +104,7 @@ class Children:
 
     @property
     def any_known(self) -> bool:
-        """Whether a child runs or was started since the last checkpoint, as far as the interpreter was told."""
+        """Whether a child runs or was started since the last checkpoint, as far as the interpreter knows."""
         return bool(self._starts or self._known or self._forks != audit.forks)
 
     def checkpoint(self, scope: Scope) -> None:
@@ -120,12 +120,12 @@ class Children:
         for pid in self._known.keys() - pids:
             del self._known[pid]
         new = sorted(pids - self._known.keys())
-        told = {start.pid: start for start in self._starts} if new else {}
+        known = {start.pid: start for start in self._starts} if new else {}
         for pid in new:
             if pid in own_processes.pids:
-                self._known[pid] = Child(pid, _NOBODYS, None)
+                self._known[pid] = Child(pid, _NO_OWNER, None)
                 continue
-            start = told.get(pid) or self._guessed(pid)
+            start = known.get(pid) or self._guessed(pid)
             self._known[pid] = Child(pid, start.scope, start.origin) if start else Child(pid, scope, None)
         # A start whose child does not show yet may be just before its fork, in another thread.
         for start in tuple(self._starts):
@@ -162,32 +162,32 @@ class Children:
         """The children that still ran at the last checkpoint and whose owner is over."""
         return [child for child in self._known.values() if child.scope.owner.over]
 
-    def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
-        """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
+    def listeners(self, shared: Container[int | None]) -> list[ChildListener]:
+        """The unreported listeners of ended owners' children, except those that this process shares (`shared`)."""
         from pytest_sockets.leaks.child_listeners import each_once, of_tree
         from pytest_sockets.table import holders
 
         left = self.left
-        # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
+        # A forkserver's children have their own starters: a child of its own starter is not its ancestor's.
         trees = {child: holders.descendants(child.pid) for child in left}
         own = {child: [pid for pid in tree if pid not in self._known] for child, tree in trees.items()}
         found = [
-            listener for child, tree in own.items() for listener in of_tree(child, tree, self._kinds, ours)
+            listener for child, tree in own.items() for listener in of_tree(child, tree, self._kinds, shared)
         ]
         if self._daemons is not None and self._daemons.any_left:
             inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
-            for pid, start in self._daemons.find(ours, inside):
+            for pid, start in self._daemons.find(shared, inside):
                 daemon = Child(pid, start.scope, start.origin)
-                found += of_tree(daemon, (), self._kinds, ours, left_behind=True)
-        return each_once(listener for listener in found if listener.identity not in self._told)
+                found += of_tree(daemon, (), self._kinds, shared, left_behind=True)
+        return each_once(listener for listener in found if listener.identity not in self._reported)
 
     def keep(self, listener: ChildListener, owner: Owner) -> None:
         """`owner` keeps this process: it is judged with that owner."""
         listener.child.scope = Scope(owner, listener.child.scope.phase)
 
-    def tell(self, listener: ChildListener) -> None:
-        """It is reported: never again."""
-        self._told.add(listener.identity)
+    def mark_reported(self, listener: ChildListener) -> None:
+        """It is not returned again."""
+        self._reported.add(listener.identity)
         if self._daemons is not None:
             self._daemons.forget(listener.child.pid)
 
@@ -209,7 +209,7 @@ def _as_words(words: Any) -> tuple[str, ...]:
 
 
 def _multiprocessing_pids() -> list[int]:
-    """The children of a forkserver are not ours by descent, but multiprocessing knows them."""
+    """The children of a forkserver are not descendants of this process, but multiprocessing knows them."""
     process = sys.modules.get("multiprocessing.process")
     children = tuple(getattr(process, "_children", ()))
     return [child.pid for child in children if child.pid is not None]

@@ -42,7 +42,7 @@ class Clients:
         self._earlier: dict[int, weakref.ref[Any]] = {}
 
     def owners(self, nameless: list[Record], live: Sequence[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
-        """For each connection among these, which C code opened: the live owner whose client must have done so, if certain."""
+        """For each connection among these, which C code opened: the live owner whose client must have done it."""
         kept = _clients_of(live)
         # A new client beside those, in the same library, may be the test's own and have opened it as well.
         beside = self._new_libraries_beside(kept)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MARK: Final = "PYTEST_CURRENT_TEST"
 _REAPERS: Final = ("systemd", "tini", "dumb-init", "catatonit", "docker-init")
 _LONGEST_BIRTH: Final = 3.0
-"""Seconds from the start of a command to its daemon's listening, beyond which nobody looks any more."""
+"""Seconds from the start of a command to its daemon's listening, beyond which the start is forgotten."""
 _MOST_STARTS: Final = 1000
 """Kept of one phase of a test, which may start ten thousand processes."""
 
@@ -75,7 +75,7 @@ class Daemon(NamedTuple):
 
 
 class Daemons:
-    """Who listens that is no child of ours, but was started by a test of ours."""
+    """The listening processes outside of the tree that a test of this run has started."""
 
     def __init__(self) -> None:
         self._before: set[int | None] | None = None
@@ -85,7 +85,7 @@ class Daemons:
         self._found: dict[int, Daemon] = {}
 
     def starting(self, start: Start) -> None:
-        """Told before the process exists."""
+        """Call this before the process exists."""
         mark = os.environ.get(_MARK)
         if mark is None:
             return
@@ -104,14 +104,14 @@ class Daemons:
             daemon.start.scope.owner.over for daemon in self._found.values()
         )
 
-    def find(self, ours: Container[int | None], children: Container[int]) -> list[Daemon]:
+    def find(self, shared: Container[int | None], children: Container[int]) -> list[Daemon]:
         """The daemons of owners that are over. Walks all processes only if somebody listens who did not before."""
         from pytest_sockets.table import holders
 
         new = [
             entry
             for entry in _listeners()
-            if entry.inode not in (self._before or ()) and entry.inode not in ours
+            if entry.inode not in (self._before or ()) and entry.inode not in shared
         ]
         for entry in holders.with_holders(new) if new else ():
             if entry.pid is not None and entry.pid not in children:
@@ -126,7 +126,7 @@ class Daemons:
         return [daemon for daemon in self._found.values() if daemon.start.scope.owner.over]
 
     def forget(self, pid: int) -> None:
-        """It is told, or gone."""
+        """It is reported, or gone."""
         self._found.pop(pid, None)
 
     def _look_into(self, pid: int, port: int | None) -> None:

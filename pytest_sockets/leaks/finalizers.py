@@ -1,9 +1,9 @@
-"""Which sockets did nobody close? Seen at the moment when the interpreter finalizes what still has its descriptor.
+"""Which sockets did no code close? Seen when the interpreter finalizes an object that still has its descriptor.
 
 Off by default. While on, `socket.socket`, whose own finalizer is in C, and the few classes whose finalizer warns of an open
 connection and closes it (asyncio's, aiohttp's, redis's) get another `__del__`. It is a property on purpose:
 the interpreter looks `__del__` up through the descriptor protocol, so our part runs before the real finalizer, which is
-then called without a frame of ours: its ResourceWarning keeps its place, and the user's filters see the same module.
+then called without a frame of this plugin: its ResourceWarning keeps its place, and the user's filters see the same module.
 """
 
 from __future__ import annotations

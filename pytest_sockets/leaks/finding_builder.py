@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLOSED, Finding
+from pytest_sockets.leaks.findings import (
+    LEFT_BEHIND,
+    LOOP_NOT_CLOSED,
+    OPEN,
+    SETUP_RAISED,
+    UNCLOSED,
+    Finding,
+    Frame,
+)
 from pytest_sockets.leaks.referrers import Budget, holders
 from pytest_sockets.printable import masked
 
@@ -22,6 +31,13 @@ MOST_EXPLAINED: Final = 25
 
 
 _MOST_SHARERS: Final = 5
+_LOOP_FILES: Final = frozenset(
+    (
+        "socket.py", "base_events.py", "events.py", "selector_events.py", "unix_events.py", "proactor_events.py",
+        "windows_events.py",
+    )
+)  # fmt: skip
+"""Between the line that makes an event loop and the socket pair of that loop there is nothing else."""
 
 
 class Explainer:
@@ -48,6 +64,7 @@ class Explainer:
             verdict.note,
             SETUP_RAISED if self.named_owner(record).raised else None,
             self._in_thread(record),
+            self._of_own_loop(record),
         ]
         note = "; ".join(filter(None, notes)) or None
         return self._finding(OPEN, record, verdict.entry, held_by=self._holders(record), note=note)
@@ -62,6 +79,16 @@ class Explainer:
         if record.during is not None and record.during.kind == "test":
             texts.append(f"opened while {record.during} ran")
         return "; ".join(texts) or None
+
+    def _of_own_loop(self, record: Record) -> str | None:
+        """Whether the user's line made the event loop itself, rather than a runner that it called."""
+        origin = record.origin
+        if origin is None or not origin.called_by_user or record.pair is None:
+            return None
+        frames, users = origin.stack(self._ledger.places), origin.opened_at(self._ledger.places)
+        inner = list(itertools.takewhile(lambda frame: frame != users, frames))
+        of_loop = any(frame.function == "_make_self_pipe" for frame in inner)
+        return LOOP_NOT_CLOSED if of_loop and all(map(_is_loops, inner)) else None
 
     def unclosed(self, record: Record, entry: SocketEntry) -> Finding:
         """The finding for a socket that only the interpreter closed."""
@@ -136,6 +163,10 @@ class Explainer:
         finally:
             del sock
         return found
+
+
+def _is_loops(frame: Frame) -> bool:
+    return frame.file.rpartition("/")[2] in _LOOP_FILES
 
 
 def _in_users_code(record: Record) -> bool:

@@ -11,6 +11,7 @@ from pytest_sockets.model import Endpoint, SocketEntry
 LEFT_BEHIND: Final = "the process that was started there has ended, this one, which that had started, goes on"
 SETUP_RAISED: Final = "the set-up raised after this was opened, so nothing after its `yield` runs"
 """Notes that call for another fix."""
+LOOP_NOT_CLOSED: Final = "the self-pipe of an event loop that was never closed: loop.close()"
 OPEN: Final = "open"
 UNCLOSED: Final = "unclosed"
 

@@ -7,7 +7,7 @@ Only suspects come here, so a clean test pays nothing. The steps, each cheaper t
 4. a short wait: of 487 late closers 468 were gone within 12 ms;
 5. collect all generations;
 6. wait out the grace time, if anything in this process could still close it;
-7. what an event loop that is alive but not running will close by itself waits for the end of the session;
+7. a socket that an idle event loop of a wider scope will close on its own waits for the end of the session;
 8. the two ends of one connection count once.
 """
 
@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import model
-from pytest_sockets.leaks import reachability
-from pytest_sockets.leaks.safe_reading import attributes
+from pytest_sockets.leaks import loop_transports, reachability
 from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
 """For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
+_IN_USE: Final = (model.LISTEN, model.ESTABLISHED)
 LONGEST_WAITING: Final = 30.0
 """Seconds for the grace waits of a whole run; from then on each is as short as for a stubborn line."""
 
@@ -129,7 +128,7 @@ class Judge:
             wait_until(lambda: not listening(), grace)
             left = listening()
         for listener in left:
-            children.tell(listener)
+            children.mark_reported(listener)
         return left
 
     def _is_watched(self, record: Record) -> bool:
@@ -207,7 +206,7 @@ class Judge:
         return record if record is not None and not record.owner.over else None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
-        """Those that are open still. Without another thread nobody in this process can close them: then no wait."""
+        """Those that are still open. Without another thread nothing in this process can close them: then no wait."""
         foreign = any(record.origin is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
@@ -217,7 +216,7 @@ class Judge:
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
-        self._ledger.settle()  # a stranger's audit event may have come meanwhile
+        self._ledger.settle()  # an event for an untracked socket may have come meanwhile
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
@@ -228,18 +227,14 @@ class Judge:
         return max(0.0, grace - SHORT_WAIT)
 
     def _without_deferred(self, records: list[Record]) -> list[Record]:
-        waiting = _waiting_for_their_loop(records)
+        waiting = loop_transports.waiting_for_their_loop(records)
         for record in waiting:
             self._ledger.keep(record, self._ledger.session)
         return [record for record in records if record not in waiting]
 
     def _each_connection_once(self, records: list[Record]) -> list[Verdict]:
-        # The end that the user's code connected comes first; what a server accepted is its consequence.
         verdicts: list[Verdict] = []
-        for record in sorted(records, key=lambda record: record.accepted):
-            entry = record.entry
-            if entry is None:
-                continue
+        for record, entry in _in_order(records):
             if self.is_other_end(record, entry):
                 _add_other_end(verdicts, record, entry)
                 continue
@@ -277,6 +272,23 @@ class Judge:
         return False
 
 
+def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:
+    """Those that are open. The end that the user's code connected comes first: what a server accepted is its consequence.
+
+    Of several sockets that one line opened, those that serve or talk to somebody come first.
+    """
+    opened = [(record, entry) for record in records if (entry := record.entry) is not None]
+    lines: dict[object, int] = {}
+    for record, _ in opened:
+        lines.setdefault(record.origin or record, len(lines))
+
+    def place(pair: tuple[Record, SocketEntry]) -> tuple[bool, int, bool]:
+        record, entry = pair
+        return record.accepted, lines[record.origin or record], entry.status not in _IN_USE
+
+    return sorted(opened, key=place)
+
+
 def _unix_peers() -> dict[int, int]:
     from pytest_sockets.table import sock_diag
 
@@ -299,37 +311,6 @@ def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) 
                 verdict, note="; ".join(filter(None, [verdict.note, note]))
             )
             return
-
-
-def _waiting_for_their_loop(records: list[Record]) -> list[Record]:
-    """What a live event loop of a wider scope closes when it runs again.
-
-    A transport that is closing calls close() on the loop's next turn; an accepted connection whose peer has gone is noticed
-    then, too. Neither goes by waiting, and both would be false alarms.
-    """
-    if "asyncio" not in sys.modules:
-        return []
-    transports = _transports_of([sock for record in records if (sock := record.ref()) is not None])
-    return [record for record in records if _is_waiting(record, transports.get(id(record.ref())))]
-
-
-def _transports_of(socks: list[Any]) -> dict[int, dict[str, Any]]:
-    """The attributes of each socket's asyncio transport, by the socket's id; one pass over the heap for all of them."""
-    found: dict[int, dict[str, Any]] = {}
-    for referrer in gc.get_referrers(*socks) if socks else ():
-        known = referrer if type(referrer) is dict else attributes(referrer)
-        if "_loop" in known and "_sock" in known:
-            found[id(known["_sock"])] = known
-    return found
-
-
-def _is_waiting(record: Record, transport: dict[str, Any] | None) -> bool:
-    loop = attributes(transport["_loop"]) if transport is not None else {}
-    if transport is None or loop.get("_closed", True) or loop.get("_thread_id") is not None:
-        return False
-    entry = record.entry
-    peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)
-    return bool(transport.get("_closing")) or (record.accepted and peer_has_gone)
 
 
 def _note(record: Record) -> str | None:

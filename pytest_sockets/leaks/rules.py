@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.leaks.findings import LOOP_NOT_CLOSED
 from pytest_sockets.service_names import service_name
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def parse_rule(text: str) -> Rule:
     for part in _split(text):
         key, equals, glob = part.partition("=")
         if not equals or not glob:
-            raise SettingError(f"rule {text!r}: {part!r} is not a key=glob pair, such as remote=127.0.0.1:5432")
+            raise SettingError(
+                f"rule {text!r}: {part!r} is not a key=glob pair, such as remote=127.0.0.1:5432"
+            )
         if key not in _VALUES:
             raise SettingError(f"rule {text!r}: unknown key {key!r}; use one of: {', '.join(KEYS)}")
         pairs.append((key, glob))
@@ -110,8 +113,11 @@ def _value(text: str) -> str:
 
 
 def _event_loop_self_pipe(finding: Finding) -> bool:
-    """Every event loop owns a socket pair to wake itself: a loop that nobody closed leaks no connection."""
-    return any(
+    """Every event loop owns a socket pair to wake itself; runners and plugins keep loops that they close at exit.
+
+    A loop that the user's own line has made is not ignored.
+    """
+    return LOOP_NOT_CLOSED not in (finding.note or "") and any(
         frame.file.endswith(file) and frame.function == function
         for frame in finding.stack[:5]
         for file, function in _SELF_PIPE_MAKERS

@@ -20,6 +20,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import reachability
+from pytest_sockets.leaks.code_names import Names, code_of, name_of, names_after, names_of, names_stored
 from pytest_sockets.leaks.safe_reading import (
     attributes,
     is_a,
@@ -33,8 +34,6 @@ from pytest_sockets.leaks.safe_reading import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Names = frozenset[str]
-
 _DEEPEST: Final = 4
 """Calls from the teardown to the function that names the pool; one into an installed package counts twice."""
 _MOST_VISITS: Final = 2_000
@@ -47,12 +46,6 @@ _ENTRY_POINTS: Final = frozenset({"cls", "config", "instance", "module", "node",
 _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
 _CALLED: Final = (*reachability.SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
-_FUNCTIONS: Final = frozenset(
-    (
-        types.FunctionType, types.BuiltinMethodType, types.MethodWrapperType, types.MethodDescriptorType,
-        types.WrapperDescriptorType,
-    )
-)  # fmt: skip
 _CONTAINERS: Final = frozenset((list, tuple, set, frozenset, collections.deque, dict))
 """Exactly these: a subclass may do anything when it is read."""
 _FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
@@ -69,7 +62,7 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
 
 def named_after_yield(function: Any) -> list[Any]:
     """What the teardown of this generator function names, also when its generator has ended."""
-    code = _code_of(function)
+    code = code_of(function)
     if code is None or _is_foreign(function.__globals__.get("__name__")):
         return []
     yields = (one.offset for one in dis.get_instructions(code) if one.opname == "YIELD_VALUE")
@@ -77,7 +70,7 @@ def named_after_yield(function: Any) -> list[Any]:
     if first is None or not code.co_flags & inspect.CO_GENERATOR:
         return []
     search = _Search()
-    search.add_named(function.__globals__, _names_after(code, first))
+    search.add_named(function.__globals__, names_after(code, first))
     return search.run()
 
 
@@ -90,9 +83,9 @@ def put_by(setup: Callable[..., Any], holder: Any) -> list[Any]:
     names: set[str] = set()
     for cell in setup.__closure__ or () if type(setup) is types.FunctionType else ():
         for content in _contents(cell):
-            name = _name_of(content)
+            name = name_of(content)
             for function in (content, *(each.get(name) for each in known)):
-                names |= _names_stored(_code_of(function))
+                names |= names_stored(code_of(function))
     return [each[name] for each in known for name in names & each.keys()]
 
 
@@ -155,7 +148,7 @@ class _Search:
 
     def _partial(self, partial: functools.partial[Any], within: type | None, depth: int) -> None:
         function = partial.func
-        called = _names_of(_code_of(function))
+        called = names_of(code_of(function))
         given = [*partial.args, *partial.keywords.values()]
         if type(function) is types.FunctionType and _is_foreign(function.__module__):
             given = [one for one in given if not _is_pytests(one)]
@@ -179,7 +172,7 @@ class _Search:
 
     def _function(self, function: types.FunctionType, within: type | None, depth: int) -> None:
         self._found.append(function)  # its closure, defaults and attributes
-        names = _names_of(function.__code__)
+        names = names_of(function.__code__)
         foreign = _is_foreign(function.__globals__.get("__name__"))
         for cell in function.__closure__ or ():
             for content in _contents(cell):
@@ -195,7 +188,7 @@ class _Search:
         owner: Any = method.__self__
         self._closed_by_exit(owner, names, depth)
         cls = owner if is_a(owner, type) else type(owner)
-        if _name_of(method) == "doClassCleanups":
+        if name_of(method) == "doClassCleanups":
             # unittest's, called by pytest's function for the end of a class
             for function, arguments, named in getattr(cls, "_class_cleanups", ()):
                 for each in (function, *arguments, *named.values()):
@@ -207,7 +200,7 @@ class _Search:
         self.add(method.__func__, names, cls, depth)
 
     def _registry(self, module: types.ModuleType, names: Names) -> None:
-        """What the standard library knows by itself, if that is asked for."""
+        """The registries of the standard library, if the code asks for them."""
         if module is logging and ("shutdown" in names or names >= {"getLogger", "handlers"}):
             handlers: Any = vars(logging)["_handlerList"]
             self._found.extend(handler() for handler in tuple(handlers))
@@ -242,13 +235,13 @@ class _Search:
             self.add(known["gen"], names, None, depth)
 
     def _constructor(self, cls: type, names: Names, depth: int) -> None:
-        """Whoever names a class may call it, and is given the only instance of a singleton."""
+        """Code that names a class may call it, and then gets the only instance of a singleton."""
         self._class(cls, _CONSTRUCTORS, depth)
         metaclass: Any = type(cls)
         call = of_class(cls, "__call__")
         if type(call) is types.FunctionType:
             self.add(call, names, metaclass, depth)
-            self._class(cls, _names_of(call.__code__), depth + 1)
+            self._class(cls, names_of(call.__code__), depth + 1)
 
     def _class(self, cls: type, names: Names, depth: int) -> None:
         for base in mro(cls):
@@ -263,7 +256,7 @@ class _Search:
         frame = reachability.frame_of(suspended)
         if frame is None:
             return
-        names = _names_after(frame.f_code, frame.f_lasti)
+        names = names_after(frame.f_code, frame.f_lasti)
         foreign = _is_foreign(frame.f_globals.get("__name__"))
         local = variables(frame)
         for name in names & local.keys():
@@ -276,7 +269,7 @@ class _Search:
         for value in active:
             if type(value) in reachability.SUSPENDED:
                 self.add(value, names, None, depth)
-            elif _name_of(value) in _EXITS:
+            elif name_of(value) in _EXITS:
                 for method in _bound(value, held):
                     self.add(method, names, None, depth)
         if not foreign:
@@ -287,7 +280,7 @@ class _Search:
 
 def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.FunctionType]:
     """Functions that this code names or contains, and that what it will still use keeps: `app.on_cleanup.append(close)`."""
-    names = _names_of(frame.f_code)
+    names = names_of(frame.f_code)
     values = [frame.f_globals[name] for name in names & frame.f_globals.keys()]
     values += [
         attributes(module)[name]
@@ -303,42 +296,6 @@ def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.Fun
                 yield node
 
 
-@functools.lru_cache(maxsize=1024)
-def _names_of(code: types.CodeType | None) -> Names:
-    """Globals, attributes and imports, also of the functions within."""
-    if code is None:
-        return frozenset()
-    inner = (_names_of(const) for const in code.co_consts if isinstance(const, types.CodeType))
-    return frozenset(code.co_names).union(*inner)
-
-
-@functools.lru_cache(maxsize=1024)
-def _names_after(code: types.CodeType, last: int) -> Names:
-    """The same and local variables, but only what stands after the instruction `last`."""
-    names: set[str] = set()
-    for instruction in dis.get_instructions(code):
-        if instruction.offset <= last:
-            continue
-        value = instruction.argval
-        if isinstance(value, types.CodeType):
-            names |= _names_of(value)
-        elif instruction.opname.startswith(("LOAD_", "IMPORT_")) and "CONST" not in instruction.opname:
-            # two variables at once since 3.13
-            names.update(
-                name for name in (value if isinstance(value, tuple) else (value,)) if isinstance(name, str)
-            )
-    return frozenset(names)
-
-
-@functools.lru_cache(maxsize=1024)
-def _names_stored(code: types.CodeType | None) -> Names:
-    """The globals and attributes to which this code assigns."""
-    if code is None:
-        return frozenset()
-    stores = ("STORE_GLOBAL", "STORE_ATTR", "STORE_NAME")
-    return frozenset(one.argval for one in dis.get_instructions(code) if one.opname in stores)
-
-
 def _contents(cell: types.CellType) -> list[Any]:
     try:
         return [cell.cell_contents]
@@ -352,22 +309,8 @@ def _bound(exit_: Any, held: list[Any]) -> Iterator[Any]:
         yield exit_
         return
     for manager in held:
-        if of_class(manager, _name_of(exit_)) is exit_:
+        if of_class(manager, name_of(exit_)) is exit_:
             yield types.MethodType(exit_, manager)
-
-
-def _code_of(function: Any) -> types.CodeType | None:
-    if type(function) is types.MethodType or is_a(function, classmethod, staticmethod):
-        function = function.__func__
-    return function.__code__ if type(function) is types.FunctionType else None
-
-
-def _name_of(function: Any) -> str:
-    """The name of a function or method, Python's or C's; empty for anything else."""
-    if type(function) is types.MethodType:
-        function = function.__func__
-    name = function.__name__ if type(function) in _FUNCTIONS else ""
-    return name if type(name) is str else ""
 
 
 def _module_name(module: types.ModuleType) -> str:

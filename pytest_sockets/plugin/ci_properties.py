@@ -1,4 +1,4 @@
-"""What junit XML, json-report and pytest-html are told of a test's leaks: plain data on its teardown report."""
+"""What do junit XML, json-report and pytest-html show of a test's leaks? Plain data on its teardown report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.payload import Leak
 
 MOST: Final = 20
-"""How many leaks of one test are told one by one; their number is told in any case."""
+"""How many leaks of one test are listed one by one; their number is always given."""
 
 
 def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]) -> None:

@@ -356,9 +356,12 @@ class LeakDetection(Part):
             frame = frame.f_back
 
     def pytest_exception_interact(self, node: object, report: object) -> None:
-        """Only called for a failure: the leaks of a failed test are a note, not a second failure."""
+        """Only called for a failure: the leaks of a failed test are a note, not a second failure.
+
+        pytest-retry runs the other attempts while the first one's report is made, which then has the last one's outcome.
+        """
         if isinstance(node, pytest.Item) and getattr(report, "when", None) != "teardown":
-            self._failed = node
+            self._failed = node if getattr(report, "outcome", "failed") == "failed" else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:

@@ -54,9 +54,7 @@ class Batch:
         """
         rest: dict[str, Any] = {}
         if self.leaks:
-            rest["leaks"] = [
-                {**leak._asdict(), "finding": leak.finding.as_json()} for leak in self.leaks
-            ]
+            rest["leaks"] = [{**leak._asdict(), "finding": leak.finding.as_json()} for leak in self.leaks]
         if self.lives:
             rest["lives"] = [dataclasses.asdict(life) for life in self.lives]
         rest |= {name: value for name in _PLAIN if (value := getattr(self, name))}

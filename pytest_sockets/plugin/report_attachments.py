@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
-"""Tests. Registering reads signatures, which is dear beside a report that only passes by."""
+"""Tests. Registering reads signatures, which costs more than an idle hook call."""
 
 
 class Outbox(Part):

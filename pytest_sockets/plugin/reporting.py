@@ -246,7 +246,11 @@ class Reporting(Part):
         if run.findings:
             terminalreporter = self._config.pluginmanager.get_plugin("terminalreporter")
             _show_in_set_up_errors(terminalreporter)
-            warned = [leak.finding for leak, is_known in zip(self._leaks, known, strict=True) if leak.mode == "warn" and not is_known]
+            warned = [
+                leak.finding
+                for leak, is_known in zip(self._leaks, known, strict=True)
+                if leak.mode == "warn" and not is_known
+            ]
             _group_warnings(terminalreporter, warned)
         if settings.wants_report or hooked:
             self._describe_environment(run)

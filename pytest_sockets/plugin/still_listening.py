@@ -59,7 +59,7 @@ class SecondLook(Part):
         self._waiting.append((StillListening(released.port, released.protocol, owner, nodeid), released))
 
     def pytest_runtest_logfinish(self) -> None:
-        """The test is over with all its teardowns. Those of an interrupted session are looked at when the notes are told."""
+        """The test is over with all its teardowns. After an interruption, this happens when the notes are shown."""
         self._look()
 
     def _look(self) -> None:

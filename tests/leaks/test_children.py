@@ -163,10 +163,10 @@ def test_one_that_the_parent_has_closed_since_is_the_childs(books, started):
     assert [found.entry.local.port for found in listeners(books)] == [port]
 
 
-def test_a_told_listener_is_not_told_again(books, started):
+def test_a_reported_listener_is_not_returned_again(books, started):
     started(LISTEN)
     (found,) = listeners(books)
-    books.children.tell(found)
+    books.children.mark_reported(found)
     assert books.children.listeners(books.listed_inodes()) == []
 
 

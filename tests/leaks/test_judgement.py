@@ -74,14 +74,14 @@ class TestWaiting:
             ledger.scope = Scope(Owner("test", f"test_{number}", "function"), "call")
             kept.append(socket.create_server(("127.0.0.1", 0)))
             began = time.monotonic()
-            assert len(judge(grace=1.0)) == 1
+            assert len(judge(grace=5.0)) == 1
             waited.append(time.monotonic() - began)
         stop.set()
         thread.join()
         for server in kept:
             server.close()
-        assert waited[0] >= 0.9
-        assert waited[1] < 0.7
+        assert waited[0] >= 4.5
+        assert waited[1] < 4.0
 
 
 class TestGarbage:
