@@ -162,7 +162,9 @@ class Connection(StreamSocket):
 
     def end_out(self, ending: Ending) -> None:
         """The "out" stages let the end pass."""
-        if self._phase != OPEN:
+        if (
+            self._phase != OPEN or self._finish == "reset"
+        ):  # a reset that still waits is not turned into a close
             return
         if ending.kind == "half":
             self.finish("half")
@@ -177,8 +179,11 @@ class Connection(StreamSocket):
             super()._act()
 
     def _may_be_connecting(self) -> bool:
-        """Whether the client may still be inside connect(): it has sent nothing, and there was little time."""
-        if self.record.bytes_in or self.record.bytes_out:
+        """Whether the client may still be inside connect(): it has sent nothing, and there was little time.
+
+        A connect() with a timeout looks at the socket once more after the handshake, and a reset would fail it.
+        """
+        if self.record.bytes_in:
             return False
         age = monotonic() - self.record.accepted_at
         return age < SETTLE_SECONDS or (bool(self.owner.connecting) and age < CONNECTING_SECONDS)
