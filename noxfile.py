@@ -47,10 +47,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict types, read as the oldest and the newest Python."""
+    """Strict types, read as the oldest and the newest Python; uses of the public names by mypy and pyright."""
     session.install(*_group("lint"), "-e", ".[tls,html]")
     session.run("mypy", "--python-version", PYTHONS[0])
     session.run("mypy", "--python-version", PYTHONS[-1])
+    session.run("pytest", "tests/typing")
 
 
 @nox.session
@@ -98,6 +99,13 @@ def oracle(session: nox.Session) -> None:
     """Ask an independent oracle whether the suites of the corpus leak as they say."""
     session.install(*_group("test"), "-e", ".[tls,html]")
     _pytest(session, "-m", "slow", "tests/leaks/test_corpus_oracle.py")
+
+
+@nox.session(python=DOCS_PYTHON)
+def platforms(session: nox.Session) -> None:
+    """Run the corpus as on macOS and as on Windows, by simulation."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    _pytest(session, "-m", "slow", "-rP", "tests/platforms")
 
 
 @nox.session(python=DOCS_PYTHON)

@@ -31,7 +31,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TIMEOUT = 400.0
 BUILD_TOOLS = (
     "pip", "setuptools", "wheel", "setuptools-scm", "hatchling", "hatch-vcs", "hatch-fancy-pypi-readme", "flit-core",
-    "poetry-core", "scikit-build-core", "cython", "cffi", "packaging", "pkgconfig", "expandvars",
+    "poetry-core", "pdm-backend", "scikit-build-core", "cython", "cffi", "packaging", "pkgconfig", "expandvars",
 )  # fmt: skip
 
 

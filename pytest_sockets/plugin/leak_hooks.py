@@ -19,6 +19,7 @@ from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
+from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
 from pytest_sockets.plugin import address_in_use, failure_sections
@@ -56,13 +57,13 @@ class LeakFailure(SocketLeakError, pytest.fail.Exception):  # type: ignore[misc,
 
 
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
-    """Our own trouble never changes a test's outcome: it becomes one line that says what was lost."""
+    """An error of this plugin never changes a test's outcome: one line says what was lost."""
 
     @functools.wraps(method)
     def guarded(self: LeakDetection, *args: Any) -> None:
         try:
             method(self, *args)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self._trouble(method.__name__.strip("_").replace("_", " "), error)
 
     return guarded
@@ -113,6 +114,7 @@ class LeakDetection(Part):
         self._children = Children(settings.kinds) if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
         self.ledger.who_runs = self._who_runs
+        self.ledger.on_error = self._trouble
         self._verdicts: Verdicts | None = None
         self._watch: Any = None
         self._troubles: list[str] = []
@@ -247,7 +249,7 @@ class LeakDetection(Part):
         try:
             # What a test's set-up opens outside of fixtures, the fixture that comes next is not charged with: nobody looks.
             return self.ledger.enter(scope, look=self._item is not None)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self.ledger.scope = scope
             self._trouble("entering a scope", error)
             return None
@@ -255,11 +257,14 @@ class LeakDetection(Part):
     def _leave(self, before: Scope | None) -> None:
         try:
             self.ledger.leave(before)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self.ledger.scope = before
             self._trouble("leaving a scope", error)
 
-    def _trouble(self, what: str, error: Exception) -> None:
+    def _trouble(self, what: str, error: BaseException) -> None:
+        """Record an error of this plugin; raise what came from outside."""
+        if comes_from_outside(error):
+            raise without_own_frames(error)
         text = f"{what}: {type(error).__name__}: {error}"
         if len(self._troubles) < _MOST_TROUBLES and text not in self._troubles:
             self._troubles.append(text)
@@ -375,8 +380,15 @@ class LeakDetection(Part):
                         errors = self._judge_test(item)
                         if errors:
                             self._fail(item, call, errors)
-            except Exception as error:  # noqa: BLE001
-                self._trouble(f"judging {item.nodeid}", error)
+            except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+                raise
+            except BaseException as error:  # noqa: BLE001
+                if comes_from_outside(error):  # raised here, it would be an internal error of pytest
+                    call.excinfo = call.excinfo or pytest.ExceptionInfo.from_exception(
+                        without_own_frames(error)
+                    )
+                else:
+                    self._trouble(f"judging {item.nodeid}", error)
             self._previous, self._item = item, None
             if self._erring:
                 self._erring.clear()
@@ -419,7 +431,8 @@ class LeakDetection(Part):
                 _forget_expected_failure()
             batch = self._outbox().new(item.nodeid, opened)
             previous = self._previous.nodeid if self._previous is not None else ""
-            return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+            with alarm_paused():
+                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
             address_in_use.recent.forget()
@@ -441,7 +454,10 @@ class LeakDetection(Part):
         self._live[fixturedef] = owner  # in the order of set-up
         outcome = yield
         owner.raised = outcome.excinfo is not None
-        self._leave(before)
+        try:
+            self._leave(before)
+        except BaseException as error:  # noqa: BLE001  (raised here, pluggy would warn, too)
+            outcome.force_exception(without_own_frames(error))
 
     def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
         """Older pytest calls this for fixtures that were finished before: those have no result any more."""
@@ -457,7 +473,7 @@ class LeakDetection(Part):
                         self._hand_over(fixturedef, owner)
                 self._erring.add(owner)
             self.ledger.end(owner)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self._trouble(f"the end of {owner}", error)
 
     def _hand_over(self, fixturedef: FixtureDef[Any], owner: Owner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,10 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
         return
     parts = _Parts(config, settings)
+    if sys.platform != "linux":
+        from pytest_sockets.plugin import leak_support
+
+        leak_support.check(config, settings)
     if not hasattr(config, "workerinput"):
         # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
         parts.reporting = Reporting(config, settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.plugin.hook_object import Part
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.run import Run
 
+_MOST_WARNINGS: Final = 3
+"""How many leaks the warnings summary shows one by one."""
 OUTPUT: Final = "sockets"
 """The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
 USAGE_ERROR: Final = "sockets_usage_error"
@@ -241,7 +244,10 @@ class Reporting(Part):
             if leak.mode == "error" and not leak.raised and not is_known:
                 self._untold.append(leak.finding)
         if run.findings:
-            _show_in_set_up_errors(self._config.pluginmanager.get_plugin("terminalreporter"))
+            terminalreporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            _show_in_set_up_errors(terminalreporter)
+            warned = [leak.finding for leak, is_known in zip(self._leaks, known, strict=True) if leak.mode == "warn" and not is_known]
+            _group_warnings(terminalreporter, warned)
         if settings.wants_report or hooked:
             self._describe_environment(run)
         if hooked:
@@ -353,6 +359,20 @@ class Reporting(Part):
 
 def _entries(count: int) -> str:
     return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _group_warnings(terminalreporter: pytest.TerminalReporter | None, findings: list[Finding]) -> None:
+    """In the warnings summary, many warnings become one that lists the opening lines."""
+    shown = terminalreporter.stats.get("warnings", []) if terminalreporter is not None else []
+    ours = [report for report in shown if f"{SocketLeakWarning.__name__}: " in report.message]
+    if len(ours) <= _MOST_WARNINGS:
+        return
+    from pytest_sockets.reports.text import warning_of_all
+
+    message = f"{SocketLeakWarning.__name__}: {warning_of_all(findings)}"
+    position = shown.index(ours[0])
+    shown[:] = [report for report in shown if report not in ours]
+    shown.insert(position, dataclasses.replace(ours[0], message=message, nodeid=None, fslocation=None))
 
 
 def _show_in_set_up_errors(terminalreporter: pytest.TerminalReporter | None) -> None:

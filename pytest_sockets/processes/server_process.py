@@ -11,11 +11,11 @@ from pytest_sockets import addresses
 from pytest_sockets.asserting.watched_process import ending
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout, blames_the_call, quoted
 from pytest_sockets.ports import placeholders
+from pytest_sockets.ports.process_pool import process_pool
 from pytest_sockets.processes import command as commands
 from pytest_sockets.processes import failures, readiness
 from pytest_sockets.processes.kept_tree import AVAILABLE, KeptTree
 from pytest_sockets.processes.output import Output
-from pytest_sockets.processes.port_supply import default_pool
 from pytest_sockets.table import proc
 from pytest_sockets.waiting import checked_timeout, wait_until
 
@@ -75,7 +75,7 @@ class ServerProcess:
         )  # fmt: skip
         self._watch = watch
         self._lock = threading.RLock()
-        self._pool = pool or default_pool()
+        self._pool = pool or process_pool()
         self._reservations: dict[str, Reservation] = {}
         self._output = self._make_output()
         self._begin = 0

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FD_DIRECTORY: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _MOST_PROBED: Final = 1 << 20
+_DENSE: Final = 4
+"""Descriptors are small numbers: so many times their count are tried one by one before the directory is read."""
 _RESERVE: Final = 3
 """An import needs one descriptor, and reading the socket table of a child two."""
 
@@ -232,12 +234,31 @@ def spare() -> Iterator[None]:
 
 
 def _fds() -> Iterable[int]:
+    """The open descriptors, and perhaps some that are not.
+
+    Where the kernel gives their number, as many are tried from 0 on: no file is opened, so no audit hook of a suite objects.
+    """
+    try:
+        missing = RealOs.stat(FD_DIRECTORY).st_size
+    except OSError:
+        missing = 0
+    if missing > 0:
+        found = []
+        for fd in range(_DENSE * missing):
+            try:
+                RealOs.fstat(fd)
+            except OSError:
+                continue
+            found.append(fd)
+            missing -= 1
+            if missing == 0:
+                return found
     try:
         return map(int, RealOs.listdir(FD_DIRECTORY))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-    # Listing needs a descriptor and none is left; fstat(2) needs none, and every number below the limit is in use.
+    # Listing needs a descriptor and none is left. Every number below the limit is in use.
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

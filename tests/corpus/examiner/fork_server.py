@@ -34,6 +34,9 @@ _PRELOADED = (
     "_pytest.junitxml", "_pytest.python", "_pytest.terminal", "_pytest.unraisableexception", "examiner.peers",
 )  # fmt: skip
 
+_GIVEN = ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+_SYSTEM_PATH = [entry for entry in sys.path if entry not in _GIVEN]
+
 
 def main() -> None:
     """Serve jobs until stdin ends, then end what still runs."""
@@ -161,7 +164,7 @@ def _become_pytest(job: dict[str, Any], environment: dict[str, str], inherited: 
     os.environ.update(environment)
     time.tzset()
     sys.argv = list(job["arguments"])
-    sys.path[0] = job["folder"]
+    sys.path[:] = [job["folder"], *environment.get("PYTHONPATH", "").split(os.pathsep), *_SYSTEM_PATH]
     sys.dont_write_bytecode = True
     code = 1
     try:
