@@ -66,10 +66,10 @@ class ScriptedStream(TlsConnection):
         if record._received.endswith(early):
             del record._received[-len(early) :]
             self._room += len(early)
-        for event in [one for one in events if one.connection == record.number and one.event == "in"][::-1]:
-            if not early.endswith(event.data):
+        for event in [one for one in events if one[1:3] == (record.number, "in")][::-1]:
+            if not early.endswith(event[3]):
                 break
-            early = early[: -len(event.data)]
+            early = early[: -len(event[3])]
             events.remove(event)
 
     def received(self, data: memoryview) -> None:
