@@ -10,7 +10,6 @@ from pytest_sockets.servers.faults.base import Ending, Place
 from pytest_sockets.servers.faults.pipe import Pipe
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.stream import CLOSED, DRAINING, ENDED, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
-from pytest_sockets.servers.transcript import TranscriptEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,8 +101,7 @@ class Connection(StreamSocket):
             return  # its end is decided: a service behind a proxy must not get what came after
         self.note_received(data)
         if self.fast_path:
-            if self._room_out:
-                self.note_sent(data)
+            self.note_sent(data)
             self.write(data)
             if self.out_size >= self.owner.max_buffer:
                 self.hold(TOO_MUCH)
@@ -123,14 +121,16 @@ class Connection(StreamSocket):
             kept = bytes(data[: self._room])
             record._received += kept
             self._room -= len(kept)
-            self.owner.events.append(TranscriptEvent(now, record.number, "in", kept))
+            self.owner.events.append((now, record.number, "in", kept))
 
     def note_sent(self, data: bytes | memoryview) -> None:
         """Write what goes to the client into the record."""
+        if not self._room_out:
+            return
         kept = bytes(data[: self._room_out])
         self.record._sent += kept
         self._room_out -= len(kept)
-        self.owner.events.append(TranscriptEvent(self.hub.now, self.record.number, "out", kept))
+        self.owner.events.append((self.hub.now, self.record.number, "out", kept))
 
     def read_end(self) -> None:
         """The client sends no more."""
@@ -152,7 +152,7 @@ class Connection(StreamSocket):
         self.outbound.feed(data)
 
     def _pass_out(self, data: bytes) -> None:
-        if self._room_out and self._phase == OPEN and not self._finish:
+        if self._phase == OPEN and not self._finish:
             self.note_sent(data)
         self.send_out(data)
 
@@ -162,7 +162,9 @@ class Connection(StreamSocket):
 
     def end_out(self, ending: Ending) -> None:
         """The "out" stages let the end pass."""
-        if self._phase != OPEN:
+        if (
+            self._phase != OPEN or self._finish == "reset"
+        ):  # a reset that still waits is not turned into a close
             return
         if ending.kind == "half":
             self.finish("half")
@@ -177,8 +179,11 @@ class Connection(StreamSocket):
             super()._act()
 
     def _may_be_connecting(self) -> bool:
-        """Whether the client may still be inside connect(): it has sent nothing, and there was little time."""
-        if self.record.bytes_in or self.record.bytes_out:
+        """Whether the client may still be inside connect(): it has sent nothing, and there was little time.
+
+        A connect() with a timeout looks at the socket once more after the handshake, and a reset would fail it.
+        """
+        if self.record.bytes_in:
             return False
         age = monotonic() - self.record.accepted_at
         return age < SETTLE_SECONDS or (bool(self.owner.connecting) and age < CONNECTING_SECONDS)
@@ -222,7 +227,7 @@ class Connection(StreamSocket):
         if self.record.closed_at is None:
             self.record.closed_by = cast("ClosedBy", by)
             self.record.closed_at = now = monotonic()
-            self.owner.events.append(TranscriptEvent(now, self.record.number, "closed"))
+            self.owner.events.append((now, self.record.number, "closed", b""))
 
     def destroyed(self) -> None:
         """The descriptor is closed."""
@@ -351,13 +356,12 @@ class EchoConnection(Connection):
             self.read_end()
             return
         data = hub.buffer[:size]
-        if self._room:
+        if self._room or self._room_out:
             self.note_received(data)
+            self.note_sent(data)
         else:
             record.last_at = hub.now
             record.bytes_in += size
-        if self._room_out:
-            self.note_sent(data)
         record.bytes_out += size
         try:
             sent = self._send_now(data)

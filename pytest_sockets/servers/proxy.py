@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import checked_port
@@ -22,6 +22,7 @@ from pytest_sockets.servers.stream import CLOSED, OPEN, TOO_MUCH, StreamSocket
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.servers.faults.base import Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
@@ -285,7 +286,7 @@ class FaultProxy(StreamServer):
             return ProxyConnection(hub, sock, owner, seen, service)
 
         super().__init__(
-            service.transport,
+            cast("Transport", service.transport),
             make,
             kind=f"fault proxy to {service.endpoint}",
             host=host,

@@ -86,7 +86,7 @@ class ScriptedEngine(StreamEngine):
             self._end(stream, conn.reset)
         except BaseException as error:  # noqa: BLE001  (pytest.fail() raises one; it must fail the test)
             self._failed(stream, handler, error)
-            self._end(stream, conn.reset)
+            self._end(stream, lambda: self.run(stream.break_off))
         else:
             self._end(stream, conn.close)
         finally:

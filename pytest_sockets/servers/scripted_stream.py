@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_sockets.servers.connection import Connection
+from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.inbox import Inbox
 from pytest_sockets.servers.tls import TlsConnection
 
 if TYPE_CHECKING:
     import ssl
 
-    from pytest_sockets.servers.faults.base import Ending
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.scripted_engine import ScriptedEngine
 
@@ -66,10 +66,10 @@ class ScriptedStream(TlsConnection):
         if record._received.endswith(early):
             del record._received[-len(early) :]
             self._room += len(early)
-        for event in [one for one in events if one.connection == record.number and one.event == "in"][::-1]:
-            if not early.endswith(event.data):
+        for event in [one for one in events if one[1:3] == (record.number, "in")][::-1]:
+            if not early.endswith(event[3]):
                 break
-            early = early[: -len(event.data)]
+            early = early[: -len(event[3])]
             events.remove(event)
 
     def received(self, data: memoryview) -> None:
@@ -111,6 +111,13 @@ class ScriptedStream(TlsConnection):
         """A handler may wait until the client takes what was sent."""
         super().flushed()
         self.inbox.wake()
+
+    def break_off(self) -> None:
+        """Reset after all that was sent, or at once if the client does not take it."""
+        if self.out_size:
+            self.reset_by("server")
+        else:
+            self.end_by(Ending("reset", "server"))
 
     def read_rest(self) -> None:
         """Read what the client has sent until now."""

@@ -14,7 +14,7 @@ from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import ConnectionRecord
-from pytest_sockets.servers.transcript import TranscriptEvent, new_events
+from pytest_sockets.servers.transcript import new_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ class StreamEngine(Engine):
     def _accepted(self, sock: RealSocket, local: Endpoint, remote: Endpoint) -> None:
         now = monotonic()
         record = ConnectionRecord(len(self.records), "unix" if self._is_unix else "tcp", local, remote, now)
-        self.events.append(TranscriptEvent(now, record.number, "opened"))
+        self.events.append((now, record.number, "opened", b""))
         connection: Connection | None = None
         try:
             connection = self._make_connection(self.hub, sock, self, record)
@@ -147,7 +147,7 @@ class StreamEngine(Engine):
         record._connection = None
         record.closed_by, record.closed_at = "server", monotonic()
         record.detail = f"not served: {error}"
-        self.events.append(TranscriptEvent(record.closed_at, record.number, "closed"))
+        self.events.append((record.closed_at, record.number, "closed", b""))
         self.records.append(record)
         likely = "\nlikely cause: connections that nobody closes, or a low `ulimit -n`"
         cause = likely if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR else ""

@@ -58,7 +58,7 @@ def test_a_number_that_is_none_is_refused(tcp_echo_server, n):
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), "1", None, True])
 def test_a_timeout_that_is_none_is_refused(tcp_echo_server, timeout):
     """By every wait, also if what it waits for is so already."""
-    server, refused = tcp_echo_server, "no number of seconds; use 0 or more"
+    server, refused = tcp_echo_server, "is not a number of seconds; use 0 or more"
     with pytest.raises(QueryError, match=refused):
         server.wait_connections(0, timeout=timeout)
     with pytest.raises(QueryError, match=refused):
