@@ -47,6 +47,7 @@ from pytest_sockets.ports.pool import Released as Released
 from pytest_sockets.processes.factory import ServerProcessFactory as ServerProcessFactory
 from pytest_sockets.processes.server_process import ServerProcess as ServerProcess
 from pytest_sockets.servers.certificates import Authority as Authority
+from pytest_sockets.servers.certificates import Certificate as Certificate
 from pytest_sockets.servers.echo import EchoServer as EchoServer
 from pytest_sockets.servers.factory import EchoServerFactory as EchoServerFactory
 from pytest_sockets.servers.factory import FaultProxyFactory as FaultProxyFactory

@@ -7,7 +7,8 @@ import shutil
 import sys
 
 from pytest_sockets.errors import QueryError
-from pytest_sockets.plugin.table_option import table, write
+from pytest_sockets.plugin import table_option
+from pytest_sockets.printable import secrets_shown
 
 
 def main(arguments: list[str]) -> int:
@@ -19,14 +20,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "filter",
         nargs="*",
-        help="a status (LISTEN), :PORT, tcp, udp, unix, a process id or a process name; all must hold",
+        help="a status (LISTEN), :PORT, tcp, udp, unix, a process id or a process name; all must hold; "
+        "left: processes that interrupted test runs left behind",
     )
-    words = parser.parse_args(arguments).filter
+    parser.add_argument("--show-secrets", action="store_true", help="show passwords in command lines")
+    options = parser.parse_args(arguments)
     try:
-        text = table(" ".join(words), shutil.get_terminal_size((120, 40)).columns)
+        with secrets_shown(options.show_secrets):
+            text = table_option.table(" ".join(options.filter), shutil.get_terminal_size((120, 40)).columns)
     except QueryError as error:
         parser.error(str(error))
-    write(text, sys.stdout)
+    table_option.write(text, sys.stdout)
     return 0
 
 

@@ -108,4 +108,5 @@ class BlamesTheCall(type):
         @blames_the_call
         def __call__(cls, *args, **kwargs):
             """Make an instance."""
+            __tracebackhide__ = True  # a wrong keyword is a TypeError of the call
             return super().__call__(*args, **kwargs)

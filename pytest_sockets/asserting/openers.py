@@ -53,6 +53,11 @@ def opener_of(pid: int | None, inode: int | None) -> Opener | None:
     return Opener(_clean(name), worker) if name else None
 
 
+def are_known() -> bool:
+    """Whether this process keeps records of what opened its sockets."""
+    return lookups.socket_opener is not None
+
+
 def opened_here(inode: int) -> str | None:
     """Return "test test_a.py::test_x, at test_a.py:3" for a socket of this process; None if it is not known."""
     look_up = lookups.socket_opener

@@ -57,13 +57,12 @@ def dying_with(values: dict[str, Any], socks: Container[int]) -> Dying:
 
 
 def _kept_from_outside(nodes: list[Any], referred: collections.Counter[int]) -> set[int]:
-    nodes.append([])  # has only the references that this calculation makes, however the interpreter counts them
+    # Has only the references that this calculation makes, however the interpreter counts them.
+    nodes.append([])
     counts = [sys.getrefcount(node) for node in nodes]
     nodes.pop()
     own = counts.pop()
-    return {
-        id(node) for node, count in zip(nodes, counts, strict=True) if count - referred[id(node)] > own
-    }
+    return {id(node) for node, count in zip(nodes, counts, strict=True) if count - referred[id(node)] > own}
 
 
 def _has_finalizer(dying: list[Any]) -> bool:

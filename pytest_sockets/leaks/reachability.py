@@ -1,4 +1,4 @@
-"""Is a socket reachable from a live fixture's value? Then that fixture owns it, whichever code opened it (a lazily filled pool).
+"""Is a socket reachable from a live fixture's value? Then that fixture owns it (a lazily filled pool).
 
 The search follows what the collector follows (`gc.get_referents`), through instances, containers, closures, suspended
 generators and coroutines. It stops at objects that know everything: modules, classes, code, event loops, contexts, loggers,
@@ -37,8 +37,8 @@ LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, typ
 """Types that refer to nothing."""
 _OPAQUE_TYPES: Final = frozenset(
     (
-        types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger, logging.Manager,
-        selectors.BaseSelector,
+        types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger,
+        logging.Manager, selectors.BaseSelector,
     )
 )  # fmt: skip
 _WEAK: Final = frozenset((weakref.WeakSet, weakref.WeakValueDictionary, weakref.WeakKeyDictionary))
@@ -84,7 +84,7 @@ def _pid(node: Any) -> int:
 
 
 def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
-    by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
+    by_object = {id(record.ref()): record for record in records if record.ref() is not None}
     by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}
     by_thread = _by_thread(records)
     for node in walk(roots):
@@ -97,16 +97,18 @@ def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
 
 def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
     """Those whose thread still is in the function that opened them: its frames hold them, which no object refers to."""
-    frames = sys._current_frames()
     found: dict[int, list[Record]] = {}
-    for record in records:
-        thread = record.maker()
-        if thread is not None and record.origin is not None:
-            frame = frames.get(thread.ident or 0)
-            while frame is not None and frame.f_code not in record.origin.task:
-                frame = frame.f_back
-            if frame is not None:
-                found.setdefault(id(thread), []).append(record)
+    started = [record for record in records if record.maker() is not None and record.origin is not None]
+    frames = sys._current_frames() if started else {}
+    for record in started:
+        thread, origin = record.maker(), record.origin
+        frame = frames.get(thread.ident or 0) if thread is not None else None
+        while frame is not None and origin is not None and frame.f_code not in origin.task:
+            frame = frame.f_back
+        if frame is not None:
+            found.setdefault(id(thread), []).append(record)
+        del frame
+    frames.clear()  # this thread's frame is among them: a cycle that would keep its variables alive
     return found
 
 

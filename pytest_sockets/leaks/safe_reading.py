@@ -66,9 +66,9 @@ def full_name(kind: type) -> str:
 def attributes(value: object) -> dict[str, Any]:
     """The instance's own dictionary; empty if it has none, or a property in its place."""
     for base in mro(type(value)):
-        reader = namespace(base).get("__dict__")
+        reader: Any = namespace(base).get("__dict__")
         if type(reader) in (types.GetSetDescriptorType, types.MemberDescriptorType):
-            found = reader.__get__(value)
+            found: Any = reader.__get__(value)
             return found if type(found) is dict else {}
     return {}
 

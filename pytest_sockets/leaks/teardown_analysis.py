@@ -48,7 +48,10 @@ _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
 _CALLED: Final = (*reachability.SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
 _FUNCTIONS: Final = frozenset(
-    (types.FunctionType, types.BuiltinMethodType, types.MethodWrapperType, types.MethodDescriptorType, types.WrapperDescriptorType)
+    (
+        types.FunctionType, types.BuiltinMethodType, types.MethodWrapperType, types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+    )
 )  # fmt: skip
 _CONTAINERS: Final = frozenset((list, tuple, set, frozenset, collections.deque, dict))
 """Exactly these: a subclass may do anything when it is read."""
@@ -189,7 +192,7 @@ class _Search:
                 self._class(within, names, deeper)
 
     def _method(self, method: types.MethodType, names: Names, depth: int) -> None:
-        owner = method.__self__
+        owner: Any = method.__self__
         self._closed_by_exit(owner, names, depth)
         cls = owner if is_a(owner, type) else type(owner)
         if _name_of(method) == "doClassCleanups":

@@ -5,7 +5,6 @@ Imported when there is something to judge for the first time.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,11 @@ import pytest
 
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
-from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.reachability import reaches
+from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.originals import wall_clock
+from pytest_sockets.plugin.dropped_sockets import DroppedSockets
 from pytest_sockets.plugin.owner_place import place_of
 from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
@@ -50,8 +49,9 @@ class Verdicts:
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
-        self._judge = Judge(ledger)
-        self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
+        self._judge = Judge(ledger, settings.kinds)
+        self._reported: set[tuple[int, int] | None] = set()
+        self._dropped = DroppedSockets(ledger, watched=settings.unclosed != "off")
         self.watch: Any = None
         self._known: Any = None
         """With a baseline: the `Ratchet` that counts against it."""
@@ -67,7 +67,7 @@ class Verdicts:
         if self._settings.unclosed != "off":
             from pytest_sockets.leaks.finalizers import FinalizerWatch
 
-            self.watch = FinalizerWatch(self._note_unclosed)
+            self.watch = FinalizerWatch(self._dropped.note_dying, self._dropped.note_opened)
             self.watch.start()
             self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
@@ -79,7 +79,7 @@ class Verdicts:
     @property
     def eventful(self) -> bool:
         """Whether there may be something to say that the ledger does not know."""
-        return bool(self._unclosed)
+        return self._dropped.any_seen
 
     # -- occasions -------------------------------------------------------------------------------------------
 
@@ -96,7 +96,8 @@ class Verdicts:
         What ended in this test's set-up was last used in the `previous` one.
         """
         self._attempt += 1
-        found = self._findings(live, lambda records: _drop_values(item, records), final=False)
+        values = getattr(item, "funcargs", None) or {}
+        found = self._findings(live, values, final=False)
         leaks = []
         for owner, finding, mode in found:
             at_test = owner in erring or owner.context is item
@@ -110,7 +111,7 @@ class Verdicts:
 
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
         """The session is over: whatever was put off is judged now; no teardown is left that could err."""
-        for _, finding, mode in self._findings(live, lambda _: None, final=True):
+        for _, finding, mode in self._findings(live, {}, final=True):
             self._rest.leaks.append(
                 self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=False)
             )
@@ -122,6 +123,15 @@ class Verdicts:
         self._rest.lives.extend(self._lives)
         self._rest.opened = untold
         self._rest.rule_hits = self._ignores.hits
+        self._rest.collected = self._dropped.collected
+        if self._judge.ran_out_of_patience:
+            self._rest.notes.append(
+                f"waiting for sockets to close was cut short after {LONGEST_WAITING:.0f} s in all; lower --sockets-grace"
+            )
+        if self._explainer.budget.cut_short:
+            self._rest.notes.append(
+                f"the search for what still refers to a socket was cut short in {self._explainer.budget.cut_short} cases"
+            )
         self._rest.ignored = self._ignores.ignored
         return self._rest
 
@@ -173,7 +183,7 @@ class Verdicts:
     def _findings(
         self,
         live: Callable[[], Sequence[tuple[Owner, list[Any]]]],
-        drop: Callable[[Sequence[Record]], None],
+        values: dict[str, Any],
         *,
         final: bool,
     ) -> list[tuple[Owner, Finding, str]]:
@@ -191,17 +201,24 @@ class Verdicts:
             _give_to_late_fixture(record)
         suspects = [record for record in suspects if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
-        around = Surroundings(live, drop, self._settings.kinds, final)
+        suspects = self._judge.after_young_garbage(suspects)
+        children = self._children if self._children is not None and self._children.any_left else None
+        around = Surroundings(live() if suspects or children else (), values, final)
         if suspects:
             grace = max(policy_of(record.opener).grace for record in suspects)
-            for verdict in self._judge.judge(suspects, around, grace):
+            judgement = self._judge.judge(suspects, around, grace)
+            for verdict in judgement.leaks:
                 found.append((verdict.record, explainer.named_owner(verdict.record), explainer.open(verdict)))
-        for record, entry in self._take_unclosed():
+            for verdict in judgement.dropped:
+                finding = explainer.unclosed(verdict.record, verdict.entry)
+                found.append((verdict.record, explainer.named_owner(verdict.record), finding))
+        for record, entry in self._take_dropped():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
-        if self._children is not None and self._children.any_left:
-            owners = [explainer.owner_of_child(child) for child in self._children.left]
+        self._reported.update(record.key for record, _, _ in found if record is not None)
+        if children is not None:
+            owners = [explainer.owner_of_child(child) for child in children.left]
             grace = max((policy_of(owner).grace for owner in owners), default=self._settings.grace)
-            for listener in self._judge.judge_children(self._children, around, grace):
+            for listener in self._judge.judge_children(children, around, grace):
                 found.append((None, explainer.owner_of_child(listener.child), explainer.child(listener)))
         results = []
         for leaked, owner, finding in found:
@@ -245,29 +262,15 @@ class Verdicts:
             return False
         return True
 
-    def _note_unclosed(self, sock: Any) -> None:
-        """Called by the interpreter's finalization of an open socket, in any thread."""
-        record = self._ledger.dying(sock)
-        entry = record.entry if record is not None and record.key is not None else None
-        if entry is None and record is not None:
-            from pytest_sockets.table.own_socket import describe
-
-            entry = describe(sock.fileno())
-        if record is not None and entry is not None:
-            self._unclosed.append((record, entry))
-
-    def _take_unclosed(self) -> list[tuple[Record, SocketEntry]]:
-        """Each socket once (its transport and itself may both be finalized), and each connection once."""
-        taken = []
-        told: set[int | None] = set()
-        while self._unclosed:
-            record, entry = self._unclosed.popleft()
-            if entry.protocol not in self._settings.kinds or entry.inode in told:
-                continue
-            told.add(entry.inode)
-            if entry.remote is None or not self._judge.is_other_end(record, entry):
-                taken.append((record, entry))
-        return taken
+    def _take_dropped(self) -> list[tuple[Record, SocketEntry]]:
+        """Of each connection one end."""
+        self._dropped.note_collected(self._judge.take_collected())
+        return [
+            (record, entry)
+            for record, entry in self._dropped.take(self._reported)
+            if entry.protocol in self._settings.kinds
+            and (entry.remote is None or not self._judge.is_other_end(record, entry))
+        ]
 
     # -- the timeline --------------------------------------------------------------------------------
 
@@ -314,16 +317,3 @@ def _give_to_late_fixture(record: Record) -> None:
                 record.owner = record.opener = Owner("fixture", name, "function", test.context)
                 record.phase = "setup"
                 return
-
-
-def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:
-    """Let go of the fixture values that lead to these sockets.
-
-    pytest drops `item.funcargs` right after the teardown hooks: what a fixture *returned* dies there, and would be
-    called open here.
-    """
-    values = getattr(item, "funcargs", None)
-    if not values:
-        return
-    for name in [name for name, value in values.items() if reaches(value, records)]:
-        del values[name]

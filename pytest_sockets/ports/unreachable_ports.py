@@ -26,6 +26,7 @@ _ANSWERS_A_FULL_QUEUE: Final = {
     # the client sends SYN three times, 500 ms apart, and gets RST each time
     "win32": "Windows refuses connections to a full queue after 2 s instead of leaving them unanswered",
 }
+_POLLOUT: Final = getattr(select, "POLLOUT", 0)
 _poll = getattr(select, "poll", None)  # gevent takes it away later; Windows has none
 
 
@@ -143,5 +144,5 @@ def _writable(client: socket.socket) -> bool:
     if _poll is None:
         return bool(select.select([], [client], [], _PENDING_AFTER)[1])
     poll = _poll()  # unlike select(2) it takes descriptors above 1023
-    poll.register(client, select.POLLOUT)
+    poll.register(client, _POLLOUT)
     return bool(poll.poll(_PENDING_AFTER * 1000))

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import addresses
 from pytest_sockets.errors import ServerFault, SettingError, quoted
@@ -166,7 +166,7 @@ def _environment(env: object) -> dict[str, str | None]:
 def _protocol(value: object) -> PortProtocol:
     if value not in _PROTOCOLS:
         raise SettingError(f"protocol={quoted(value)}: use 'tcp' or 'udp'")
-    return cast("PortProtocol", value)
+    return value
 
 
 def _seconds(name: str, value: object) -> float:

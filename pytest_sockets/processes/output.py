@@ -13,6 +13,7 @@ from typing import Final
 KEPT: Final = 1024 * 1024
 """Bytes of the end that stay readable after `close()`."""
 LINES: Final = 20
+_LINE: Final = 300
 _TAIL: Final = 16 * 1024
 
 
@@ -46,7 +47,7 @@ class Output:
     def tail(self, start: int = 0, lines: int = LINES) -> list[str]:
         """The last lines written since byte `start`, without empty ones."""
         text = self.read(max(start, self.size() - _TAIL))
-        return [line.rstrip() for line in text.splitlines() if line.strip()][-lines:]
+        return [_cut(line.rstrip()) for line in text.splitlines() if line.strip()][-lines:]
 
     def close(self) -> None:
         """Keep the last mebibyte in memory and close the file."""
@@ -54,6 +55,11 @@ class Output:
             first = max(0, self.size() - KEPT)
             self._kept = (first, self.read(first).encode(errors="replace"))
             self._close()
+
+
+def _cut(line: str) -> str:
+    """The end of a long line: the beginning is missing anyway if the tail starts inside it."""
+    return line if len(line) <= _LINE else f"...{line[-_LINE:]}"
 
 
 def _nameless() -> int:

@@ -11,11 +11,12 @@ from pytest_sockets import addresses
 from pytest_sockets.asserting.watched_process import ending
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout, blames_the_call, quoted
 from pytest_sockets.ports import placeholders
+from pytest_sockets.ports.process_pool import process_pool
 from pytest_sockets.processes import command as commands
 from pytest_sockets.processes import failures, readiness
 from pytest_sockets.processes.kept_tree import AVAILABLE, KeptTree
 from pytest_sockets.processes.output import Output
-from pytest_sockets.processes.port_supply import default_pool
+from pytest_sockets.table import proc
 from pytest_sockets.waiting import checked_timeout, wait_until
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY: Final = 0.008
 _CALL_EVERY: Final = 0.05
+_PAUSING: Final = 2.0
 
 
 class ServerProcess:
@@ -73,7 +75,7 @@ class ServerProcess:
         )  # fmt: skip
         self._watch = watch
         self._lock = threading.RLock()
-        self._pool = pool or default_pool()
+        self._pool = pool or process_pool()
         self._reservations: dict[str, Reservation] = {}
         self._output = self._make_output()
         self._begin = 0
@@ -245,6 +247,8 @@ class ServerProcess:
     def pause(self) -> None:
         """Stop every process of the tree with SIGSTOP: clients can connect, and get no answer. `resume()` goes on."""
         self._started_tree.signal(signal.SIGSTOP, tree=True)
+        if proc.AVAILABLE:
+            wait_until(lambda: all(map(_is_stopped, self.tree())), _PAUSING, longest=_LOOK_EVERY)
 
     def resume(self) -> None:
         """Let every process of the tree go on after `pause()`."""
@@ -370,3 +374,9 @@ class ServerProcess:
                 logging.getLogger("pytest_sockets").warning(
                     "server %s did not end within %g s of %s and was killed", self, timeout, name
                 )
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a process takes no more processor time: the kernel delivers SIGSTOP when a system call has ended."""
+    birth = proc.birth(pid)
+    return birth is None or birth[0] in "TtZX"

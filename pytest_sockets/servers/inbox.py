@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 class Inbox:
     """Bytes with a condition. One thread waits for them at a time: the handler's.
 
-    `ended`: the client sends no more. `gone`: the connection is closed. `stopped`: the server stops.
+    `wanted`: the handler waits for more. `ended`: the client sends no more. `gone`: the connection is closed.
+    `stopped`: the server stops.
     """
 
-    __slots__ = ("_data", "_lock", "_waiter", "ended", "gone", "stopped")
+    __slots__ = ("_data", "_lock", "_waiter", "ended", "gone", "stopped", "wanted")
 
     def __init__(self) -> None:
         self._data = bytearray()
         self._lock = allocate_lock()
         self._waiter: _thread.LockType | None = None
-        self.ended = self.gone = self.stopped = False
+        self.ended = self.gone = self.stopped = self.wanted = False
 
     def __len__(self) -> int:
         return len(self._data)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
-from pytest_sockets.servers.echo import MAX_BUFFER, RECORD, chosen_certificate
+from pytest_sockets.servers.echo import MAX_BUFFER, RECORD, chosen_certificate, server_tls
 from pytest_sockets.servers.server import TIMEOUT, StreamServer
 from pytest_sockets.waiting import checked_timeout
 
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Literal
 
+    from pytest_sockets.literals import ClientCertificate
     from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.certificates import Certificate
     from pytest_sockets.servers.faults.base import Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
     from pytest_sockets.servers.scripted_connection import ScriptedConnection
     from pytest_sockets.servers.scripted_stream import ScriptedStream
     from pytest_sockets.servers.stream_engine import StreamEngine
+    from pytest_sockets.servers.tls_settings import ServerTls
 
     Handler = Callable[[ScriptedConnection], object]
 
@@ -36,8 +39,8 @@ class ScriptedServer(StreamServer):
     connection without a handler is reset and fails the test. When the handler returns, its connection is closed in
     order; when it raises, the connection is reset and `stop()`'s `check()`, the fixture's teardown or the end of a
     `with` block raises `ServerFault` with the handler's traceback.
-    `transport`: "tcp", "unix" or "tls"; over TLS the handler begins after the handshake. `context`: the
-    `ssl.SSLContext` of the server, by default one with a certificate of `sockets_tls`.
+    `transport`: "tcp", "unix" or "tls"; over TLS the handler begins after the handshake. The settings of
+    TLS are those of `EchoServer`.
     `timeout`: seconds that each call of the connection waits at most; None: until the server stops.
     The other settings are those of `EchoServer`.
 
@@ -53,7 +56,11 @@ class ScriptedServer(StreamServer):
         timeout: float | None = TIMEOUT,
         host: str = "127.0.0.1",
         port: int = 0,
-        context: ssl.SSLContext | None = None,
+        context: ssl.SSLContext | Certificate | None = None,
+        alpn: Iterable[str] | None = None,
+        client_certificate: ClientCertificate = "none",
+        minimum_version: ssl.TLSVersion | None = None,
+        maximum_version: ssl.TLSVersion | None = None,
         faults: Iterable[Fault] = (),
         max_buffer: int = MAX_BUFFER,
         record: int = RECORD,
@@ -64,16 +71,20 @@ class ScriptedServer(StreamServer):
             raise SettingError(
                 f"transport={transport!r}: use one of: {choices}; for UDP use an echo server with reply="
             )
-        if context is not None and transport != "tls":
-            raise SettingError(
-                f'context: transport={transport!r} has no TLS; use transport="tls" or conn.start_tls()'
-            )
+        self._tls = server_tls(
+            transport,
+            context=context,
+            alpn=alpn,
+            client_certificate=client_certificate,
+            minimum_version=minimum_version,
+            maximum_version=maximum_version,
+        )
         from pytest_sockets.servers.scripted_engine import ScriptedEngine
 
         seconds = None if timeout is None else checked_timeout(timeout)
         super().__init__(
             transport,
-            _maker(transport, context),
+            _maker(self._tls),
             kind=f"{transport} scripted server",
             host=host,
             port=port,
@@ -96,30 +107,23 @@ def _checked(handler: object) -> Handler | Sequence[Handler]:
 
 
 def _maker(
-    transport: str, context: ssl.SSLContext | None
+    tls: ServerTls | None,
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], ScriptedStream]:
     originals.load_ssl()
     from pytest_sockets.servers.scripted_stream import ScriptedStream
 
-    if transport != "tls":
+    if tls is None:
 
         def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> ScriptedStream:
             return ScriptedStream(hub, sock, owner, record, context=None, secure=False)
 
         return make
 
-    from pytest_sockets.servers.certificates import process_authority
-
-    authority = process_authority()
-    assert authority.server_context  # made here: the hub must not spend 4 ms on it
-
     def make_secure(
         hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord
     ) -> ScriptedStream:
         kind = chosen_certificate(owner.active_faults, record)
-        chosen = (
-            None if kind == "hang" else context if kind == "good" and context else authority.context(kind)
-        )
+        chosen = None if kind == "hang" else tls.context(kind)
         return ScriptedStream(hub, sock, owner, record, context=chosen, secure=True)
 
     return make_secure

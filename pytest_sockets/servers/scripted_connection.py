@@ -208,19 +208,21 @@ class ScriptedConnection:
     def _wait(
         self, find: Callable[[bytearray], int | None], *, past_end: bool = False
     ) -> tuple[Outcome, bytes]:
-        answer = self._stream.inbox.wait(find, self.timeout, past_end=past_end)
-        self._read_on()
-        return answer
+        inbox = self._stream.inbox
+        inbox.wanted = True
+        if len(inbox) >= self._stream.owner.max_buffer // 2:
+            self._read_on()
+        try:
+            return inbox.wait(find, self.timeout, past_end=past_end)
+        finally:
+            inbox.wanted = False
 
     def _read_on(self) -> None:
-        """The hub stopped reading because so much waited here."""
-        from pytest_sockets.servers.stream import TOO_MUCH
-
-        if self._stream.is_held(TOO_MUCH):
-            try:
-                self._stream.owner.run(self._stream.balance)
-            except ServerFault:  # stopped
-                pass
+        """The hub may have stopped reading because so much waits here."""
+        try:
+            self._stream.owner.run(self._stream.balance)
+        except ServerFault:  # stopped
+            pass
 
     def _at_end(self, outcome: Outcome, call: str) -> bytes:
         """What `recv` and `readline` return without data: b"", once."""

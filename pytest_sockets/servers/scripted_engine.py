@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import originals
 from pytest_sockets.errors import ServerFault, quoted
 from pytest_sockets.originals import get_ident, monotonic
+from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.handler_threads import HandlerStopped, Job, handler_threads
 from pytest_sockets.servers.scripted_connection import ClientGone, ScriptedConnection, StillWaiting
 from pytest_sockets.servers.scripted_stream import ScriptedStream
@@ -55,7 +56,7 @@ class ScriptedEngine(StreamEngine):
             count = len(self._script)
             has = f"the script has {count} handler{'s' if count > 1 else ''}"
             stream.record.detail = has
-            stream.reset_by("server")
+            stream.end_by(Ending("reset", "server"))  # not while the client is still in connect()
             problem = f"{self.name}: {count + 1} connections came, but {has}"
             self.trouble(ServerFault(f"{problem}\n  {stream.record}"), self.name)
             return
@@ -85,7 +86,7 @@ class ScriptedEngine(StreamEngine):
             self._end(stream, conn.reset)
         except BaseException as error:  # noqa: BLE001  (pytest.fail() raises one; it must fail the test)
             self._failed(stream, handler, error)
-            self._end(stream, lambda: self.run(lambda: stream.reset_by("server")))
+            self._end(stream, conn.reset)
         else:
             self._end(stream, conn.close)
         finally:
@@ -128,9 +129,7 @@ class ScriptedEngine(StreamEngine):
                     handler_threads.release()
 
     def _finish_handlers(self) -> None:
-        if self._listens and not self._paused:
-            for handler in self._handlers:
-                self._accept_some(handler)
+        self.accept_waiting()
         streams = [one for one in tuple(self.connections.values()) if isinstance(one, ScriptedStream)]
         for stream in streams:
             stream.read_rest()

@@ -104,8 +104,8 @@ class ScriptedStream(TlsConnection):
             self.outbound.end(ending)
 
     def downstream_size(self) -> int:
-        """What the handler has not read counts too."""
-        return super().downstream_size() + len(self.inbox)
+        """What the handler has not read counts too, unless it waits for more."""
+        return super().downstream_size() + (0 if self.inbox.wanted else len(self.inbox))
 
     def flushed(self) -> None:
         """A handler may wait until the client takes what was sent."""

@@ -24,6 +24,7 @@ from pytest_sockets.servers.transcript import copied, shown
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.listening import Bound
     from pytest_sockets.servers.records import ConnectionRecord, DatagramRecord
+    from pytest_sockets.servers.tls_settings import ServerTls
     from pytest_sockets.servers.transcript import TranscriptEvent
 
     Wanted = bytes | re.Pattern[bytes] | Callable[[bytes], object]
@@ -59,6 +61,8 @@ class Undo:
 
 class Server(metaclass=BlamesTheCall):
     """A running server. It is a context manager; leaving it stops the server and raises what went wrong inside."""
+
+    _tls: ServerTls | None = None
 
     def __init__(
         self, engine: StreamEngine | DatagramEngine, transport: Transport, faults: Iterable[Fault]
@@ -122,9 +126,21 @@ class Server(metaclass=BlamesTheCall):
             raise ServerFault(f"connect(): {self} is stopped; start a new server, or connect before stop()")
         self._engine.hub.ensure_sound()
         seconds = None if timeout is None else checked_timeout(timeout)
-        client = connect(self.transport, self._engine.bound[0], seconds, self._engine.connecting)
+        client = connect(
+            self.transport, self._engine.bound[0], seconds, self._engine.connecting, self._tls, self
+        )
         self._clients.append(client)
         return client
+
+    @property
+    def client_context(self) -> ssl.SSLContext:
+        """For a client of this TLS server: trusts its certificate, and has one of its own if the server asks for one.
+
+        Raises `ServerFault` if the server does not speak TLS.
+        """
+        if self._tls is None:
+            raise ServerFault(f"{self} has no client_context: transport={self.transport!r} has no TLS")
+        return self._tls.client_context
 
     # What it saw
 
@@ -192,12 +208,14 @@ class Server(metaclass=BlamesTheCall):
     def wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """Until every connection so far is closed; gives their records. Raises `WaitTimeout`."""
         __tracebackhide__ = True
+        self._accept_now()
         self._wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
     async def async_wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """`wait_closed` in asyncio or trio."""
         __tracebackhide__ = True
+        self._accept_now()
         await self._async_wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
@@ -260,6 +278,11 @@ class Server(metaclass=BlamesTheCall):
             return look() or bool(self._engine.troubles)
 
         return looked
+
+    def _accept_now(self) -> None:
+        """A client that has returned from connect() counts, also if the hub has not seen it yet."""
+        if isinstance(self._engine, StreamEngine):
+            self._engine.accept_now()
 
     def _seen(self) -> int:
         return len(self.datagrams if self.transport == "udp" else self.connections)

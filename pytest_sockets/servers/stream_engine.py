@@ -181,6 +181,17 @@ class StreamEngine(Engine):
 
     # From any thread
 
+    def accept_now(self) -> None:
+        """Accept the clients that have connected until now."""
+        if not self.stopped:
+            self.run(self.accept_waiting)
+
+    def accept_waiting(self) -> None:
+        """`accept_now`, in the hub."""
+        if self._listens and not self._paused:
+            for handler in self._handlers:
+                self._accept_some(handler)
+
     def refuse(self) -> None:
         """Stop listening and keep the port. Connections that nobody accepted yet are reset."""
 
@@ -235,7 +246,9 @@ class StreamEngine(Engine):
             return bound.sock
         if self._is_unix:
             listening.remove_socket_file(bound)
-            return listening.bind_unix(bound.endpoint.host, self._backlog).sock
+            again = listening.bind_unix(bound.endpoint.host, self._backlog)
+            bound.file = again.file
+            return again.sock
         host, port = bound.endpoint
         return listening.bind_all(socket.SOCK_STREAM, host, port or 0, self._backlog)[0].sock
 

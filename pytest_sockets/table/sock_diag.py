@@ -112,6 +112,13 @@ def unix_listening() -> list[SocketEntry]:
     )
 
 
+def unix_peers() -> dict[int, int]:
+    """The inode of each connected unix socket's other end, by its inode; raises `SockDiagMissing`."""
+    return _answer(
+        lambda dumper: unix_diag.peers(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, unix_diag.request()))
+    )
+
+
 def parse_listening(tcp: list[bytes], udp: list[bytes]) -> list[SocketEntry]:
     """What those two gave, as entries."""
     return parse(tcp, "tcp") + [entry for entry in parse(udp, "udp") if entry.is_listening]

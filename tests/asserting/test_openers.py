@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import pytest_sockets
-from pytest_sockets import own_threads
+from pytest_sockets import lookups, own_threads
 from pytest_sockets.asserting import openers
 from pytest_sockets.waiting import wait_until
 
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="answers are giv
 
 ANSWER = """
 import sys, os
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.asserting import openers
 def look_up(inode): return {"7": "test a.py::test_secret, at a.py:3", "8": "a\\x1b[2J\\nb" + "c" * 9000}.get(str(inode))
 PROVIDE
@@ -35,7 +34,7 @@ openers.start_answering()
 print("ready", flush=True)
 sys.stdin.read()
 """
-PROVIDE = "pytest_sockets._opener_lookup = look_up"
+PROVIDE = "lookups.socket_opener = look_up"
 
 
 @contextlib.contextmanager
@@ -186,5 +185,5 @@ def test_a_look_up_that_fails_is_no_answer(monkeypatch: pytest.MonkeyPatch):
     def fail(inode: int) -> str:
         raise RuntimeError(inode)
 
-    monkeypatch.setattr(pytest_sockets, "_opener_lookup", fail)
+    monkeypatch.setattr(lookups, "socket_opener", fail)
     assert openers.opened_here(7) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 LIBRARY = """
     import asyncio, socket
 
@@ -98,8 +96,8 @@ SUITE = """
 def test_no_crash_whatever_opens_sockets(suite):
     """On 3.11 and 3.12, asking a running coroutine what it awaits killed the interpreter."""
     (suite.folder / "site-packages").mkdir()
-    suite.write(**{"test_stress": SUITE})
-    suite.write(**{"library": LIBRARY})
+    suite.write(test_stress=SUITE)
+    suite.write(library=LIBRARY)
     (suite.folder / "library.py").rename(suite.folder / "site-packages" / "a_library.py")
     done = suite.run("--sockets-leaks=error")
     assert done.exit_code == 0, done.text

@@ -87,7 +87,7 @@ def test_a_leak_long_after_the_first_socket_is_carried(suite):
     assert "sockets: 2 sockets opened, 1 leaked" in done.text
 
 
-MODULES = ("", ".address_in_use", ".table_fixture", ".port_fixtures", ".server_fixtures")
+MODULES = ("", ".failure_sections", ".table_fixture", ".port_fixtures", ".server_fixtures")
 
 
 def _hooks_and_fixtures(names):

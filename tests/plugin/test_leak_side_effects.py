@@ -14,7 +14,7 @@ LEAK = """
 
 def test_warn_mode_does_not_count_for_max_warnings(suite):
     done = suite.write(test_a=LEAK).run("--max-warnings=0")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.text
     assert len(done.leaks) == 1
 
 
@@ -32,7 +32,7 @@ def test_a_conftest_that_counts_warnings_does_not_see_a_leak(suite):
         """,
     )
     done = suite.run()
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.text
     assert len(done.leaks) == 1
 
 
@@ -54,7 +54,7 @@ def test_the_finalizer_of_sockets_can_be_called_by_subclasses(suite):
         """
     )
     done = suite.run("--sockets-unclosed=warn")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.text
     assert [leak["kind"] for leak in done.leaks] == ["unclosed"]
 
 
@@ -79,7 +79,7 @@ DELETED = """
 
 def test_a_variable_that_a_fixture_deletes_is_closed_at_once(suite):
     done = suite.write(test_a=DELETED).run()
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.text
     assert len(done.leaks) == 1
 
 
@@ -111,5 +111,5 @@ def test_fixture_values_stay_until_pytest_drops_them(suite, closes):
         """,
     )
     done = suite.run("--sockets-leaks=error")
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == 0, done.text
     assert done.leaks == []

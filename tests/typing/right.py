@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
 from typing import assert_type
 
 import pytest_sockets
 from pytest_sockets import (
     Authority,
+    Certificate,
     ClosedBy,
     ConnectionRecord,
     DatagramRecord,
@@ -54,6 +57,16 @@ def use_fixtures(
     assert_type(session_echo_server_factory(faults=[faults.Latency(0.1)]), EchoServer)
     assert_type(fault_proxy_factory(tcp_echo_server.address, faults=[faults.Reset(after=3)]), FaultProxy)
     assert_type(sockets_tls.ca_pem, bytes)
+    certificate = sockets_tls.issue("api.test", "127.0.0.1")
+    assert_type(certificate, Certificate)
+    assert_type(certificate.cert_file, Path)
+    assert_type(certificate.client_context, ssl.SSLContext)
+    assert_type(
+        echo_server_factory(
+            "tls", context=certificate, alpn=["h2"], client_certificate="optional"
+        ).client_context,
+        ssl.SSLContext,
+    )
     assert_type(sockets.table("tree"), SocketTable)
     assert_type(sockets.new("ESTABLISHED"), SocketTable)
     assert_type(sockets.probe(("127.0.0.1", closed_port)), ProbeResult)

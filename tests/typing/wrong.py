@@ -45,6 +45,10 @@ def make_servers(factory: EchoServerFactory, proxies: FaultProxyFactory) -> None
     factory().connectoins  # wrong
     EchoServer("tcp", port="80")  # wrong
     EchoServer("tpc")  # wrong
+    EchoServer("tls", client_certificate="always")  # wrong
+    EchoServer("tls", alpn=["h2", 1])  # wrong
+    EchoServer("tls", context="cert.pem")  # wrong
+    EchoServer("tls", minimum_version="TLSv1.3")  # wrong
     faults.Reset(aftr=3)  # wrong
     faults.Latency("0.1")  # wrong
     proxies(("127.0.0.1", 80), fault=[])  # wrong
