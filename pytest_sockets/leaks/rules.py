@@ -70,7 +70,9 @@ def parse_rule(text: str) -> Rule:
     for part in _split(text):
         key, equals, glob = part.partition("=")
         if not equals or not glob:
-            raise SettingError(f"rule {text!r}: {part!r} is not a key=glob pair, such as remote=127.0.0.1:5432")
+            raise SettingError(
+                f"rule {text!r}: {part!r} is not a key=glob pair, such as remote=127.0.0.1:5432"
+            )
         if key not in _VALUES:
             raise SettingError(f"rule {text!r}: unknown key {key!r}; use one of: {', '.join(KEYS)}")
         pairs.append((key, glob))

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.reports.baseline import Baseline
-    from pytest_sockets.reports.baseline_check import Ran
     from pytest_sockets.plugin.counts import Counts
     from pytest_sockets.plugin.payload import Batch, Leak
     from pytest_sockets.plugin.selection import Selection
     from pytest_sockets.plugin.settings import Settings
+    from pytest_sockets.reports.baseline import Baseline
+    from pytest_sockets.reports.baseline_check import Ran
     from pytest_sockets.reports.run import Run
 
 _MOST_WARNINGS: Final = 3
@@ -246,7 +246,11 @@ class Reporting(Part):
         if run.findings:
             terminalreporter = self._config.pluginmanager.get_plugin("terminalreporter")
             _show_in_set_up_errors(terminalreporter)
-            warned = [leak.finding for leak, is_known in zip(self._leaks, known, strict=True) if leak.mode == "warn" and not is_known]
+            warned = [
+                leak.finding
+                for leak, is_known in zip(self._leaks, known, strict=True)
+                if leak.mode == "warn" and not is_known
+            ]
             _group_warnings(terminalreporter, warned)
         if settings.wants_report or hooked:
             self._describe_environment(run)
@@ -320,9 +324,9 @@ class Reporting(Part):
         try:
             self._summarize(terminalreporter)
             if self._settings.github and self._run is not None:
-                from pytest_sockets.reports.github import annotations
+                from pytest_sockets.reports.github import annotation_lines
 
-                for line in annotations(self._run):
+                for line in annotation_lines(self._run):
                     terminalreporter.write_line(line)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             terminalreporter.write_line(

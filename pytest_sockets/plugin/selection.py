@@ -141,9 +141,7 @@ class Selection(Part):
             ran.cut_files.update(_file(nodeid) for nodeid in ran.seen)
         if stopped:
             ran.cut_files.update(_file(nodeid) for nodeid in ran.seen)
-        ran.whole = (
-            of_all and at_root and not partial and not stopped and len(ran.seen) >= kept
-        )
+        ran.whole = of_all and at_root and not partial and not stopped and len(ran.seen) >= kept
 
 
 def _file(nodeid: str) -> str:

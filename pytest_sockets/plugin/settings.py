@@ -126,7 +126,9 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("sockets_ignore", "rules for what not to report", type="linelist", default=[])
     parser.addini("sockets_kinds", "which sockets to watch: tcp, udp, unix", type="string", default=None)
     parser.addini("sockets_scope", "process or tree", type="string", default=None)
-    parser.addini("sockets_report", "reports to write: .json, .html, .md, .sarif or github", type="linelist", default=[])
+    parser.addini(
+        "sockets_report", "reports to write: .json, .html, .md, .sarif or github", type="linelist", default=[]
+    )
     parser.addini("sockets_baseline", "a file of known leaks", type="string", default=None)
     parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
     parser.addini(

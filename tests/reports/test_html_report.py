@@ -279,8 +279,17 @@ class TestForEveryone:
 
     def test_the_header_names_project_command_and_versions(self, browser, known_page):
         browser.open(known_page)
-        header = browser.run("return document.querySelector('.top').innerText + document.querySelector('.head').innerText")
-        for words in ("shop", "pytest -n 2", "pytest 9.2.0", "Python 3.14.0", "pytest-sockets 0.1.0", "5 sockets left behind"):
+        header = browser.run(
+            "return document.querySelector('.top').innerText + document.querySelector('.head').innerText"
+        )
+        for words in (
+            "shop",
+            "pytest -n 2",
+            "pytest 9.2.0",
+            "Python 3.14.0",
+            "pytest-sockets 0.1.0",
+            "5 sockets left behind",
+        ):
             assert words in header
 
     def test_known_leaks_are_marked_and_can_be_filtered(self, browser, known_page):
@@ -320,12 +329,16 @@ class TestForEveryone:
         ]
         assert len(named) > 20
         assert [one for one in named if not one[1]] == []
-        assert len([name for role, name in named if role == "DisclosureTriangle" and "opened at tests/" in name]) == 7
+        assert (
+            len([name for role, name in named if role == "DisclosureTriangle" and "opened at tests/" in name])
+            == 7
+        )
 
     def test_labels_are_kept_in_a_window_of_500_pixels(self, browser, known_page):
         browser.open(known_page, width=500)
         inked = (
-            "const c = document.getElementById('canvas'), x = c.getContext('2d').getImageData(0, 90, 100, c.height - 90).data;"
+            "const c = document.getElementById('canvas');"
+            "const x = c.getContext('2d').getImageData(0, 90, 100, c.height - 90).data;"
             "let n = 0; for (let i = 3; i < x.length; i += 4) if (x[i] > 60) n++; return n"
         )
         assert browser.run(inked) > 500
