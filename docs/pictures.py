@@ -96,7 +96,9 @@ def take_pictures(folder: Path) -> None:
     """report-light.png and report-dark.png in `folder`."""
     browser_module = _browser_module()
     with tempfile.TemporaryDirectory() as name:
-        report = _run_suite(Path(name))
+        project = Path(name) / "jobs"
+        project.mkdir()
+        report = _run_suite(project)
         with browser_module.chromium(Path(name) / "profile") as browser:
             for scheme in ("light", "dark"):
                 browser.open(report, scheme=scheme, width=1400, height=900)
@@ -112,7 +114,7 @@ def _run_suite(folder: Path) -> Path:
         DOCS / "examples" / "leaky_service", folder / "leaky_service", ignore=shutil.ignore_patterns("*test*")
     )
     (folder / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = --import-mode=importlib\n")
-    report = folder / "report.html"
+    report = folder / "sockets.html"
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [
         sys.executable,
@@ -128,7 +130,7 @@ def _run_suite(folder: Path) -> Path:
         "loadfile",
         "-q",
     ]
-    command += ["--sockets-unclosed=warn", f"--sockets-report={report}", "-W", "ignore"]
+    command += ["--sockets-unclosed=warn", f"--sockets-report={report.name}", "-W", "ignore"]
     subprocess.run(command, cwd=folder, env=environment, check=True, timeout=120)
     return report
 

@@ -74,6 +74,13 @@ SHOWN = (
         suffix=".json",
     ),
     Shown(
+        "report-markdown",
+        (LEAKY, "-q", "--sockets-report={tmp}/report.md"),
+        file="report.md",
+        suffix=".md",
+    ),
+    Shown("report-github", (LEAKY, "-q", "--sockets-report=github"), first="::warning", last="::warning"),
+    Shown(
         "help",
         ("--help",),
         first="socket leaks, free ports and echo servers",

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.reports.baseline import Baseline
-    from pytest_sockets.reports.baseline_check import Ran
     from pytest_sockets.plugin.counts import Counts
     from pytest_sockets.plugin.payload import Batch, Leak
     from pytest_sockets.plugin.selection import Selection
     from pytest_sockets.plugin.settings import Settings
+    from pytest_sockets.reports.baseline import Baseline
+    from pytest_sockets.reports.baseline_check import Ran
     from pytest_sockets.reports.run import Run
 
 _MOST_WARNINGS: Final = 3
@@ -324,9 +324,9 @@ class Reporting(Part):
         try:
             self._summarize(terminalreporter)
             if self._settings.github and self._run is not None:
-                from pytest_sockets.reports.github import annotations
+                from pytest_sockets.reports.github import annotation_lines
 
-                for line in annotations(self._run):
+                for line in annotation_lines(self._run):
                     terminalreporter.write_line(line)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             terminalreporter.write_line(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.findings import Finding
 
 _ASYNC_FILES: Final = re.compile(r"/(?:asyncio|aiohttp|anyio|trio|httpcore/_async|uvloop|asyncpg|aio\w+)[/.]")
-_POOL_FILES: Final = re.compile(r"/(?:urllib3|requests|httpx|httpcore|redis|pymongo|sqlalchemy/pool|psycopg_pool|concurrent/futures)/")
+_POOL_FILES: Final = re.compile(
+    r"/(?:urllib3|requests|httpx|httpcore|redis|pymongo|sqlalchemy/pool|psycopg_pool|concurrent/futures)/"
+)
 
 
 def advice(finding: Finding) -> str:
@@ -55,8 +57,10 @@ def _ignore(finding: Finding) -> str:
 _TABLE: Final[tuple[tuple[Callable[[Finding], bool], Callable[[Finding], str]], ...]] = (
     (
         _note(LEFT_BEHIND),
-        lambda _: "end that process, too: start the server without a shell, or with start_new_session=True "
-        "and os.killpg()",
+        lambda _: (
+            "end that process, too: run the server without a shell, or with start_new_session=True "
+            "and os.killpg()"
+        ),
     ),
     (
         lambda finding: finding.process is not None,
@@ -69,27 +73,37 @@ _TABLE: Final[tuple[tuple[Callable[[Finding], bool], Callable[[Finding], str]], 
     (_owner("import"), lambda _: "open it in a fixture instead of at import time"),
     (
         _accepted,
-        lambda _: "stop the server that accepted it and wait for its thread or task; "
-        "if it closes late by design: --sockets-grace=SECONDS",
+        lambda _: (
+            "stop the server that accepted it and wait for its thread or task; "
+            "if it closes late by design: --sockets-grace=SECONDS"
+        ),
     ),
     (
         _unittest,
-        lambda finding: "call self.addCleanup(sock.close) right after opening it, or use self.enterContext(...)"
-        if finding.owner_kind == "test"
-        else "call cls.addClassCleanup(sock.close) right after opening it, or close it in tearDownClass",
+        lambda finding: (
+            "call self.addCleanup(sock.close) right after opening it, or use self.enterContext(...)"
+            if finding.owner_kind == "test"
+            else "call cls.addClassCleanup(sock.close) right after opening it, or close it in tearDownClass"
+        ),
     ),
     (
         lambda finding: finding.owner_kind == "fixture" and _is_async(finding),
-        lambda finding: f"use `async with` around the `yield` of fixture {finding.owner_name!r}, "
-        "or await its aclose() or wait_closed() after it",
+        lambda finding: (
+            f"use `async with` around the `yield` of fixture {finding.owner_name!r}, "
+            "or await its aclose() or wait_closed() after it"
+        ),
     ),
     (
         _owner("fixture"),
-        lambda finding: f"close it after the `yield` of fixture {finding.owner_name!r}, or in request.addfinalizer()",
+        lambda finding: (
+            f"close it after the `yield` of fixture {finding.owner_name!r}, or in request.addfinalizer()"
+        ),
     ),
     (
         _owner("class", "module"),
-        lambda finding: f"close it in the teardown of the {finding.owner_kind}, or open it in a fixture with `yield`",
+        lambda finding: (
+            f"close it in the teardown of the {finding.owner_kind}, or open it in a fixture with `yield`"
+        ),
     ),
     (
         _owner("session"),
@@ -97,9 +111,11 @@ _TABLE: Final[tuple[tuple[Callable[[Finding], bool], Callable[[Finding], str]], 
     ),
     (
         lambda finding: finding.socket.status == "LISTEN",
-        lambda finding: "close the server also when the test fails: `async with server`, or close() and wait_closed()"
-        if _is_async(finding)
-        else "close the server also when the test fails: `with` or a fixture with `yield`",
+        lambda finding: (
+            "close the server also when the test fails: `async with server`, or close() and wait_closed()"
+            if _is_async(finding)
+            else "close the server also when the test fails: `with` or a fixture with `yield`"
+        ),
     ),
     (
         _is_async,
@@ -108,11 +124,15 @@ _TABLE: Final[tuple[tuple[Callable[[Finding], bool], Callable[[Finding], str]], 
     (lambda finding: finding.opened_at is None, _ignore),
     (
         _is_pool,
-        lambda _: "close the client or shut its pool down, also when the test fails: `with` or a fixture with `yield`",
+        lambda _: (
+            "close the client or shut its pool down, also when the test fails: `with` or a fixture with `yield`"
+        ),
     ),
     (
         lambda _: True,
-        lambda _: "close it also when the test fails: `with contextlib.closing(...)` or a fixture with `yield`",
+        lambda _: (
+            "close it also when the test fails: `with contextlib.closing(...)` or a fixture with `yield`"
+        ),
     ),
 )
 """The first entry that fits counts: what is most particular comes first."""

@@ -16,7 +16,6 @@ from pytest_sockets.leaks.findings import OPEN, UNCLOSED
 from pytest_sockets.reports.baseline_keys import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 VERSION: Final = 2
@@ -24,7 +23,9 @@ VERSION: Final = 2
 _TITLE = "# pytest-sockets baseline, version"
 _LOOKED_FOR = "# looked for: "
 _COLUMNS = "# kind | owner | opened in | count  # comment"
-_ADVICE = "# Known socket leaks: they do not fail the run. To drop fixed ones: pytest --sockets-update-baseline"
+_ADVICE = (
+    "# Known socket leaks: they do not fail the run. To drop fixed ones: pytest --sockets-update-baseline"
+)
 _OLD_HEADER = ("# Known socket leaks: they do not fail the run. Mended one?", "# kind | owner | opened in")
 _SEPARATOR = " | "
 _KINDS = (OPEN, UNCLOSED)
@@ -136,7 +137,7 @@ def _parse_entry(line: str, version: int) -> Known:
         if len(rest) != 2:
             raise SettingError(f"{_short(line)} is not an entry; each line is {shape}")
         return Known(Key(_unescape(rest[0]), _unescape(rest[1]), kind), None)
-    count, hash_sign, comment = _SEPARATOR.join(rest[2:]).partition("#")
+    count, _, comment = _SEPARATOR.join(rest[2:]).partition("#")
     return Known(Key(_unescape(rest[0]), _unescape(rest[1]), kind), _count(count.strip()), comment.strip())
 
 
@@ -144,7 +145,9 @@ def _count(text: str) -> int | None:
     if text == _ANY:
         return None
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
-        raise SettingError(f"{_short(text)} is not a count; use the number of sockets, 1 or more, or * for any")
+        raise SettingError(
+            f"{_short(text)} is not a count; use the number of sockets, 1 or more, or * for any"
+        )
     return int(text)
 
 

@@ -145,7 +145,9 @@ class Comparison:
     def changes(self) -> list[str]:
         """A line for each difference, bounded."""
         lines = [f"the baseline lists a leak that is gone: {entry}" for entry in self.gone]
-        lines += [f"the baseline lists more than there are now ({count}): {entry}" for entry, count in self.fewer]
+        lines += [
+            f"the baseline lists more than there are now ({count}): {entry}" for entry, count in self.fewer
+        ]
         lines += [
             f"moved, update the baseline: {entry} -> {Known(key, entry.count)}" for entry, key in self.moved
         ]
@@ -223,7 +225,9 @@ def update(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Baseline:
 
 def _moves(gone: Sequence[Known], new: Sequence[Key]) -> list[tuple[Known, Key]]:
     """Pairs of an entry that is gone and a new key, the most alike first; each is in one pair at most."""
-    pairs = [(likeness, entry, key) for entry in gone for key in new if (likeness := _likeness(entry.key, key)) > 1]
+    pairs = [
+        (likeness, entry, key) for entry in gone for key in new if (likeness := _likeness(entry.key, key)) > 1
+    ]
     pairs.sort(key=lambda pair: (-pair[0], pair[1].key, pair[2]))
     moved: dict[Key, tuple[Known, Key]] = {}
     taken: set[Key] = set()

@@ -14,6 +14,7 @@ from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.grouping import by_opening_line
 from pytest_sockets.reports.markdown_report import render_markdown
 from pytest_sockets.reports.repository import Repository
+from pytest_sockets.reports.run import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ _MOST_OWNERS: Final = 5
 _LONGEST: Final = 200
 
 
-def annotations(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
+def annotation_lines(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
     """A command for each opening line of new leaks: an error if its mode is `error`, else a warning."""
     repository = Repository(run.environment.rootdir, environment)
     lines: dict[str, list[str]] = {"error": [], "warning": []}
@@ -45,9 +46,15 @@ def _mode(run: Run, finding: Finding) -> str:
 def _command(level: str, group: Group, repository: Repository) -> str:
     first = group.first
     location = repository.locate(first)
-    title = f"{group.what} left open" if first.kind == "open" else f"{group.what} not by the test's code"
+    statuses = sorted({finding.socket.status for finding in group.findings} - {"NONE"})
+    what = number(len(group.findings), f"{first.socket.protocol} socket")
+    title = f"{what} {'left open' if first.kind == 'open' else 'never closed'}"
+    if statuses:
+        title += f" ({', '.join(statuses)})"
     names = [f"{name} ({count})" if count > 1 else name for name, count in group.owners]
-    owners = names[:_MOST_OWNERS] + ([f"{len(names) - _MOST_OWNERS} more"] if len(names) > _MOST_OWNERS else [])
+    owners = names[:_MOST_OWNERS] + (
+        [f"{len(names) - _MOST_OWNERS} more"] if len(names) > _MOST_OWNERS else []
+    )
     message = "\n".join(
         printable(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}...")
         for line in (f"Opened at {first.place} {group.whose}", *owners, f"Fix: {advice(first)}")

@@ -65,7 +65,8 @@ class Group:
         for finding in self.findings:
             by_kind.setdefault(finding.owner_kind, set()).add(finding.owner_name)
         parts = [
-            _counted(kind, len(names)) + (f" ({_common_path(names)})" if kind in ("test", "class", "module") else "")
+            _counted(kind, len(names))
+            + (f" ({_common_path(names)})" if kind in ("test", "class", "module") else "")
             for kind, names in by_kind.items()
         ]
         return f"in {', '.join(parts)}"

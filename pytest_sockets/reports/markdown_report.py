@@ -45,7 +45,9 @@ def render_markdown(run: Run) -> str:
 
 
 def _row(group: Group) -> str:
-    owners = [f"{code(name)} ({count})" if count > 1 else code(name) for name, count in group.owners[:_MOST_OWNERS]]
+    owners = [
+        f"{code(name)} ({count})" if count > 1 else code(name) for name, count in group.owners[:_MOST_OWNERS]
+    ]
     more = len(group.owners) - _MOST_OWNERS
     if more > 0:
         owners.append(f"and {more} more")

@@ -127,7 +127,9 @@ class Run:
         if self.environment.platform == "win32":
             lines.append("Sockets of C extensions and of child processes are not seen on Windows.")
         elif mode.scope != "tree":
-            lines.append("Sockets that child processes left listening were not looked for (--sockets-scope=process).")
+            lines.append(
+                "Sockets that child processes left listening were not looked for (--sockets-scope=process)."
+            )
         if self.incomplete:
             lines.append("A worker crashed: the leaks of its last test and its session are not known.")
         return lines
@@ -137,10 +139,13 @@ class Run:
         """What is known, ignored and collected, one sentence each; empty for what is zero."""
         lines = []
         if known := len(self.known):
-            lines.append(f"{number(known, 'known leak')} of the baseline {'is' if known == 1 else 'are'} not new.")
+            lines.append(
+                f"{number(known, 'known leak')} of the baseline {'is' if known == 1 else 'are'} not new."
+            )
         if self.ignored:
             parts = [
-                f"{count} by {rule!r}" for rule, count in sorted(self.ignored.items(), key=lambda one: -one[1])
+                f"{count} by {rule!r}"
+                for rule, count in sorted(self.ignored.items(), key=lambda one: -one[1])
             ]
             shown = ", ".join(parts[:5]) + (f", and {len(parts) - 5} more rules" if len(parts) > 5 else "")
             lines.append(f"{number(sum(self.ignored.values()), 'leak')} ignored: {shown}.")
@@ -160,7 +165,9 @@ class Run:
             # What no Python code opened is counted only if it leaks.
             others = sum(finding.opened_at is None and finding.process is None for finding in self.findings)
             parts.append(f"{number(self.opened_total + others, 'socket')} opened")
-            parts.append(f"{len(new)} leaked" + (f" ({of_children} by child processes)" if of_children else ""))
+            parts.append(
+                f"{len(new)} leaked" + (f" ({of_children} by child processes)" if of_children else "")
+            )
             for count, what in ((len(self.known), "known"), (sum(self.ignored.values()), "ignored")):
                 if count:
                     parts.append(f"{count} {what}")

@@ -32,7 +32,13 @@ _RULES: Final = {
     "unclosed": ("SocketNeverClosed", "A socket was closed only by the interpreter when its object died."),
 }
 _LEVELS: Final = {"error": "error", "warn": "warning", "off": "note"}
-_LOGICAL: Final = {"test": "function", "fixture": "function", "class": "type", "module": "module", "import": "module"}
+_LOGICAL: Final = {
+    "test": "function",
+    "fixture": "function",
+    "class": "type",
+    "module": "module",
+    "import": "module",
+}
 _MOST: Final = 25_000
 """Results of a run that GitHub takes."""
 
@@ -70,7 +76,9 @@ def _invocation(run: Run) -> dict[str, Any]:
     invocation: dict[str, Any] = {
         "executionSuccessful": run.looked and not run.incomplete,
         "commandLine": printable(" ".join(run.environment.command)),
-        "toolExecutionNotifications": [{"level": "note", "message": {"text": printable(note)}} for note in notes],
+        "toolExecutionNotifications": [
+            {"level": "note", "message": {"text": printable(note)}} for note in notes
+        ],
     }
     if run.environment.started:
         start = run.environment.started
@@ -113,7 +121,10 @@ def _result(finding: Finding, run: Run, repository: Repository) -> dict[str, Any
             "socket": printable(str(socket)),
             "nodeid": printable(finding.nodeid),
             "worker": finding.worker,
-            **{printable(f"annotation/{key}"): printable(str(text)) for key, text in finding.annotations.items()},
+            **{
+                printable(f"annotation/{key}"): printable(str(text))
+                for key, text in finding.annotations.items()
+            },
         },
     }
     if finding.stack:

@@ -186,18 +186,26 @@ def summary(run: Run) -> list[str]:
     rest = [finding for group in groups[MOST_GROUPS:] for finding in group.findings]
     if rest:
         lines.append(f"... and {_more(rest)}; {_WHERE_ALL_ARE}")
-    lines += _first_of([f"the ignore rule {rule!r} matched nothing: remove it" for rule in run.unmatched_rules])
+    lines += _first_of(
+        [f"the ignore rule {rule!r} matched nothing: remove it" for rule in run.unmatched_rules]
+    )
     lines += _first_of(run.baseline_changes, most=12)
     lines += run.counts
     if run.incomplete or not run.looked:
         lines += run.not_looked_for
     lines += _first_of(run.notes)
-    lines += _first_of([f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles])
+    lines += _first_of(
+        [f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles]
+    )
     return _bounded(lines)
 
 
 def _first_of(lines: list[str], most: int = _MOST_LINES) -> list[str]:
-    return lines if len(lines) <= most else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like this"]
+    return (
+        lines
+        if len(lines) <= most
+        else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like this"]
+    )
 
 
 def _group_lines(group: Group) -> Iterator[str]:

@@ -68,7 +68,9 @@ def test_process_is_the_command_line_or_its_last_part_and_only_of_other_processe
 
 def test_brackets_stand_for_themselves():
     """Only `*` and `?` are special: addresses of IPv6 and the ids of parametrized tests have brackets."""
-    sixth = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, remote=Endpoint("::ffff:127.0.0.1", 80)))
+    sixth = dataclasses.replace(
+        FINDING, socket=dataclasses.replace(ENTRY, remote=Endpoint("::ffff:127.0.0.1", 80))
+    )
     assert parse_rule("remote=[::ffff:127.0.0.1]:80").matches(sixth)
     assert not parse_rule("remote=[::ffff:127.0.0.2]:80").matches(sixth)
     test = dataclasses.replace(FINDING, owner_kind="test", owner_name="test_a.py::test_x[a]")
@@ -86,7 +88,9 @@ class TestSuggestedRules:
     )
     def test_a_suggested_rule_matches_its_socket(self, name, kind, port, process):
         socket = dataclasses.replace(ENTRY, remote=Endpoint("::1", port))
-        finding = dataclasses.replace(FINDING, owner_kind=kind, owner_name=name, socket=socket, process=process)
+        finding = dataclasses.replace(
+            FINDING, owner_kind=kind, owner_name=name, socket=socket, process=process
+        )
         assert parse_rule(suggested_rule(finding)).matches(finding)
 
     def test_a_port_is_in_it_only_if_it_is_that_of_a_service(self):

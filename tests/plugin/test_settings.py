@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 TEST = "def test_one(): pass"
@@ -210,3 +212,12 @@ def test_a_hostile_value_runs_no_code(suite):
     )
     suite.run()
     assert not (suite.folder / "pwned").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a pipe of POSIX")
+@pytest.mark.parametrize("option", ["--sockets-report=x.json", "--sockets-baseline=x.json"])
+def test_a_pipe_or_device_is_refused_and_stays(suite, option):
+    os.mkfifo(suite.folder / "x.json")
+    done = suite.write(test_a=TEST).run(option, report=False)
+    assert "'x.json' is a device, pipe or socket; name a regular file" in usage_error(done)
+    assert (suite.folder / "x.json").is_fifo()

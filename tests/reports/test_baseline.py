@@ -174,7 +174,9 @@ def test_version_1_is_read_with_any_count(tmp_path):
 
 def test_windows_line_ends_a_byte_order_mark_and_doubled_lines_are_read(tmp_path):
     path = tmp_path / "known.txt"
-    path.write_bytes(b"\xef\xbb\xbf# ours\r\nopen | test x | y in z | 1\r\nopen | test x | y in z | 3  # JIRA-1\r\n")
+    path.write_bytes(
+        b"\xef\xbb\xbf# ours\r\nopen | test x | y in z | 1\r\nopen | test x | y in z | 3  # JIRA-1\r\n"
+    )
     assert read_baseline(path).entries == (
         entry("test x", "y in z", count=3, comment="JIRA-1", above=("# ours",)),
     )

@@ -55,9 +55,7 @@ class TestCounts:
         leak = client("tests/test_a.py::test_1")
         before = one(leak, 60, comment="JIRA-12", above=("# search",))
         ran = whole(leak.nodeid, fixtures={key_of(leak).owner})
-        assert update(found(leak), before, ran).entries == (
-            Known(key_of(leak), 1, "JIRA-12", ("# search",)),
-        )
+        assert update(found(leak), before, ran).entries == (Known(key_of(leak), 1, "JIRA-12", ("# search",)),)
 
     def test_an_update_by_a_part_never_lowers_a_count(self, client):
         leak = client("tests/test_a.py::test_1")
@@ -131,7 +129,12 @@ class TestGone:
     def test_a_part_of_the_suite_says_nothing_of_the_rest(self):
         ran = ["tests/test_a.py::TestX::test_1[a::b]", "tests/test_b.py::test_2"]
         fixed = [f"test {ran[0]}", "class tests/test_a.py::TestX", "module tests/test_b.py"]
-        unknown = ["test tests/test_b.py::test_3", "class tests/test_a.py::TestY", "fixture db (tests/conftest.py)", "session"]
+        unknown = [
+            "test tests/test_b.py::test_3",
+            "class tests/test_a.py::TestY",
+            "fixture db (tests/conftest.py)",
+            "session",
+        ]
         baseline = self.known(*fixed, *unknown)
         assert self.gone(baseline, Ran(passed=set(ran), seen=set(ran))) == fixed
 
@@ -188,16 +191,22 @@ class TestGone:
 class TestMoved:
     def test_a_renamed_test_is_one_line_and_keeps_its_comment(self, finding_factory):
         old = one(finding_factory(), comment="JIRA-1")
-        new = finding_factory(owner="tests/test_api.py::test_put", place=("tests/test_api.py", 41, "test_put"))
+        new = finding_factory(
+            owner="tests/test_api.py::test_put", place=("tests/test_api.py", 41, "test_put")
+        )
         ran = whole(new.nodeid, existing_files=frozenset(["tests/test_api.py"]))
         comparison = compare(found(new), old, ran)
         assert comparison.gone == ()
         assert comparison.known == (False,)
-        assert comparison.changes[0].startswith(f"moved, update the baseline: {old.entries[0]} -> open | test tests/te")
+        assert comparison.changes[0].startswith(
+            f"moved, update the baseline: {old.entries[0]} -> open | test tests/te"
+        )
         assert update(found(new), old, ran).entries == (Known(key_of(new), 1, "JIRA-1"),)
 
     def test_a_moved_file_is_one_line(self, finding_factory):
-        new = finding_factory(owner="tests/new/test_api.py::test_upload", place=("tests/new/test_api.py", 41, "test_upload"))
+        new = finding_factory(
+            owner="tests/new/test_api.py::test_upload", place=("tests/new/test_api.py", 41, "test_upload")
+        )
         comparison = compare(found(new), one(finding_factory()), whole(new.nodeid))
         assert len(comparison.moved) == 1
 

@@ -9,8 +9,18 @@ from pytest_sockets.reports.run import Environment, Mode, Run
 
 
 def run_of(*findings, mode="error"):
-    where = Environment(pytest="9.2.0", python="3.14.0", started=1_795_867_200.0, duration=12.5, command=("pytest", "-x"))
-    return Run("0.1.0", Mode(mode), where, tests_seen=120, opened_sockets=14, opened_total=1680, findings=list(findings))
+    where = Environment(
+        pytest="9.2.0", python="3.14.0", started=1_795_867_200.0, duration=12.5, command=("pytest", "-x")
+    )
+    return Run(
+        "0.1.0",
+        Mode(mode),
+        where,
+        tests_seen=120,
+        opened_sockets=14,
+        opened_total=1680,
+        findings=list(findings),
+    )
 
 
 def test_a_report_has_every_key_of_schema_2_and_no_other(finding_factory):

@@ -10,7 +10,12 @@ from pytest_sockets.reports.run import Mode, Run
 
 def test_it_reads_like_this(finding_factory):
     findings = [
-        finding_factory(owner=f"tests/test_a.py::test_x[{n}]", place=("lib/net.py", 4, "open_udp"), protocol="udp", status="NONE")
+        finding_factory(
+            owner=f"tests/test_a.py::test_x[{n}]",
+            place=("lib/net.py", 4, "open_udp"),
+            protocol="udp",
+            status="NONE",
+        )
         for n in range(3)
     ]
     findings.append(finding_factory(known=True))
@@ -26,7 +31,8 @@ def test_it_reads_like_this(finding_factory):
         "| 3 x udp | `lib/net.py:4` | `tests/test_a.py::test_x[...]` (3) |",
         "| 1 x tcp 127.0.0.1:40001 LISTEN (known) | `tests/test_api.py:41` | `tests/test_api.py::test_upload` |",
         "",
-        "- `lib/net.py:4`: close it also when the test fails: \\`with contextlib.closing(...)\\` or a fixture with \\`yield\\`",
+        "- `lib/net.py:4`: close it also when the test fails: "
+        "\\`with contextlib.closing(...)\\` or a fixture with \\`yield\\`",
         "- `tests/test_api.py:41`: close the server also when the test fails: \\`with\\` or a fixture with \\`yield\\`",
         "",
         "- 1 known leak of the baseline is not new.",
@@ -42,18 +48,27 @@ def test_a_clean_run_and_one_that_was_off_are_told_apart():
 
 
 def test_the_largest_run_has_60_lines(finding_factory):
+    kinds = ("test", "fixture", "class", "module", "import")
     findings = [
-        finding_factory(owner=f"t{n}.py::test_{n}", place=(f"lib/{n}.py", n + 1, "f"), owner_kind=("test", "fixture", "class", "module", "import")[n % 5])
+        finding_factory(owner=f"t{n}.py::test_{n}", place=(f"lib/{n}.py", n + 1, "f"), owner_kind=kinds[n % 5])
         for n in range(5000)
     ]  # fmt: skip
-    run = Run("1", findings=findings, baseline_changes=["gone"] * 12, troubles=["t"] * 99, unmatched_rules=["r"] * 99)
+    run = Run(
+        "1",
+        findings=findings,
+        baseline_changes=["gone"] * 12,
+        troubles=["t"] * 99,
+        unmatched_rules=["r"] * 99,
+    )
     lines = render_markdown(run).splitlines()
     assert len(lines) <= MOST_LINES
     assert "| 4,980 more | 4,980 more opening lines | |" in lines
     assert lines[-1].endswith("more notes")
 
 
-@pytest.mark.parametrize("name", ["a|b", "a`b", "<img src=x>", "[x](http://x)", "*x*", "a\nb", "\udcff", "\x1b[2J"])
+@pytest.mark.parametrize(
+    "name", ["a|b", "a`b", "<img src=x>", "[x](http://x)", "*x*", "a\nb", "\udcff", "\x1b[2J"]
+)
 def test_no_name_becomes_markup(finding_factory, name):
     run = Run("1", findings=[finding_factory(owner=f"t.py::test[{name}]", place=(f"{name}.py", 1, name))] * 2)
     run.troubles = [name]

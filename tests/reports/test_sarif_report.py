@@ -16,9 +16,9 @@ def report(finding_factory, tmp_path):
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "net.py").touch()
     findings = [
-        finding_factory(place=("lib/net.py", 4, "open"), stack=(Frame("/x/socket.py", 1, "f"), Frame("lib/net.py", 4, "open"))),
-        finding_factory(owner="pool \udcff", owner_kind="fixture", kind="unclosed", place=None, known=True, nodeid="t.py::x"),
-        finding_factory(owner="tests/t.py", owner_kind="import", process="nginx \x1b[2J", place=None, annotations={"team": "a"}),
+        finding_factory(place=("lib/net.py", 4, "open"), stack=(Frame("/x/s.py", 1, "f"), Frame("lib/net.py", 4, "o"))),
+        finding_factory(owner="pool \udcff", owner_kind="fixture", kind="unclosed", place=None, known=True),
+        finding_factory(owner="tests/t.py", owner_kind="import", process="nginx \x1b", place=None, annotations={"t": "a"}),
     ]  # fmt: skip
     where = Environment(rootdir=str(tmp_path), started=1_795_867_200.0, duration=3.0, command=("pytest",))
     return json.loads(render_sarif(Run("0.1.0", Mode("error"), where, findings=findings), {}))
@@ -65,7 +65,10 @@ def test_what_was_not_looked_for_is_a_notification(report):
     texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
     assert "Sockets of unix were not looked for (--sockets-kinds=tcp,udp)." in texts
     assert invocation["startTimeUtc"] == "2026-11-28T12:00:00Z"
-    assert json.loads(render_sarif(Run("1", Mode("off"))))["runs"][0]["invocations"][0]["executionSuccessful"] is False
+    assert (
+        json.loads(render_sarif(Run("1", Mode("off"))))["runs"][0]["invocations"][0]["executionSuccessful"]
+        is False
+    )
 
 
 def test_a_fingerprint_stays_when_lines_and_ports_change(finding_factory):

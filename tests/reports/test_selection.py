@@ -137,7 +137,9 @@ def _is_gone(line, runs_it, is_whole):
 
 def test_a_count_that_grew_fails_and_names_the_new_leak_only(suite):
     lines = [line.replace("| 4 ", "| 3 ") for line in KNOWN]
-    done = write(suite, lines).run("--sockets-baseline=known.txt", "--sockets-leaks=error", "--sockets-grace=0")
+    done = write(suite, lines).run(
+        "--sockets-baseline=known.txt", "--sockets-leaks=error", "--sockets-grace=0"
+    )
     assert done.outcomes == {"passed": 6, "error": 1}
     assert [leak["known"] for leak in done.leaks].count(False) == 1
     assert done.report["totals"]["leaked"] == 1
@@ -149,7 +151,11 @@ def test_a_count_that_grew_over_two_workers_fails_the_run(suite):
     """Neither worker has seen more than the baseline lists; together they have."""
     lines = [line.replace("| 4 ", "| 3 ") for line in KNOWN]
     done = write(suite, lines).run(
-        "--sockets-baseline=known.txt", "--sockets-leaks=error", "--sockets-grace=0", "-n2", plugins=("xdist",)
+        "--sockets-baseline=known.txt",
+        "--sockets-leaks=error",
+        "--sockets-grace=0",
+        "-n2",
+        plugins=("xdist",),
     )
     assert done.exit_code == 1
     assert done.report["totals"]["leaked"] == 1

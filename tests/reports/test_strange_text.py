@@ -18,7 +18,7 @@ STRANGE = """
         KEPT.append(sock)
 
     def test_child():
-        code = "import socket, sys, time; s = socket.create_server(('127.0.0.1', 0)); print('up', flush=True); time.sleep(60)"
+        code = "import socket, sys, time; s = socket.create_server(('127.0.0.1', 0)); print(1, flush=True); time.sleep(60)"
         words = [sys.executable, "-c", code, b"\\xff\\x1b]0;PWN\\x07", "--password=hunter2", "redis://bob:hunter2@db"]
         child = subprocess.Popen(words, stdout=subprocess.PIPE)
         assert child.stdout.readline()

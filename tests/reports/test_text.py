@@ -245,8 +245,7 @@ def test_every_status_has_its_words():
 
 def test_one_is_one_and_two_are_two_in_the_line_of_totals():
     assert (
-        Run("0", opened_total=1, ports_given=1).totals()
-        == "sockets: 1 socket opened, 0 leaked, 1 port given"
+        Run("0", opened_total=1, ports_given=1).totals() == "sockets: 1 socket opened, 0 leaked, 1 port given"
     )
     two = Run("0", opened_total=2, servers_started=2).totals()
     assert two == "sockets: 2 sockets opened, 0 leaked, 2 servers started"
@@ -313,9 +312,17 @@ class TestAdvice:
         ("changes", "files", "words"),
         [
             ({}, ["aiohttp/connector.py"], "`async with`, or await its aclose()"),
-            ({"owner_kind": "fixture", "owner_name": "client"}, ["asyncio/base_events.py"], "`async with` around the `yield`"),
+            (
+                {"owner_kind": "fixture", "owner_name": "client"},
+                ["asyncio/base_events.py"],
+                "`async with` around the `yield`",
+            ),
             ({}, ["/x/lib/python3.12/unittest/case.py"], "self.addCleanup(sock.close)"),
-            ({"owner_kind": "class"}, ["/x/lib/python3.12/unittest/case.py"], "cls.addClassCleanup(sock.close)"),
+            (
+                {"owner_kind": "class"},
+                ["/x/lib/python3.12/unittest/case.py"],
+                "cls.addClassCleanup(sock.close)",
+            ),
             ({}, ["urllib3/connection.py"], "shut its pool down"),
             ({"process": "nginx"}, [], "proc.terminate(); proc.wait()"),
             ({"owner_kind": "session"}, [], "pytest_sessionfinish"),
