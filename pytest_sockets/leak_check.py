@@ -84,10 +84,10 @@ class _Watch:
         self._registry.checkpoint()
         self._registry.end(self._owner)
         judge = Judge(self._registry, kinds)
-        left = judge.after_young_garbage(self._registry.suspects())
-        judgement = judge.judge(left, Surroundings(final=True), grace)
+        suspects = judge.after_young_garbage(self._registry.suspects())
+        leaks = judge.judge(suspects, Surroundings(final=True), grace).leaks if suspects else ()
         builder = Explainer(self._registry, worker=None)
-        return [builder.open(leak) for leak in judgement.leaks]
+        return [builder.open(leak) for leak in leaks]
 
     def close(self) -> None:
         """Observe nothing any more."""
