@@ -87,6 +87,35 @@ def original(module: str, name: str) -> Any:
 
 
 start_new_thread: Callable[..., int] = original("_thread", "start_new_thread")
+_own_threads: set[object] = set()
+
+
+def start_own_thread(function: Callable[..., object], arguments: tuple[Any, ...]) -> int:
+    """Start a thread of this plugin, which does not count as the suite's; returns its identifier."""
+    token = object()
+
+    def run() -> None:
+        try:
+            function(*arguments)
+        finally:
+            _own_threads.discard(token)
+
+    _own_threads.add(token)
+    try:
+        return start_new_thread(run, ())
+    except BaseException:
+        _own_threads.discard(token)
+        raise
+
+
+def count_own_threads() -> int:
+    """How many threads of this plugin run in this process."""
+    return len(_own_threads)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own_threads.clear)
+
 allocate_lock: Callable[[], _thread.LockType] = original("_thread", "allocate_lock")
 get_ident: Callable[[], int] = original("_thread", "get_ident")
 epoll: Any = original("select", "epoll")

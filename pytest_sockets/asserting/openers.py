@@ -7,13 +7,13 @@ run, and a dead worker leaves no file.
 
 from __future__ import annotations
 
-import _thread
 import os
 import socket
 import sys
 from typing import Final, NamedTuple
 
 import pytest_sockets
+from pytest_sockets.originals import start_own_thread
 from pytest_sockets.real_socket import RealSocket
 
 _TIMEOUT: Final = 0.5
@@ -81,7 +81,7 @@ def start_answering() -> None:
         return
     _listener = listener
     # _thread: threading.enumerate() is what suites check for leaked threads.
-    _thread.start_new_thread(_answer, (listener,))
+    start_own_thread(_answer, (listener,))
 
 
 def stop_answering() -> None:

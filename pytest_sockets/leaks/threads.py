@@ -8,6 +8,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.call_site import TEST_TOOLS
+from pytest_sockets.originals import count_own_threads
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
@@ -36,7 +37,7 @@ class ThreadOwners:
         self._origins: weakref.WeakKeyDictionary[threading.Thread, Origin] = weakref.WeakKeyDictionary()
         self.active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         self._nameless = self._count_nameless()
-        """Threads that have no Thread object, by `_thread` or by C code: those that ran before the suite."""
+        """Threads without a Thread object, started by `_thread` or by C code, that ran before the suite."""
 
     @property
     def at_home(self) -> bool:
@@ -104,7 +105,7 @@ class ThreadOwners:
         return not nobodys and not _is_a_plugins(thread)
 
     def _count_nameless(self) -> int:
-        return max(0, _thread._count() - (len(self.active) - 1))
+        return max(0, _thread._count() - (len(self.active) - 1) - count_own_threads())
 
 
 def _is_pool_worker(thread: threading.Thread | None) -> bool:

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from pytest_sockets.errors import ServerFault
-from pytest_sockets.originals import allocate_lock, get_ident, monotonic, start_new_thread
+from pytest_sockets.originals import allocate_lock, get_ident, monotonic, start_own_thread
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.poller import READ, choose_poller
 
@@ -81,7 +81,7 @@ class Hub:
         self._busy_with: Handler | None = None
         self._wake_reader, self._wake_writer = _wake_pair()
         self._poller.add(self._wake_reader.fileno(), READ)
-        self._thread = start_new_thread(self._serve, ())
+        self._thread = start_own_thread(self._serve, ())
 
     def run(self, work: Callable[[], T], on_behalf_of: Callable[[], str]) -> T:
         """Do `work` with the hub at rest; at once if it waits for events, else queued for it.
