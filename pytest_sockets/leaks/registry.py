@@ -176,6 +176,8 @@ class Ledger:
         thread = self._threads.calling
         if thread is not None:
             record.maker, record.thread = weakref.ref(thread), self._threads.origin_of(thread)
+            if record.origin is not None:
+                record.origin.thread = record.thread
         running = self.scope.owner
         record.during = running if running is not record.owner else None
 
