@@ -15,6 +15,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
 from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Listener(Protocol):
-        """Who is told. Called in the thread that opens the socket, while the socket has no descriptor yet."""
+        """Called in the thread that opens the socket, while the socket has no descriptor yet.
+
+        A listener with a method `failed(event, error)` is told of its own errors.
+        """
 
         def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
             """`socket.socket(...)` of any kind, accept() and socketpair() too; `frame` is its caller."""
@@ -32,9 +36,6 @@ if TYPE_CHECKING:
 
         def child_started(self, frame: FrameType, words: Any) -> None:
             """A child process is about to be started with this command line, if there is one; no event carries its pid."""
-
-        def failed(self, event: str, error: BaseException) -> None:
-            """A listener raised `error`; the user's call goes on."""
 
     class ThreadListener(Protocol):
         """A `Listener` that wants to know of threads, too."""
@@ -78,6 +79,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     __tracebackhide__ = True
     what = _EVENTS[event]
+    listener: Any = None
     try:
         if what == _CREATED:
             frame = sys._getframe(1)
@@ -92,20 +94,17 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
             for listener in _listeners:
                 listener.child_started(sys._getframe(1), args[1] if event in _WITH_COMMAND else ())
     except BaseException as error:  # noqa: BLE001
-        _record(event, error)
+        _record(event, error, listener)
 
 
-def _record(event: str, error: BaseException) -> None:
-    """Keep an error of this plugin from the user's call; raise what came from outside."""
-    from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
-
+def _record(event: str, error: BaseException, listener: Any = None) -> None:
+    """Report an error of this plugin to its listener, not to the user's call; raise what came from outside."""
     __tracebackhide__ = True
     if comes_from_outside(error):
         raise without_own_frames(error)
-    for listener in _listeners:
-        failed = getattr(listener, "failed", None)
-        if failed is not None:
-            failed(event, error)
+    failed = getattr(listener, "failed", None)
+    if failed is not None:
+        failed(event, error)
 
 
 def _is_spawning(frame: FrameType) -> bool:
@@ -118,7 +117,10 @@ def _tell_of_thread(function: Any, frame: FrameType) -> None:
     thread = getattr(function, "__self__", None)
     if isinstance(thread, threading.Thread):
         for listener in _thread_listeners:
-            listener.thread_started(thread, frame)
+            try:
+                listener.thread_started(thread, frame)
+            except BaseException as error:  # noqa: BLE001
+                _record("a thread's start", error, listener)
 
 
 class _ThreadStart:
@@ -131,10 +133,7 @@ class _ThreadStart:
         self._real: Any = None
 
     def __call__(self, function: Any, *args: Any) -> Any:
-        try:
-            _tell_of_thread(function, sys._getframe(1))
-        except BaseException as error:  # noqa: BLE001
-            _record("starting a thread", error)
+        _tell_of_thread(function, sys._getframe(1))
         return self._real(function, *args)
 
     def put(self) -> None:
@@ -161,8 +160,8 @@ class _Doorbell:
     Python function makes (C code's sockets, os.posix_spawn) has no line if an import is the first to do it.
     """
 
-    _TOOLS: Final = (3, 4)
-    """The numbers that no kind of tool claims: debuggers, coverage, profilers and optimizers have the others."""
+    _TOOL: Final = 5
+    """CPython sets it aside for optimizers, and none exists. Suites and other tools take 0 to 4."""
 
     def __init__(self) -> None:
         self._tool: int | None = None
@@ -174,11 +173,12 @@ class _Doorbell:
             return True
         if _monitoring is None or "gevent" in sys.modules:
             return False
-        free = [tool for tool in self._TOOLS if _monitoring.get_tool(tool) is None]
         makers = (RealSocket.__base__.__init__, threading.Thread.start, subprocess.Popen.__init__)  # type: ignore[misc]
-        if not free or not all(hasattr(maker, "__code__") for maker in makers):
+        if _monitoring.get_tool(self._TOOL) is not None or not all(
+            hasattr(maker, "__code__") for maker in makers
+        ):
             return False
-        self._tool = free[0]
+        self._tool = self._TOOL
         _monitoring.use_tool_id(self._tool, "pytest-sockets")
         _monitoring.register_callback(self._tool, _monitoring.events.PY_START, self._ring)
         self._codes = tuple(maker.__code__ for maker in makers)
@@ -225,12 +225,13 @@ def _about_to_fork() -> None:
     forks += 1
     if _installed or not _listeners:
         return
+    listener: Any = None
     try:  # os.fork() is no Python function, which could ring, and its event came before this
         _install()
         for listener in _listeners:
             listener.child_started(sys._getframe(1), ())
     except BaseException as error:  # noqa: BLE001
-        _record("noting a fork", error)
+        _record("noting a fork", error, listener)
 
 
 def _install() -> None:

@@ -26,6 +26,7 @@ _DEPTH: Final = 200
 _BEYOND: Final = 3
 """How many of the user's lines above the innermost one are kept."""
 _SHOWN: Final = 10
+_CONFTEST: Final = os.sep + "conftest.py"
 _EXAMPLE: Final = "<doctest "
 TEST_TOOLS: Final = frozenset(
     {"xdist", "execnet", "pytest_rerunfailures", "pytest_timeout", "coverage", "_pydevd_bundle", "debugpy"}
@@ -48,7 +49,13 @@ class Places:
             known = self._own_code[filename] = self._judge(filename)
         return known
 
+    def collected(self, filename: str) -> None:
+        """pytest collects this file: it is the user's wherever it lies, as with `--pyargs package`."""
+        self._own_code[filename] = True
+
     def _judge(self, filename: str) -> bool:
+        if filename.endswith(_CONFTEST):
+            return True
         if filename.startswith(("<", _PACKAGE)):
             return filename.startswith(_EXAMPLE)
         inside = self._inside_library and filename.startswith(self.rootdir)
@@ -69,13 +76,15 @@ class Places:
 class Origin:
     """Where a socket was created."""
 
-    __slots__ = ("_awaited", "_calls", "_users")
+    __slots__ = ("_awaited", "_calls", "_users", "thread")
 
     def __init__(
         self, calls: list[tuple[CodeType, int]], users: int | None, *, awaited: bool = False
     ) -> None:
         self._calls = calls
         self._users = users
+        self.thread: Origin | None = None
+        """Where the thread that opened it was started, if it was not the tests' own."""
         self._awaited = awaited
         """The user's line is not on the stack: it awaits, in another task, what runs here."""
 
@@ -116,9 +125,14 @@ class Origin:
         return False
 
     def opened_at(self, places: Places) -> Frame | None:
-        """The innermost line of the user's own code; without one, the innermost line that is not the socket module's."""
+        """The innermost line of the user's own code.
+
+        Without one, the user's line that started the thread; then the innermost line that is not the socket module's.
+        """
         if self._users is not None:
             return _frame(self._calls[self._users], places)
+        if self.thread is not None and self.thread.in_users_code:
+            return self.thread.opened_at(places)
         for call in self._calls:
             if not call[0].co_filename.endswith(("socket.py", "ssl.py")):
                 return _frame(call, places)

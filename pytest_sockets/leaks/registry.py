@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import os
 import socket
 import threading
 import weakref
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets.leaks.call_site import Places, capture
 from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.leaks.threads import ThreadOwners
+from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket, own_fds
 from pytest_sockets.table import own_fds as table
 
@@ -38,6 +40,11 @@ a million."""
 _MOST_UNSETTLED: Final = 1000
 """One of them may have been detached before its descriptor was seen; the newest most probably."""
 
+_SLOW_LISTING: Final = 0.5
+"""Seconds."""
+_PAUSE: Final = 10
+"""After a slow listing, so many times its duration pass without another one: at most a tenth of the run's time."""
+
 
 class Ledger:
     """The books of one run in one process. An audit `Listener`; all else is called by the plugin in its own thread."""
@@ -51,7 +58,7 @@ class Ledger:
         self._entered: Scope | None = None
         self._touched = True
         """Something has happened since `rest`, or needs another look."""
-        self.on_error: Callable[[str, BaseException], None] = lambda what, error: None
+        self.on_error: Callable[[str, BaseException], None] = lambda _what, _error: None
         """Called, in any thread, with an error of this plugin's own."""
         self.opened = 0
         """Sockets that Python code opened since the run began."""
@@ -60,6 +67,8 @@ class Ledger:
         self._children = children
         self.fds = table.FdCount()
         self._last_count = -1
+        self._list_again_at = 0.0
+        """When descriptors may be listed again, after a slow listing."""
         self._fresh: collections.deque[Record] = collections.deque()
         self._unsettled: list[Record] = []
         self._open: dict[Key, Record] = {}
@@ -73,6 +82,7 @@ class Ledger:
         self._strangers: Strangers | None = None
         self._lock = threading.RLock()
         """Held while records move from fresh to open, so that no look finds a record in neither."""
+        _ledgers.add(self)
 
     # -- who runs --------------------------------------------------------------------------------------------
 
@@ -134,7 +144,7 @@ class Ledger:
         self.opened += 1
         self._fresh.append(record)
         if self.opened > self._purge_at:
-            self.settle()
+            self.settle() if record.at_home else self._trim()
 
     def socket_used(self, sock: Any, address: Any) -> None:
         """A fresh socket is bound or connected: learn its identity now, it may be detached later."""
@@ -166,6 +176,8 @@ class Ledger:
         thread = self._threads.calling
         if thread is not None:
             record.maker, record.thread = weakref.ref(thread), self._threads.origin_of(thread)
+            if record.origin is not None:
+                record.origin.thread = record.thread
         running = self.scope.owner
         record.during = running if running is not record.owner else None
 
@@ -253,8 +265,7 @@ class Ledger:
         if not self.fds.available:
             return
         if self.fds.count() != self._last_count or (strangers is not None and strangers.seen):
-            self._last_count = self.fds.recount()
-            self._list()
+            self._list_within_budget()
         if self.timeline is not None:
             self.timeline.closed(self._unsettled)
             self.timeline.look(self.open_records())
@@ -375,14 +386,29 @@ class Ledger:
 
     @contextlib.contextmanager
     def _settling(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=1.0):
-            self._lock = threading.RLock()  # another thread held it when this process was forked
-            self._lock.acquire()
-        lock = self._lock
-        try:
+        with self._lock:
             yield
+
+    def _trim(self) -> None:
+        """Forget dead sockets of other threads, without a system call: each would let a hundred busy threads run first."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            for _ in range(len(self._fresh)):
+                try:
+                    record = self._fresh.popleft()
+                except IndexError:
+                    break
+                (self._fresh if record.ref() is not None else self._unsettled).append(record)
+            self._trim_unsettled()
+            self._purge_at = self.opened + max(_PURGE_EVERY, len(self._fresh))
         finally:
-            lock.release()
+            self._lock.release()
+
+    def _trim_unsettled(self) -> None:
+        if self.timeline is not None:
+            self.timeline.closed(self._unsettled[:-_MOST_UNSETTLED])
+        del self._unsettled[:-_MOST_UNSETTLED]
 
     def _settle_fresh(self, *, final: bool) -> None:
         with self._settling():
@@ -434,6 +460,18 @@ class Ledger:
         except OSError:
             return {record.key[0]: record.key[1] for record in self.open_records() if record.key}
 
+    def _list_within_budget(self) -> None:
+        """A hundred busy threads make one listing take seconds, since each system call lets them run first."""
+        began = monotonic()
+        if began < self._list_again_at:
+            self._last_count = -1
+            return
+        self._last_count = self.fds.recount()
+        self._list()
+        ended = monotonic()
+        if ended - began > _SLOW_LISTING:
+            self._list_again_at = ended + _PAUSE * (ended - began)
+
     def _list(self) -> None:
         """Compare the books with the descriptors: strike out what is closed, take in what no Python code opened."""
         foreign = self._foreign.copy()
@@ -478,14 +516,25 @@ class Ledger:
             self.timeline.closed([record])
 
     def _purge(self) -> None:
-        if self.timeline is not None:
-            self.timeline.closed(self._unsettled[:-_MOST_UNSETTLED])
-        del self._unsettled[:-_MOST_UNSETTLED]
+        self._trim_unsettled()
         for owner, records in tuple(self._of_owner.items()):
             self._of_owner[owner] = left = [record for record in records if self._still_open(record)]
             if not left:
                 del self._of_owner[owner]
         self._purge_at = self.opened + max(_PURGE_EVERY, len(self._open))
+
+
+_ledgers: weakref.WeakSet[Ledger] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    """A thread that does not exist in the child may have held the lock."""
+    for ledger in tuple(_ledgers):
+        ledger._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _by_user(record: Record) -> bool:

@@ -37,7 +37,7 @@ class ThreadOwners:
         self._origins: weakref.WeakKeyDictionary[threading.Thread, Origin] = weakref.WeakKeyDictionary()
         self.active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         self._nameless = self._count_nameless()
-        """Threads that have no Thread object, by `_thread` or by C code: those that ran before the suite."""
+        """Threads without a Thread object, started by `_thread` or by C code, that ran before the suite."""
 
     @property
     def at_home(self) -> bool:

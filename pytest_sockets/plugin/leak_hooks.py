@@ -236,6 +236,8 @@ class LeakDetection(Part):
     def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, object, None]:
         """What a module opens when it is imported is owned by that import."""
         name = collector.nodeid
+        if isinstance(collector, pytest.File):
+            self.ledger.places.collected(str(collector.path))
         if isinstance(collector, pytest.Directory) and (collector.path / "conftest.py").is_file():
             name = f"{name}/conftest.py"
         owner = Owner("import", name, "module", collector)

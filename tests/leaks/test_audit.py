@@ -74,17 +74,37 @@ def test_after_the_end_nothing_is_told():
     assert listener.threads == []
 
 
-def test_a_broken_listener_starts_the_thread_all_the_same():
-    class Broken:
-        def thread_started(self, thread, frame):
-            raise KeyboardInterrupt
+class Broken:
+    def __init__(self, error):
+        self.error = error
+        self.recorded = []
 
-    listener = Broken()
+    def thread_started(self, thread, frame):
+        raise self.error
+
+    def failed(self, event, error):
+        self.recorded.append(error)
+
+
+def test_an_error_of_a_listener_is_recorded_and_the_thread_starts():
+    listener = Broken(ValueError("of the plugin"))
     audit.listen(listener)
     try:
         ran = []
         start(lambda: ran.append(1))
         assert ran == [1]
+        assert listener.recorded == [listener.error]
+    finally:
+        audit.stop_listening(listener)
+
+
+def test_ctrl_c_that_lands_in_a_listener_reaches_the_caller():
+    listener = Broken(KeyboardInterrupt())
+    audit.listen(listener)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start(lambda: None)
+        assert listener.recorded == []
     finally:
         audit.stop_listening(listener)
 
@@ -184,7 +204,7 @@ class TestDoorbell:
         assert told == [("socket", "opens")]
 
     def test_the_hook_does_not_wait_where_it_could_not_be_called(self, tmp_path):
-        taken = "for tool in (3, 4): sys.monitoring.use_tool_id(tool, 'other')" if WAITS else "pass"
+        taken = "for tool in (5,): sys.monitoring.use_tool_id(tool, 'other')" if WAITS else "pass"
         assert hear(tmp_path, "_socket.socket()", taken) == (False, [("socket", "opens")])
         gevent = "sys.modules['gevent'] = None"
         assert hear(tmp_path, "_socket.socket()", gevent) == (False, [("socket", "opens")])
@@ -197,7 +217,7 @@ class TestDoorbell:
 
     @pytest.mark.skipif(not WAITS, reason="no sys.monitoring")
     def test_the_tools_number_is_given_back(self, tmp_path):
-        free = "assert [sys.monitoring.get_tool(tool) for tool in (3, 4)] == [None, None]"
+        free = "assert [sys.monitoring.get_tool(tool) for tool in (5,)] == [None]"
         hear(tmp_path, f"audit.hear_all(); {free}")
         hear(tmp_path, f"audit.stop_listening(audit._listeners[0]); {free}")
         with pytest.raises(AssertionError):

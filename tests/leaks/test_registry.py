@@ -438,9 +438,20 @@ class TestOurOwnTrouble:
         with socket.create_server(("127.0.0.1", 0)):
             assert len(suspects(ledger, test_owner)) == 1
 
-    def test_an_exception_in_a_listener_never_reaches_the_code_that_opens_a_socket(self, ledger, monkeypatch):
+    def test_an_error_of_the_ledger_is_recorded_and_the_socket_is_made(self, ledger, monkeypatch):
         def broken(*_):
-            raise KeyboardInterrupt
+            raise ValueError("of the plugin")
 
+        recorded = []
+        monkeypatch.setattr(ledger, "on_error", lambda what, error: recorded.append(what))
         monkeypatch.setattr(ledger, "_scope_of_thread", broken)
         socket.socket().close()
+        assert recorded == ["noting socket.__new__"]
+
+    def test_ctrl_c_that_lands_in_the_ledger_reaches_the_code_that_opens_a_socket(self, ledger, monkeypatch):
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(ledger, "_scope_of_thread", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            socket.socket()

@@ -1,11 +1,13 @@
 """The number of open descriptors: the one question that every test pays for."""
 
 import os
+import resource
 import sys
 
 import pytest
 
 from pytest_sockets.originals import RealOs
+from pytest_sockets.table import own_fds
 from pytest_sockets.table.own_fds import FdCount
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts by the size of /proc/self/fd")
@@ -58,13 +60,13 @@ class TestCount:
         os.close(writing)
         assert counted.quick() == before
 
-    def test_it_takes_one_descriptor_and_gives_it_back(self):
+    def test_it_takes_one_descriptor_beside_its_reserve_and_gives_all_back(self):
         before = open_now()
         counted = FdCount()
         counted.open()
         taken = open_now()
         counted.close()
-        assert (taken, open_now()) == (before + 1, before)
+        assert (taken, open_now()) == (before + 1 + own_fds._RESERVE, before)
 
     def test_a_child_is_given_none(self, counted):
         assert not os.get_inheritable(counted._fd)
@@ -113,3 +115,33 @@ class TestClosedByATest:
         counted.close()
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(number)
+
+
+class TestReserve:
+    def test_it_makes_descriptors_available_when_none_is_left(self, counted):
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        highest = os.dup(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 8, hard))
+        taken = [highest]
+        try:
+            while len(taken) < 100:
+                try:
+                    taken.append(os.dup(0))
+                except OSError:
+                    break
+            assert len(taken) < 100
+            with counted.spare():
+                for fd in [os.dup(0) for _ in range(own_fds._RESERVE)]:
+                    os.close(fd)
+            with pytest.raises(OSError, match="Too many open files"):  # the reserve is there again
+                os.dup(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for fd in taken:
+                os.close(fd)
+
+    def test_a_number_that_is_another_files_by_now_is_left_alone(self, counted):
+        number = counted._reserve[-1]
+        os.dup2(0, number)
+        counted.close()
+        os.close(number)
