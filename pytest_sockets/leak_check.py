@@ -83,10 +83,11 @@ class _Watch:
         """The sockets that are open after `grace` seconds. Waits only if something is left."""
         self._registry.checkpoint()
         self._registry.end(self._owner)
-        around = Surroundings(live=lambda: (), drop=lambda _: None, kinds=kinds, final=True)
-        leaks = Judge(self._registry).judge(self._registry.suspects(), around, grace)
+        judge = Judge(self._registry, kinds)
+        left = judge.after_young_garbage(self._registry.suspects())
+        judgement = judge.judge(left, Surroundings(final=True), grace)
         builder = Explainer(self._registry, worker=None)
-        return [builder.open(leak) for leak in leaks]
+        return [builder.open(leak) for leak in judgement.leaks]
 
     def close(self) -> None:
         """Observe nothing any more."""

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.reports.spans import SocketLife
 
-
 _PLAIN = (
     "rule_hits", "ignored", "collected", "troubles", "notes", "listening", "ports_given", "servers_started",
 )  # fmt: skip
@@ -44,8 +43,6 @@ class Batch:
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0
     servers_started: int = 0
-    collected: int = 0
-    """Sockets that only the garbage collector closed."""
 
     def as_json(self) -> dict[str, Any]:
         """What execnet and every report plugin can serialize.
