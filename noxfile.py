@@ -102,6 +102,13 @@ def oracle(session: nox.Session) -> None:
 
 
 @nox.session(python=DOCS_PYTHON)
+def platforms(session: nox.Session) -> None:
+    """Run the corpus as on macOS and as on Windows, by simulation."""
+    session.install(*_group("test"), "-e", ".[tls,html]")
+    _pytest(session, "-m", "slow", "-rP", "tests/platforms")
+
+
+@nox.session(python=DOCS_PYTHON)
 def quick(session: nox.Session) -> None:
     """Linters, types and a test of each area, in under 30 seconds once the environment exists."""
     session.install(*_group("lint"), *_group("test"), "-e", ".[tls,html]")

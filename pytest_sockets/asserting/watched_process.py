@@ -110,11 +110,12 @@ class WatchedProcess:
         return found
 
     def may_have_left(self, pid: int | None) -> bool:
-        """It ended with status 0, and init has adopted what started after it: no table tells more of a daemon."""
-        if pid is None or self._birth is None or self.ended() not in ("exited with status 0", "has ended"):
+        """It ended with status 0, and the other started after it: no table tells more of a daemon."""
+        if pid is None or self.ended() not in ("exited with status 0", "has ended"):
             return False
         birth = proc.birth(pid)
-        return birth is not None and birth[1] >= self._birth[1]
+        begin = self._birth or proc.birth(os.getpid())
+        return birth is not None and begin is not None and birth[1] >= begin[1]
 
     def error(self) -> BaseException | None:
         """None: a process has a status instead."""

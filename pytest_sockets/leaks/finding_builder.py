@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLOSED, Finding
-from pytest_sockets.leaks.referrers import holders
+from pytest_sockets.leaks.referrers import Budget, holders
+from pytest_sockets.printable import masked
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
@@ -30,6 +31,7 @@ class Explainer:
         self._ledger = ledger
         self._worker = worker
         self._held_by: dict[Origin | None, tuple[str, ...]] = {}
+        self.budget = Budget()
 
     def named_owner(self, record: Record) -> Owner:
         """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
@@ -68,7 +70,7 @@ class Explainer:
     def child(self, listener: ChildListener) -> Finding:
         """The finding for what a child process still listens on."""
         child = listener.child
-        command = listener.command or f"pid {child.pid}"
+        command = masked(listener.command or f"pid {child.pid}")
         notes = []
         if listener.left_behind:
             notes.append(LEFT_BEHIND)
@@ -130,7 +132,7 @@ class Explainer:
         if sock is None or len(self._held_by) >= MOST_EXPLAINED:
             return ()
         try:
-            found = self._held_by[record.origin] = holders(sock, self._ledger.places)
+            found = self._held_by[record.origin] = holders(sock, self._ledger.places, self.budget)
         finally:
             del sock
         return found

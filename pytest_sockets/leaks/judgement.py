@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
+    from pytest_sockets.leaks.client_libraries import Clients
     from pytest_sockets.leaks.records import Owner, Record
     from pytest_sockets.leaks.registry import Ledger
     from pytest_sockets.model import Endpoint, SocketEntry
@@ -81,6 +82,7 @@ class Judge:
         self._named: set[tuple[object, object]] = set()
         self._collected: list[tuple[Record, SocketEntry | None]] = []
         self._waited = 0.0
+        self._clients: Clients | None = None
 
     def after_young_garbage(self, suspects: Iterable[Record]) -> list[Record]:
         """The watched ones that are open still when the young generations have been collected: that costs a millisecond."""
@@ -152,9 +154,11 @@ class Judge:
         kept = reachability.keepers(records, around.live)
         nameless = [record for record in records if record.origin is None and record not in kept]
         if nameless:
-            from pytest_sockets.leaks.client_libraries import clients_owners
+            if self._clients is None:
+                from pytest_sockets.leaks.client_libraries import Clients
 
-            kept |= clients_owners(nameless, around.live)
+                self._clients = Clients()
+            kept |= self._clients.owners(nameless, around.live)
         for record, owner in kept.items():
             self._ledger.keep(record, owner)
         left = [record for record in records if record not in kept]

@@ -17,16 +17,22 @@ with without_rewriting():
     from pytest_sockets import originals as _originals  # noqa: F401
     from pytest_sockets import printable as _printable
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
+    from pytest_sockets.plugin import hook_specs as _hook_specs
     from pytest_sockets.plugin import registration as _registration
     from pytest_sockets.plugin import settings as _settings
 
-__all__ = ["pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
+__all__ = ["pytest_addhooks", "pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
 """All that pytest looks at, see `Part`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The `--sockets-*` options and `sockets_*` ini keys."""
     _settings.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """The hooks that conftest files can implement."""
+    pluginmanager.add_hookspecs(_hook_specs)
 
 
 @pytest.hookimpl(tryfirst=True)

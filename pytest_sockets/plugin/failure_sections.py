@@ -63,7 +63,7 @@ def explain(item: pytest.Item, error: BaseException, when: str) -> None:
     """Explain the error of a phase whose report is about to be made, if it is one of the two."""
     if isinstance(error, _NOT_FAILURES):
         return
-    with own_fds.one_spare():
+    with own_fds.spare():
         section = _section(error, _captured(item))
         if section is None:
             return
@@ -134,17 +134,17 @@ class _ReserveForPytest(Part):
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self) -> Generator[None, object, object]:
-        with own_fds.one_spare():
+        with own_fds.spare():
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self) -> Generator[None, object, object]:
-        with own_fds.one_spare():
+        with own_fds.spare():
             return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        with own_fds.one_spare():
+        with own_fds.spare():
             return (yield)
 
 
@@ -173,7 +173,7 @@ def _add(report: Any, section: Section) -> None:
 def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
     """Import and collection errors: their report is made before this hook and logged after it."""
     if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
-        with own_fds.one_spare():
+        with own_fds.spare():
             section = _section(call.excinfo.value, ())
         if section is not None:
             _add(report, section)

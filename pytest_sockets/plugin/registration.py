@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,10 +29,21 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
         return
     parts = _Parts(config, settings)
+    if sys.platform != "linux":
+        from pytest_sockets.plugin import leak_support
+
+        leak_support.check(config, settings)
     if not hasattr(config, "workerinput"):
         # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
         parts.reporting = Reporting(config, settings)
         config.pluginmanager.register(parts.reporting, "sockets-reporting")
+    if settings.baseline is not None:
+        from pytest_sockets.plugin.selection import Selection
+
+        selection = Selection(config)
+        config.pluginmanager.register(selection, "sockets-selection")
+        if parts.reporting is not None:
+            parts.reporting.watch_selection(selection)
     if _is_xdist_controller(config):
         parts.do_without_detection()
         config.pluginmanager.register(SharedProcesses(), "sockets-shared-processes")

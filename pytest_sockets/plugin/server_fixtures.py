@@ -52,9 +52,11 @@ def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-def _factory(kind: type[F], name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session) -> F:
+def _factory(
+    make_factory: type[F], name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session
+) -> F:
     owner = f"the {name} of {node.nodeid}" if isinstance(node, pytest.Item) else f"the {name} of this session"
-    return kind(_skipping(make), _remember_on(node), owner)
+    return make_factory(_skipping(make), _remember_on(node), owner)
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:

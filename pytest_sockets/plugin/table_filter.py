@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 PROTOCOLS: Final = ("tcp", "udp", "unix")
 LEFT: Final = "left"
 _LONGEST_NUMBER: Final = 20  # int() refuses thousands of digits with an error of its own
-_HELP: Final = "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all hold; or left"
+_HELP: Final = (
+    "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all hold; or left"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import addresses
 from pytest_sockets.asserting.watched_process import ending
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout, blames_the_call, quoted
-from pytest_sockets.ports import placeholders as held_ports
+from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.process_pool import process_pool
 from pytest_sockets.processes import command as commands
 from pytest_sockets.processes import failures, readiness
@@ -330,7 +330,7 @@ class ServerProcess:
         ports = self.filled_ports
         self._launch = launch = command.launch(ports)
         for port in ports.values():
-            held_ports.release(port)  # only where ports are held: the server may bind without SO_REUSEADDR
+            placeholders.release(port)  # only where ports are held: the server may bind without SO_REUSEADDR
         self._begin = self._output.size()
         self.found_port = None
         self._end_expected = self._was_ready = False

@@ -10,12 +10,12 @@ the hub's, they are made anew, and every server goes on.
 
 from __future__ import annotations
 
+import _thread
 import collections
 import heapq
 import itertools
 import os
 import sys
-from _thread import get_native_id
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from pytest_sockets import originals, own_threads
@@ -33,6 +33,7 @@ PATIENCE: Final = 5.0
 """Seconds that a call into a busy hub waits before it gives up."""
 EVENTS_PER_ROUND: Final = 128
 """After so many, jobs and timers get their turn."""
+_native_id: Final[Callable[[], int]] = getattr(_thread, "get_native_id", lambda: -1)
 READ_SIZE: Final = 256 * 1024
 CHECK_SECONDS: Final = 1.0
 """How often a hub with servers looks, while nothing happens, whether its descriptors are still its own."""
@@ -198,7 +199,7 @@ class Hub:
 
     def _serve(self, generation: int, wake_reader: RealSocket) -> None:
         self._thread = get_ident()
-        self._native_id = get_native_id()
+        self._native_id = _native_id()
         try:
             while self._serve_some(generation):
                 pass

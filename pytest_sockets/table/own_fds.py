@@ -223,7 +223,7 @@ def types() -> dict[int, str]:
 
 
 @contextlib.contextmanager
-def one_spare() -> Iterator[None]:
+def spare() -> Iterator[None]:
     """Let at least one descriptor be free meanwhile, if this process keeps one in reserve."""
     reserve = next((count for count in tuple(_counts) if count.available), None)
     if reserve is None:

@@ -40,7 +40,7 @@ def describe(fd: int) -> SocketEntry | None:
     try:
         # SOCK_NONBLOCK keeps the constructor from touching O_NONBLOCK when socket.setdefaulttimeout() is set. The
         # descriptor is borrowed, not duplicated: this must also work when none is left (EMFILE).
-        borrowed = RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+        borrowed = _borrow(fd)
     except OSError:
         return None
     try:
@@ -49,6 +49,18 @@ def describe(fd: int) -> SocketEntry | None:
         return None
     finally:
         borrowed.detach()
+
+
+def _borrow(fd: int) -> RealSocket:
+    """A socket object for a descriptor that stays in the mode, blocking or not, that its owner gave it."""
+    timeout = None if _NONBLOCK else socket.getdefaulttimeout()
+    if timeout is None:
+        return RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+    socket.setdefaulttimeout(None)  # macOS and Windows have no SOCK_NONBLOCK
+    try:
+        return RealSocket(-1, socket.SOCK_STREAM, 0, fd)
+    finally:
+        socket.setdefaulttimeout(timeout)
 
 
 def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:

@@ -226,3 +226,199 @@ def test_a_new_listener_is_noticed_within_8_ms(port: int):
         thread.join()
         made[0].close()
     assert statistics.median(late) < 0.008
+
+
+class TestWhoseListenerItIs:
+    """With `process`, only a listener of that process or of a descendant ends the wait."""
+
+    def test_a_foreign_one_is_named_when_the_process_dies_of_it(self, port: int):
+        code = "import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler)"
+        with socket.create_server(("127.0.0.1", port)):
+            with server(port, code=code, stderr=subprocess.PIPE) as process:
+                with pytest.raises(ProcessDied) as caught:
+                    waits.wait_listening(port, process=process, timeout=30)
+        text = str(caught.value)
+        assert f"process {process.pid} exited with status 1 before it listened on port {port}/tcp" in text
+        assert "is held by:\n  this process" in text
+        assert "Address already in use" in text
+
+    def test_a_foreign_one_is_named_when_the_process_lives_on(self, port: int):
+        begin = time.monotonic()
+        with socket.create_server(("127.0.0.1", port)):
+            with server(port, code="import sys; sys.stdin.read()") as process:
+                with pytest.raises(WaitTimeout) as caught:
+                    waits.wait_listening(port, process=process, timeout=30)
+                process.kill()
+        assert time.monotonic() - begin < 15
+        assert f"process {process.pid} cannot listen on port {port}/tcp: another process does" in str(caught.value)
+        assert "is held by:\n  this process" in str(caught.value)
+
+    def test_a_foreign_one_that_goes_in_time_is_waited_out(self, port: int):
+        code = "import socket, sys, time\nwhile True:\n  try: s = socket.create_server(('127.0.0.1', {port})); break\n  except OSError: time.sleep(.01)\nsys.stdin.read()"
+        holder = socket.create_server(("127.0.0.1", port))
+        with server(port, code=code) as process:
+            timer = threading.Timer(0.3, holder.close)
+            timer.start()
+            (entry,) = waits.wait_listening(port, process=process, timeout=30)
+            assert entry.pid == process.pid
+            timer.join()
+            process.kill()
+
+    def test_a_descendant_counts(self, port: int):
+        with subprocess.Popen(
+            ["sh", "-c", f'"$0" -Ic "{LATE.format(port=port, delay=0)}"; true', sys.executable], stdin=subprocess.PIPE
+        ) as process:
+            (entry,) = waits.wait_listening(port, process=process, timeout=30)
+            assert entry.pid != process.pid
+            process.stdin.close()
+
+    def test_a_listener_that_was_passed_on_counts(self, port: int):
+        with socket.create_server(("127.0.0.1", port)) as listener:
+            code = "import sys; sys.stdin.read()"
+            with server(port, code=code, pass_fds=[listener.fileno()]) as process:
+                assert waits.wait_listening(port, process=process)[0].pid == process.pid
+                process.kill()
+
+    def test_a_daemon_that_the_process_left_counts(self, port: int):
+        code = "import os, sys, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); "
+        code += "import socket; s = socket.create_server(('127.0.0.1', {port})); print(os.getpid(), flush=True); time.sleep(60)"
+        with server(port, code=code, stdout=subprocess.PIPE) as process:
+            pid = int(process.stdout.readline())
+            process.wait()
+            try:
+                assert waits.wait_listening(port, process=process)[0].pid == pid
+            finally:
+                os.kill(pid, 9)
+
+    def test_a_server_process_with_its_tree(self, port: int):
+        from pytest_sockets.processes.server_process import ServerProcess
+
+        command = ["sh", "-c", f'"$0" -Ic "{LATE.format(port=port, delay=0)}" < /dev/zero; true', sys.executable]
+        with ServerProcess(command, ready=lambda server: len(server.tree()) == 2) as running:
+            assert waits.wait_listening(port, process=running, timeout=30)[0].pid in running.tree()
+
+
+class TestThreads:
+    def test_a_server_in_a_thread(self, port: int):
+        listeners: list[socket.socket] = []
+        thread = threading.Thread(target=lambda: (listeners.append(socket.create_server(("127.0.0.1", port)))))
+        thread.start()
+        assert waits.wait_listening(port, process=thread)[0].pid == os.getpid()
+        thread.join()
+        listeners[0].close()
+
+    @pytest.mark.parametrize("error", [ValueError("no config"), SystemExit(3)])
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_its_exception_ends_the_wait_and_is_the_cause(self, port: int, error: BaseException):
+        go = threading.Event()
+        hook = threading.excepthook
+
+        def run() -> None:
+            go.wait()
+            raise error
+
+        thread = threading.Thread(target=run, name="api")
+        thread.start()
+        threading.Timer(0.1, go.set).start()
+        with pytest.raises(ProcessDied, match=rf"thread 'api' ended with {type(error).__name__}") as caught:
+            waits.wait_listening(port, process=thread, timeout=30)
+        assert caught.value.__cause__ is error
+        assert threading.excepthook is hook
+
+    def test_one_that_returns_ends_the_wait(self, port: int):
+        thread = threading.Thread(target=lambda: None)
+        thread.start()
+        with pytest.raises(ProcessDied, match="ended before it listened on"):
+            waits.wait_listening(port, process=thread, timeout=30)
+
+    def test_another_process_that_has_the_port_is_foreign(self, port: int):
+        stop = threading.Event()
+        thread = threading.Thread(target=stop.wait)
+        with server(port) as process:
+            waits.wait_listening(port, process=process)
+            thread.start()
+            with pytest.raises(WaitTimeout, match="cannot listen on port .*: another process does"):
+                waits.wait_listening(port, process=thread, timeout=30)
+            stop.set()
+            thread.join()
+            process.kill()
+
+
+class TestChecks:
+    """A port forwarder listens before the server behind it answers."""
+
+    def test_it_must_be_true_as_well(self, port: int):
+        answers = [False, ConnectionError("reset"), True]
+        asked = []
+
+        def check() -> bool:
+            asked.append(1)
+            answer = answers[len(asked) - 1]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        with pytest.raises(WaitTimeout, match="nothing listens on"):
+            waits.wait_listening(port, check=check, timeout=0.05)
+        assert not asked
+        with socket.create_server(("127.0.0.1", port)):
+            assert waits.wait_listening(port, check=check)
+        assert len(asked) == 3
+
+    def test_what_it_last_raised_is_in_the_timeout(self, port: int):
+        def check() -> bool:
+            raise ConnectionResetError("not yet")
+
+        with socket.create_server(("127.0.0.1", port)):
+            with pytest.raises(WaitTimeout) as caught:
+                waits.wait_listening(port, check=check, timeout=0.1)
+        assert "is listened on, but check was not true after 0.1 s" in str(caught.value)
+        assert "check last raised ConnectionResetError: not yet" in str(caught.value)
+
+    def test_a_mistake_in_it_is_raised_at_once(self, port: int):
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(NameError):
+            waits.wait_listening(port, check=lambda: nope, timeout=30)  # noqa: F821
+        with pytest.raises(QueryTypeError, match="check=7 is not callable"):
+            waits.wait_listening(port, check=7)
+
+    def test_an_asynchronous_one_needs_the_asynchronous_wait(self, port: int):
+        async def check() -> bool:
+            await asyncio.sleep(0)
+            return True
+
+        with socket.create_server(("127.0.0.1", port)):
+            with pytest.raises(QueryTypeError, match="use `await async_wait_listening"):
+                waits.wait_listening(port, check=check)
+            assert asyncio.run(waits.async_wait_listening(port, check=check))
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "trio"])
+def test_a_blocking_wait_in_an_event_loop_says_which_await_to_use(port: int, kind: str):
+    async def main() -> None:
+        waits.wait_listening(port, timeout=0.05)
+
+    with pytest.raises(WaitTimeout, match=rf"blocked the running {kind} event loop.*`await async_wait_listening\("):
+        asyncio.run(main()) if kind == "asyncio" else trio.run(main)
+    with pytest.raises(WaitTimeout) as caught:  # the twin: without a loop nothing is said of one
+        waits.wait_listening(port, timeout=0.05)
+    assert "await" not in str(caught.value)
+
+
+def test_both_streams_are_shown_also_when_the_process_still_runs(port: int):
+    code = "import sys; print('to stdout', flush=True); print('to stderr', file=sys.stderr, flush=True); sys.stdin.read()"
+    with server(port, code=code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        with pytest.raises(WaitTimeout) as caught:
+            waits.wait_listening(port, process=process, timeout=1)
+        process.kill()
+    assert "the end of its stdout:\n  to stdout" in str(caught.value)
+    assert "the end of its stderr:\n  to stderr" in str(caught.value)
+
+
+def test_redirected_streams_are_shown_once_if_they_share_a_file(port: int, tmp_path: Path):
+    with (tmp_path / "log").open("wb") as log:
+        code = "import sys; print('only once', flush=True); sys.stdin.read()"
+        with server(port, code=code, stdout=log, stderr=subprocess.STDOUT) as process:
+            with pytest.raises(WaitTimeout) as caught:
+                waits.wait_listening(port, process=process, timeout=1)
+            process.kill()
+    assert str(caught.value).count("only once") == 1

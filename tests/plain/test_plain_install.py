@@ -193,6 +193,7 @@ ACCEPTED = {
     "--sockets-ports": "15000-15999",
     "--sockets-update-baseline": None,
     "--sockets-baseline-strict": None,
+    "--sockets-show-secrets": None,
     "--sockets-table": "LISTEN",
 }
 
@@ -249,3 +250,31 @@ class TestOptions:
     def word(self, name):
         value = ACCEPTED[name]
         return name if value is None else f"{name}={value}"
+
+
+class TestWithoutPytest:
+    def test_ports_servers_and_the_leak_check_work_in_a_script(self, suite):
+        (suite.folder / "script.py").write_text(textwrap.dedent("""
+            import socket
+            import pytest_sockets
+
+            with pytest_sockets.reserve_port() as port, pytest_sockets.EchoServer() as server:
+                assert 0 < port < 65536
+                with socket.create_connection(server.address, timeout=10) as client:
+                    client.sendall(b"hello")
+                    assert client.recv(100) == b"hello"
+            with pytest_sockets.no_leaks():
+                socket.create_server(("127.0.0.1", 0)).close()
+            try:
+                with pytest_sockets.no_leaks(grace=0):
+                    kept = socket.create_server(("127.0.0.1", 0))
+            except pytest_sockets.SocketLeakError:
+                print("leak found")
+        """))  # fmt: skip
+        done = suite.command("script")
+        assert (done.returncode, done.output) == (0, "leak found\n")
+
+    def test_the_table_is_printed(self, suite):
+        done = suite.command("pytest_sockets")
+        assert done.returncode == 0, done.output
+        assert "LOCAL" in done.output.upper(), done.output

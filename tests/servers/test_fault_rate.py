@@ -14,7 +14,8 @@ EVERY = [
     faults.Bandwidth(1e9, rate=0.5), faults.Close(rate=0.5), faults.Corrupt(rate=0.5), faults.Drop(rate=0.5),
     faults.Duplicate(rate=0.5), faults.ExpiredCertificate(rate=0.5), faults.HalfClose(rate=0.5),
     faults.HandshakeHang(rate=0.5), faults.Hang(rate=0.5), faults.Latency(0, rate=0.5), faults.LimitData(0, rate=0.5),
-    faults.Reorder(rate=0.5), faults.Reset(rate=0.5), faults.Slice(1, rate=0.5), faults.SlowClose(1, rate=0.5), faults.Truncate(0, rate=0.5),
+    faults.Reorder(rate=0.5), faults.Reset(rate=0.5), faults.Slice(1, rate=0.5),
+    faults.SlowClose(1, rate=0.5), faults.Truncate(0, rate=0.5),
     faults.UntrustedCA(rate=0.5), faults.WrongHost(rate=0.5),
 ]  # fmt: skip
 

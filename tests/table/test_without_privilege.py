@@ -83,9 +83,7 @@ def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
 def test_psutil_and_the_listing_work_too(foreign):
     _, port = foreign
     assert as_nobody(lambda: port in PortableReader().listening()) is True
-    text = as_nobody(
-        lambda: table_text.sockets(reader().system(), table_filter.parse(f":{port}"), 120)
-    )
+    text = as_nobody(lambda: table_text.sockets(reader().system(), table_filter.parse(f":{port}"), 120))
     assert f"127.0.0.1:{port}" in text
     assert "1 of them belong to processes that this user may not look at" in text
 

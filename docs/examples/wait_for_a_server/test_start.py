@@ -1,7 +1,7 @@
-"""A server process, ready to be used when the fixture yields."""
+"""A server that the application starts by itself: here in a thread, so that there is no process to start."""
 
-import subprocess
-import sys
+import http.server
+import threading
 import urllib.request
 
 import pytest
@@ -10,21 +10,23 @@ from pytest_sockets import wait_listening
 
 
 @pytest.fixture
-def web(free_port, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "http.server",
-        str(free_port),
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        tmp_path,
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        wait_listening(free_port, "127.0.0.1", timeout=10, process=process)
-        yield f"http://127.0.0.1:{free_port}"
-        process.terminate()
+def web(free_port):
+    server = http.server.HTTPServer(
+        ("127.0.0.1", free_port), http.server.SimpleHTTPRequestHandler, bind_and_activate=False
+    )
+
+    def run():
+        server.server_bind()
+        server.server_activate()
+        server.serve_forever(poll_interval=0.01)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_listening(free_port, "127.0.0.1", process=thread)
+    yield f"http://127.0.0.1:{free_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def test_it_serves(web):
