@@ -83,8 +83,9 @@ class _Watch:
         """The sockets that are open after `grace` seconds. Waits only if something is left."""
         self._registry.checkpoint()
         self._registry.end(self._owner)
-        around = Surroundings(live=lambda: (), drop=lambda _: None, kinds=kinds, final=True)
-        leaks = Judge(self._registry).judge(self._registry.suspects(), around, grace)
+        judge = Judge(self._registry, kinds)
+        suspects = judge.after_young_garbage(self._registry.suspects())
+        leaks = judge.judge(suspects, Surroundings(final=True), grace).leaks if suspects else ()
         builder = Explainer(self._registry, worker=None)
         return [builder.open(leak) for leak in leaks]
 
