@@ -12,7 +12,7 @@ import pytest
 
 from pytest_sockets.leaks.findings import Frame
 from pytest_sockets.reports.html_report import html_available, render_html
-from pytest_sockets.reports.run import Run
+from pytest_sockets.reports.run import Environment, Mode, Run
 from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 HOSTILE = (
@@ -257,6 +257,128 @@ class TestInChromium:
             assert "test_case_" in json.dumps(shown)
         finally:
             browser.command("Emulation.setScriptExecutionDisabled", value=False)
+
+
+class TestForEveryone:
+    """Filters, links, paper, narrow windows and screen readers."""
+
+    @pytest.fixture
+    def known_page(self, run_factory, tmp_path):
+        run = run_factory()
+        run.environment = Environment("shop", "/x", "9.2.0", "3.14.0", command=("pytest", "-n", "2"))
+        run.findings = [dataclasses.replace(one, known=number < 2) for number, one in enumerate(run.findings)]
+        path = tmp_path / "known.html"
+        path.write_text(render_html(run))
+        return path
+
+    def choose(self, browser, name, value):
+        browser.run(
+            f"const s = document.getElementById('{name}'); s.value = '{value}'; s.dispatchEvent(new Event('change'))"
+        )
+        return browser.run("return document.querySelectorAll('.group').length")
+
+    def test_the_header_names_project_command_and_versions(self, browser, known_page):
+        browser.open(known_page)
+        header = browser.run("return document.querySelector('.top').innerText + document.querySelector('.head').innerText")
+        for words in ("shop", "pytest -n 2", "pytest 9.2.0", "Python 3.14.0", "pytest-sockets 0.1.0", "5 sockets left behind"):
+            assert words in header
+
+    def test_known_leaks_are_marked_and_can_be_filtered(self, browser, known_page):
+        browser.open(known_page)
+        assert browser.run("return document.querySelectorAll('.group.known .badge').length") == 2
+        assert self.choose(browser, "by-known", "1") == 2
+        assert self.choose(browser, "by-known", "0") == 5
+        assert self.choose(browser, "by-known", "") == 7
+
+    def test_owner_file_and_status_can_be_filtered(self, browser, known_page):
+        browser.open(known_page)
+        for name in ("by-owner", "by-file", "by-status"):
+            values = browser.run(f"return [...document.getElementById('{name}').options].map(o => o.value)")
+            assert values[0] == ""
+            assert sum(self.choose(browser, name, value) for value in values[1:]) == 7, name
+            assert self.choose(browser, name, "") == 7
+
+    def test_a_link_opens_its_leak(self, browser, known_page):
+        browser.open(known_page)
+        for number in range(1, 8):
+            browser.run(f"location.hash = '#leak-{number}'")
+            found = browser.run(
+                f"return new Promise(d => setTimeout(() => {{ const e = document.getElementById('leak-{number}');"
+                "d(e && e.closest('details').open && e.classList.contains('target')) }))"
+            )
+            assert found is True
+
+    def test_every_row_button_and_field_has_a_name(self, browser, known_page):
+        browser.open(known_page)
+        browser.run("for (const one of document.querySelectorAll('.group')) one.open = true")
+        tree = browser.command("Accessibility.getFullAXTree")["nodes"]
+        roles = ("button", "link", "checkbox", "combobox", "searchbox", "DisclosureTriangle", "image")
+        named = [
+            (node["role"]["value"], node.get("name", {}).get("value"))
+            for node in tree
+            if node.get("role", {}).get("value") in roles and not node.get("ignored")
+        ]
+        assert len(named) > 20
+        assert [one for one in named if not one[1]] == []
+        assert len([name for role, name in named if role == "DisclosureTriangle" and "opened at tests/" in name]) == 7
+
+    def test_labels_are_kept_in_a_window_of_500_pixels(self, browser, known_page):
+        browser.open(known_page, width=500)
+        inked = (
+            "const c = document.getElementById('canvas'), x = c.getContext('2d').getImageData(0, 90, 100, c.height - 90).data;"
+            "let n = 0; for (let i = 3; i < x.length; i += 4) if (x[i] > 60) n++; return n"
+        )
+        assert browser.run(inked) > 500
+        assert browser.run("return document.documentElement.scrollWidth") <= 500
+
+    def test_it_prints_dark_on_white_with_every_row(self, browser, known_page):
+        browser.open(known_page, scheme="dark")
+        schemes = [{"name": "prefers-color-scheme", "value": "dark"}]
+        browser.run("window.dispatchEvent(new Event('beforeprint'))")
+        browser.command("Emulation.setEmulatedMedia", media="print", features=schemes)
+        look = "getComputedStyle(document.body)"
+        assert browser.run(f"return {look}.color") == "rgb(22, 25, 29)"
+        assert browser.run("return getComputedStyle(document.getElementById('filters')).display") == "none"
+        assert browser.run("return document.querySelectorAll('.group').length") == 7
+        pdf = browser.command("Page.printToPDF")["data"]
+        assert len(pdf) > 10_000
+        browser.command("Emulation.setEmulatedMedia", media="", features=schemes)
+        browser.run("window.dispatchEvent(new Event('afterprint'))")
+        assert browser.run("return document.documentElement.classList.contains('dark')") is True
+
+    @pytest.mark.parametrize(
+        ("mode", "words"),
+        [("off", "Leaks were not looked for in this run"), ("warn", "No test ran.")],
+    )
+    def test_an_empty_page_says_why_it_is_empty(self, browser, tmp_path, mode, words):
+        path = tmp_path / "empty.html"
+        path.write_text(render_html(Run("0.1.0", Mode(mode))))
+        browser.open(path)
+        shown = browser.run("return document.querySelector('main').innerText")
+        assert words in shown
+        assert "Filter" not in shown
+        assert browser.run("return document.getElementById('picture').hidden") is True
+        assert browser.complaints() == []
+
+    def test_one_is_one(self, browser, finding_factory, tmp_path):
+        run = Run("0.1.0", tests_seen=1, opened_total=1, findings=[finding_factory()])
+        run.tests = [TestSpan("tests/test_api.py::test_upload", 10.0, 11.0, "passed")]
+        path = tmp_path / "one.html"
+        path.write_text(render_html(run))
+        browser.open(path)
+        shown = browser.run("return document.querySelector('main').innerText")
+        for words in ("1 socket left behind by 1 test", "1 leak at 1 opening line"):
+            assert words in shown
+        assert not re.search(r"\b1 (?:tests|sockets|leaks|lines)\b", shown)
+
+
+def test_only_known_leaks_are_not_good_news(run_factory):
+    run = run_factory()
+    run.findings = [dataclasses.replace(one, known=True) for one in run.findings]
+    page = render_html(run)
+    assert "No new leak; all sockets left behind are known" in page
+    assert '<h1 class="good">' not in page
+    assert '<h1 class="good">' in render_html(Run("0.1.0", tests_seen=3))
 
 
 def test_a_leak_without_a_stated_end_of_its_owner_still_has_a_bar(run_factory):

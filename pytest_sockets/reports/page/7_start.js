@@ -40,15 +40,17 @@ if (!lanes.length) {
 // Paper is white, and a printed page has every row.
 let beforePrint = null;
 window.addEventListener("beforeprint", () => {
-  beforePrint = { dark: document.documentElement.classList.contains("dark"), limit };
+  beforePrint ??= { dark: document.documentElement.classList.contains("dark"), limit };
   limit = 500;
   theme(false);
   list();
   if (lanes.length) draw();
 });
 window.addEventListener("afterprint", () => {
+  if (!beforePrint) return;
   limit = beforePrint.limit;
   theme(beforePrint.dark);
+  beforePrint = null;
   list();
 });
 
