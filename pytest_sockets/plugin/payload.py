@@ -44,8 +44,6 @@ class Batch:
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0
     servers_started: int = 0
-    collected: int = 0
-    """Sockets that only the garbage collector closed."""
 
     def as_json(self) -> dict[str, Any]:
         """What execnet and every report plugin can serialize.

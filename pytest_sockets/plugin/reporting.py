@@ -320,9 +320,9 @@ class Reporting(Part):
         try:
             self._summarize(terminalreporter)
             if self._settings.github and self._run is not None:
-                from pytest_sockets.reports.github import annotations
+                from pytest_sockets.reports.github import annotation_commands
 
-                for line in annotations(self._run):
+                for line in annotation_commands(self._run):
                     terminalreporter.write_line(line)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             terminalreporter.write_line(

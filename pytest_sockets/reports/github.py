@@ -28,7 +28,7 @@ _MOST_OWNERS: Final = 5
 _LONGEST: Final = 200
 
 
-def annotations(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
+def annotation_commands(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
     """A command for each opening line of new leaks: an error if its mode is `error`, else a warning."""
     repository = Repository(run.environment.rootdir, environment)
     lines: dict[str, list[str]] = {"error": [], "warning": []}

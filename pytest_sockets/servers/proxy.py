@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import checked_port
@@ -22,6 +22,7 @@ from pytest_sockets.servers.stream import CLOSED, OPEN, TOO_MUCH, StreamSocket
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.servers.faults.base import Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
@@ -230,7 +231,7 @@ def _normal(address: Any) -> tuple[str, int] | str:
     )
 
 
-def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | None) -> str:
+def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | None) -> Transport:
     if wanted is not None and wanted not in TRANSPORTS:
         raise SettingError(f"transport={wanted!r}: a proxy is one of: {', '.join(TRANSPORTS)}")
     if isinstance(address, str):
@@ -241,7 +242,7 @@ def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | 
         raise SettingError(
             f"transport={wanted!r}: the upstream {quoted(address)} speaks {known or 'tcp or udp'}"
         )
-    return wanted or known or "tcp"
+    return cast("Transport", wanted or known or "tcp")
 
 
 def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pytest_sockets.reports.github import MOST, annotations, write_step_summary
+from pytest_sockets.reports.github import MOST, annotation_commands, write_step_summary
 from pytest_sockets.reports.run import Environment, Mode, Run
 
 
@@ -30,7 +30,7 @@ def leak(finding_factory, **more):
 
 def test_the_annotation_is_at_the_opening_line_in_the_repository(finding_factory, repository):
     run = run_of(repository, leak(finding_factory), leak(finding_factory))
-    [line] = annotations(run, {"GITHUB_WORKSPACE": str(repository)})
+    [line] = annotation_commands(run, {"GITHUB_WORKSPACE": str(repository)})
     assert line == (
         "::warning file=backend/lib/net.py,line=4,title=pytest-sockets%3A 2 x tcp LISTEN left open::"
         "Opened at lib/net.py:4 in test tests/test_a.py::test_x%0Atests/test_a.py::test_x (2)%0A"
@@ -40,13 +40,13 @@ def test_the_annotation_is_at_the_opening_line_in_the_repository(finding_factory
 
 def test_the_root_is_found_without_the_runners_variable(finding_factory, repository):
     (repository / ".git").mkdir()
-    assert "file=backend/lib/net.py" in annotations(run_of(repository, leak(finding_factory)), {})[0]
+    assert "file=backend/lib/net.py" in annotation_commands(run_of(repository, leak(finding_factory)), {})[0]
 
 
 @pytest.mark.parametrize("leaks", ["warn", "error"])
 def test_the_level_is_that_of_the_mode_also_for_fixtures(finding_factory, repository, leaks):
     finding = leak(finding_factory, owner="pool", owner_kind="fixture", nodeid="tests/test_a.py::test_x")
-    [line] = annotations(run_of(repository, finding, leaks=leaks), {"GITHUB_WORKSPACE": str(repository)})
+    [line] = annotation_commands(run_of(repository, finding, leaks=leaks), {"GITHUB_WORKSPACE": str(repository)})
     assert line.startswith({"warn": "::warning file", "error": "::error file"}[leaks])
     assert "fixture 'pool'" in line
 
@@ -55,21 +55,21 @@ def test_a_line_of_a_library_gives_way_to_the_owner(finding_factory, repository)
     finding = leak(
         finding_factory, place=("/x/site-packages/y.py", 9, "f"), owner_file="tests/test_a.py", owner_line=7
     )
-    [line] = annotations(run_of(repository, finding), {"GITHUB_WORKSPACE": str(repository)})
+    [line] = annotation_commands(run_of(repository, finding), {"GITHUB_WORKSPACE": str(repository)})
     assert "file=backend/tests/test_a.py,line=7," in line
 
 
 def test_known_leaks_are_not_annotated_and_their_number_is_bounded(finding_factory, repository):
     known = leak(finding_factory, known=True)
     many = [leak(finding_factory, place=("lib/net.py", n, "f")) for n in range(1, 40)]
-    assert annotations(run_of(repository, known), {}) == []
-    assert len(annotations(run_of(repository, *many), {})) == MOST
+    assert annotation_commands(run_of(repository, known), {}) == []
+    assert len(annotation_commands(run_of(repository, *many), {})) == MOST
 
 
 @pytest.mark.parametrize("name", ["a\n::error::forged", "a\r\n::set-env name=x::y", "50%,a:b", "\x1b[2J", "\udcff"])
 def test_no_name_forges_a_command(finding_factory, repository, name):
     finding = leak(finding_factory, owner=f"tests/{name}.py::test", place=None, process=name)
-    [line] = annotations(run_of(repository, finding), {})
+    [line] = annotation_commands(run_of(repository, finding), {})
     assert line.isprintable()
     line.encode()
     properties = line.split("::")[1]
