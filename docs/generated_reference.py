@@ -18,6 +18,7 @@ _TITLES = (
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
     ("Leak detection", ("pytest_sockets.leak_check",)),
+    ("Server processes", ("pytest_sockets.processes",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),
     ("Errors and warnings", ("pytest_sockets.errors",)),
     ("Types of arguments and results", ("pytest_sockets.literals",)),
