@@ -61,7 +61,7 @@ class Reservation:
         self.protocol = protocol
         self.lock = lock
         self.label = ""
-        """The fixture that it is for, if that has only this one."""
+        """The fixture that it is for, in explanations of "address in use"."""
 
     def release(self) -> Released | None:
         """Release the port. Returns None if that was done before, or in a forked child."""
