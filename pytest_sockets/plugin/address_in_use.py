@@ -56,6 +56,9 @@ class _RecentAddresses:
     def child_started(self, frame: object, words: object) -> None:
         """Not of interest."""
 
+    def failed(self, event: str, error: BaseException) -> None:
+        """Not of interest: a missing address only makes the explanation shorter."""
+
     def forget(self) -> None:
         """A test is over: the error of the next one is not about its addresses."""
         self._seen.clear()

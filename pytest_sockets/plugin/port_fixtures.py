@@ -81,11 +81,12 @@ def port_pool(config: pytest.Config) -> PortPool:
 def _fixture_of(pool: PortPool, port: int) -> str | None:
     """Why a port may be in use: two fixtures of a test that request `free_port` get the same number."""
     reservation = pool.reservation_of(port)
-    if reservation is None:
-        return None
-    if reservation.label:
-        return f"{port} is this test's {reservation.label}; use free_port_factory for a second one"
-    return f"{port} is a port of free_port_factory, which keeps it until the session ends; call it again for a second one"
+    label = reservation.label if reservation is not None else ""
+    if label == "free_port_factory":
+        return f"{port} is a port of {label}, which keeps it until the session ends; call it again for a second one"
+    if label in ("closed_port", "blackhole_port"):
+        return f"{port} is this test's {label}, which no server can bind; use free_port for a server"
+    return f"{port} is this test's {label}; use free_port_factory for a second one" if label else None
 
 
 def one_port(request: pytest.FixtureRequest, protocol: str = "both") -> Iterator[int]:
@@ -121,7 +122,7 @@ def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
     """
     from pytest_sockets.ports.factory import PortFactory
 
-    factory = PortFactory(port_pool(request.config))
+    factory = PortFactory(port_pool(request.config), label="free_port_factory")
     yield factory
     for released in factory.close():
         give_back(request, released)
@@ -133,6 +134,7 @@ def closed_port(request: pytest.FixtureRequest) -> Iterator[int]:
     from pytest_sockets.ports import unreachable_ports
 
     closed = unreachable_ports.closed_port(port_pool(request.config))
+    closed.reservation.label = "closed_port"
     yield closed.port
     give_back(request, closed.close())
 
@@ -146,6 +148,7 @@ def blackhole_port(request: pytest.FixtureRequest) -> Iterator[int]:
         hole = unreachable_ports.blackhole_port(port_pool(request.config))
     except unreachable_ports.CannotHang as reason:
         pytest.skip(f"blackhole_port: {reason}")
+    hole.reservation.label = "blackhole_port"
     yield hole.port
     give_back(request, hole.close())
 

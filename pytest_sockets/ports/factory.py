@@ -49,14 +49,16 @@ class PortFactory:
 
     No other worker, run or kernel choice takes a reserved port. Without `pool` the ports come from this process's own pool:
     those outside the kernel's ephemeral range. The fixture `free_port_factory` uses the pool that `--sockets-ports` sets.
+    `label` names the factory in explanations of "address in use".
     """
 
-    def __init__(self, pool: PortPool | None = None) -> None:
+    def __init__(self, pool: PortPool | None = None, *, label: str = "") -> None:
         if pool is None:
             from pytest_sockets.ports.process_pool import process_pool
 
             pool = process_pool()
         self._pool = pool
+        self._label = label
         self._reservations: list[Reservation] = []
         self._listeners: list[Listener] = []
         self._closed = False
@@ -142,5 +144,6 @@ class PortFactory:
             )
 
     def _keep(self, reservation: Reservation) -> Reservation:
+        reservation.label = self._label
         self._reservations.append(reservation)
         return reservation

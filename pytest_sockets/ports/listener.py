@@ -1,4 +1,4 @@
-"""A listening socket to hand over: the way to give a server its port that leaves no moment without a listener."""
+"""A listening socket to hand over to a server: there is no moment in which nothing listens on its port."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ try:
 except OSError as error:
     sys.exit(f"{{sys.argv[2]}}: {{error.strerror}}")
 """
-"""Makes itself the program: LISTEN_PID must be the server's own process id, which nobody knows before it runs. Between
+"""Makes itself the program: LISTEN_PID must be the server's own process id, which is not known before it runs. Between
 fork and exec Python could say it (preexec_fn), but that deadlocks in threaded processes, and a shell cannot move
 descriptors above 9. Costs the start of a bare interpreter, some 10 ms."""
 
 
 class Listener(RealSocket):
-    """A TCP socket that listens already. Clients may connect at once; they wait in the backlog until somebody accepts.
+    """A TCP socket that listens already. Clients may connect at once; they wait in the backlog until a server accepts.
 
     Hand it over as an object (asyncio `sock=`, `http.server`, hypercorn ...), by number (`uvicorn --fd`, `gunicorn -b
     fd://N`) or to a child process by `popen_kwargs`. The factory closes it when the session ends. Close it yourself once a

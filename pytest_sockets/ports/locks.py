@@ -1,4 +1,4 @@
-"""A lock for each port number, seen by every process that could bind the port, gone with the process that has it."""
+"""A lock for each port number: every process that could bind the port sees it, and it ends with its process."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ class Lock(Protocol):
     """A lock that this process has."""
 
     def close(self) -> None:
-        """Give it back."""
+        """Release the lock."""
 
 
 class Locks(Protocol):
     """The locks of all ports."""
 
     def take(self, port: int) -> Lock | None:
-        """The lock of `port`, or None if somebody has it (another process, or another pool of this one)."""
+        """Take the lock of `port`. Returns None if another process, or another pool of this one, has it."""
 
     def after_fork(self) -> None:
-        """In a forked child: nothing that the parent took is ours."""
+        """In a forked child: forget the locks of the parent."""
 
 
 class AbstractLocks:
     """Linux: the lock of port N is the abstract unix name `\\0pytest-sockets/port/N`.
 
-    Such a name belongs to the network namespace, exactly as ports do: two containers do not disturb each other, and a
-    host's network shared by containers is one. It ignores the user, leaves no file, and goes when the process dies.
+    Such a name belongs to the network namespace, exactly as ports do: containers have separate names, unless they share the
+    host's network. It works across users, leaves no file, and ends with the process.
     """
 
     def take(self, port: int) -> Lock | None:
-        """Raises OSError if no descriptor is left."""
+        """As `Locks.take`. Raises OSError if no descriptor is left."""
         lock: BareSocket = BareSocket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             lock.bind(b"\0pytest-sockets/port/%d" % port)

@@ -1,13 +1,14 @@
-"""Holding a port that the kernel might choose for somebody else: bound, not listening, let go when it is bound here.
+"""Placeholders: sockets that are bound and never listen, on reserved ports that the kernel might give to another program.
 
-Only where the ephemeral range leaves too few ports outside. A socket that is bound without any reuse option keeps bind(0)
-and connect() of everybody away. SO_REUSEADDR, set *after* the bind, then lets a server with the same option bind beside
-it and listen (asyncio, uvicorn, gunicorn, http.server ... all set it). For a server without it the audit hook below
-closes our socket in the moment that code of this process binds the port; for a child process there is `release`.
+They are needed only where the ephemeral range leaves too few ports outside. A socket that is bound without a reuse option
+keeps every bind(0) and connect() away. SO_REUSEADDR, set *after* the bind, then lets a server with the same option bind
+beside it and listen; asyncio, uvicorn, gunicorn and http.server all set it. For a server without the option, the audit
+hook below closes the placeholder when this process binds the port. For a child process there is `release`.
 """
 
 from __future__ import annotations
 
+import _socket
 import socket
 import sys
 from typing import Any, Final
@@ -16,18 +17,20 @@ from pytest_sockets.ports.probing import TCP, UDP, Place, Prober, bind
 from pytest_sockets.real_socket import BareSocket, keep
 
 _placed: dict[tuple[int, int], list[BareSocket]] = {}
-"""By (port, socket type): every port that this process holds."""
+"""The placeholders of this process, by port and socket type."""
 _installed = False
+_family: Final = _socket.socket.family.__get__
+_type: Final = _socket.socket.type.__get__
+_getsockopt: Final = _socket.socket.getsockopt
 _INET: Final = (int(socket.AF_INET), int(socket.AF_INET6))
 _KIND_MASK: Final = 0xF  # SOCK_NONBLOCK and SOCK_CLOEXEC are flags beside the type
 
 
 def place(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
-    """Hold `port` for each socket type; False (and nothing held) if somebody has it. This is the probe as well."""
+    """Place a socket on `port` for each socket type. Returns False, and places none, if the port is in use."""
     _install()
-    if len(prober.places) > 1 and not prober.is_free(
-        port, kinds
-    ):  # one socket holds it, more are needed to be sure
+    # one placeholder keeps the port, but off Linux only binds to several addresses prove that it is free
+    if len(prober.places) > 1 and not prober.is_free(port, kinds):
         return False
     for kind in kinds:
         sockets = _bind_all(prober, port, kind)
@@ -41,18 +44,18 @@ def place(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
 
 
 def release(port: int, kinds: tuple[int, ...] = (TCP, UDP)) -> None:
-    """Hold `port` no longer; without effect if it is not held."""
+    """Close the placeholders of `port`, if there are any."""
     for kind in kinds:
         _close(_placed.pop((port, kind), ()))
 
 
 def is_placed(port: int) -> bool:
-    """Whether some socket of ours sits on the port."""
+    """Whether the port has a placeholder."""
     return (port, TCP) in _placed or (port, UDP) in _placed
 
 
 def after_fork() -> None:
-    """In a forked child: the holds are the parent's; its own descriptors of them keep the ports."""
+    """In a forked child: close the inherited descriptors. Those of the parent keep the ports."""
     for sockets in _placed.values():
         _close(sockets)
     _placed.clear()
@@ -74,7 +77,7 @@ def _bind_all(prober: Prober, port: int, kind: int) -> list[BareSocket] | None:
 
 
 def _deafen(sockets: list[BareSocket], port: int) -> bool:
-    """Connect held UDP sockets to themselves: a datagram to the port is then refused, as on a free port, not swallowed.
+    """Connect UDP placeholders to themselves, so that a datagram to the port is refused as on a free port.
 
     connect(2) narrows a wildcard socket to the loopback address of one family, so the other family gets its own socket.
     """
@@ -97,7 +100,7 @@ def _close(sockets: Any) -> None:
 
 
 def _install() -> None:
-    """The audit hook: process-global and never removable (PEP 578), so made only where ports are held."""
+    """Install the audit hook with the first placeholder: it is process-global and cannot be removed (PEP 578)."""
     global _installed
     if not _installed:
         _installed = True
@@ -105,20 +108,29 @@ def _install() -> None:
 
 
 def _on_audit_event(event: str, args: tuple[Any, ...]) -> None:
-    if event != "socket.bind" or not _placed:
-        return
-    try:
+    if event == "socket.bind" and _placed:
         _before_bind(*args)
-    except BaseException:  # noqa: BLE001, S110  (an exception here would abort the user's bind)
-        pass
 
 
 def _before_bind(sock: Any, address: Any) -> None:
-    if type(address) is not tuple or sock.family not in _INET:
+    """Close the placeholder that this bind would meet. An exception here would abort the user's bind.
+
+    So only C code reads the user's socket, and nothing is swallowed: a timeout that arrives here belongs to the test.
+    """
+    if type(address) is not tuple or len(address) < 2 or type(address[1]) is not int:
         return
-    kind = sock.type & _KIND_MASK
-    held = _placed.get((address[1], kind))
-    # a TCP server that reuses addresses binds beside our socket: then the port is still held when that server ends
-    if held is None or (kind == TCP and sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)):
+    if _family(sock) not in _INET:
+        return
+    kind = _type(sock) & _KIND_MASK
+    placed = _placed.get((address[1], kind))
+    # a TCP server that reuses addresses binds beside the placeholder, which then keeps the port when that server ends
+    if placed is None or (kind == TCP and _reuses_address(sock)):
         return
     _close(_placed.pop((address[1], kind), ()))
+
+
+def _reuses_address(sock: Any) -> bool:
+    try:
+        return bool(_getsockopt(sock, socket.SOL_SOCKET, socket.SO_REUSEADDR))
+    except OSError:
+        return False

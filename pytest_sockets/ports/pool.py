@@ -1,8 +1,7 @@
-"""The pool: a port is picked at random, locked, probed, and kept until it is released.
+"""The pool: pick a port at random, lock it, probe it, and keep it until it is released.
 
-The order matters. The lock comes first: who has it may probe, so two processes never probe the same port at once and take
-each other's probe for a foreign server. The random order keeps processes apart, and a port that was just released from
-being given out again while a client of its old server still tries to reconnect.
+The lock comes before the probe: two processes that probed one port at once would take each other's probe for a server. The
+random order keeps processes apart. It also delays the reuse of a port whose old clients may still try to reconnect.
 """
 
 from __future__ import annotations
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
 RANDOM_TRIES: Final = 32
 """Random picks before every port is looked at in turn."""
 _LINGERING: Final = 256
-"""Held ports whose lock is kept after `release`: the child for which it was released has yet to bind."""
+"""Ports with placeholders whose lock is kept after `release`: the child that is to bind has not done so yet."""
 
 _random = random.Random()  # noqa: S311  (private: pytest-randomly seeds the global one alike in every worker)
 
 
 class Released(NamedTuple):
-    """What was given back. `still_listening`: a socket listens there still, so the port is not given out again before
-    `PortPool.is_left` finds it silent."""
+    """A released port. With `still_listening` a socket still listens there, and the pool waits until `is_left` is false."""
 
     port: int
     protocol: str
@@ -46,14 +44,14 @@ class Released(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Why no port was free: the ports that somebody has the lock of, and those that were in use."""
+    """Why no port was free: the ports whose lock another process has, and those in use."""
 
     locked: list[int]
     in_use: list[int]
 
 
 class Reservation:
-    """A port that is ours until `release()`."""
+    """A port that this process keeps until `release()`."""
 
     __slots__ = ("__weakref__", "_pool", "label", "lock", "port", "protocol")
 
@@ -63,17 +61,17 @@ class Reservation:
         self.protocol = protocol
         self.lock = lock
         self.label = ""
-        """The fixture that it is for, if that has only this one."""
+        """The fixture that it is for, in explanations of "address in use"."""
 
     def release(self) -> Released | None:
-        """Give the port back. None if that was done before, or if this is a forked child's copy."""
+        """Release the port. Returns None if that was done before, or in a forked child."""
         return self._pool.give_back(self)
 
 
 class PortPool:
-    """Ports that no other process of this host gets from its pool, and that the kernel gives to nobody.
+    """Ports that no other process of this host gets from its pool, and that the kernel gives to no other program.
 
-    Safe under threads: the kernel arbitrates between them by the lock. Safe after fork: the child starts with nothing kept.
+    Safe with threads: the kernel decides who gets the lock. Safe after fork: the child starts without reserved ports.
     """
 
     def __init__(
@@ -107,9 +105,9 @@ class PortPool:
         return self._kept.get(port)
 
     def reserve(self, protocol: str = "both", host: str | None = None) -> Reservation:
-        """A free port. `host` only adds that this address must be one of the machine: the port is free on all of them.
+        """Reserve a port that is free on every address. `host` only adds a check that this machine has that address.
 
-        Raises PortUnavailable if there is none, SettingError if `protocol` or `host` make no sense.
+        Raises PortUnavailable if there is none, SettingError if `protocol` or `host` is not valid.
         """
         kinds = _kinds(protocol)
         if host is not None:
@@ -124,7 +122,7 @@ class PortPool:
         return self._look_at_all(protocol, kinds, host)
 
     def reserve_block(self, count: int, protocol: str = "both", host: str | None = None) -> list[Reservation]:
-        """`count` free ports with consecutive numbers. Raises as `reserve` does."""
+        """Reserve `count` ports with consecutive numbers. Raises as `reserve` does."""
         kinds = _kinds(protocol)
         if isinstance(count, bool) or not isinstance(count, int):
             raise SettingError(f"block({count!r}): use a whole number of ports")
@@ -145,7 +143,7 @@ class PortPool:
         )
 
     def release(self, port: int) -> Released:
-        """Give a port back. Raises SettingError if it is not kept, QueryError if it is no port."""
+        """Release a port. Raises SettingError if it is not reserved, QueryError if it is not a port."""
         port = checked_port(port)
         reservation = self._kept.get(port)
         released = (
@@ -161,7 +159,7 @@ class PortPool:
         return released
 
     def give_back(self, reservation: Reservation, *, linger: bool = False) -> Released | None:
-        """What `Reservation.release` does. With `linger` the lock stays a while: a child process has yet to bind."""
+        """What `Reservation.release` does. With `linger` the lock stays for a while: a child process is about to bind."""
         port, protocol = reservation.port, reservation.protocol
         if self._kept.get(port) is not reservation:
             return None
@@ -178,20 +176,20 @@ class PortPool:
         return Released(port, protocol, still_listening)
 
     def is_left(self, released: Released) -> bool:
-        """Look again at a port that was listened on when it was given back; once nobody does it may be given out again."""
+        """Whether a socket still listens on a released port. Once none does, the pool can reserve the port again."""
         port, protocol = released.port, released.protocol
         if port not in self._left:
             return False
         try:
             if not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol):
                 return True
-        except OSError:  # no descriptor left to look with: it stays as it was
+        except OSError:  # no descriptor is left to look with
             return True
         self._unlock(port, self._left.pop(port))
         return False
 
     def close(self) -> None:
-        """Give everything back, also what is still listened on: the run is over."""
+        """Release everything, also ports on which a socket still listens: the run is over."""
         for port in self.kept:
             reservation = self._kept.pop(port, None)
             if reservation is not None:
@@ -203,7 +201,7 @@ class PortPool:
         self._lingering.clear()
 
     def after_fork(self) -> None:
-        """In a forked child: what the parent keeps is the parent's. Its own descriptors keep the locks when ours close."""
+        """In a forked child: forget the ports of the parent, whose own descriptors keep the locks."""
         self._locks.after_fork()
         self.close()
         if self.server is not None:
@@ -315,7 +313,7 @@ def _kinds(protocol: str) -> tuple[int, ...]:
 
 
 def is_listening(port: int, protocol: str) -> bool:
-    """Whether a socket listens on the port (UDP: is bound to it), on any address; read from the table, lazily."""
+    """Whether a socket listens on the port (UDP: is bound to it), on any address."""
     from pytest_sockets.ports.port_users import listeners
 
     return bool(listeners(port, protocol))

@@ -1,4 +1,4 @@
-"""Who has the ports: the texts of PortUnavailable, and who listens on a port. The socket table is read only here."""
+"""Which programs have the ports: the text of PortUnavailable, and the listeners on a port."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def listeners(port: int, protocol: str) -> list[SocketEntry]:
 
 
 def used_up(ranges: PortRanges, taken: Taken, kept: tuple[int, ...], protocol: str) -> str:
-    """The text for a pool in which every port was looked at in vain. Bounded, however many ports there are."""
+    """The text for a pool without a free port. Bounded, however many ports there are."""
     what = "on TCP and UDP" if protocol == "both" else f"on {protocol.upper()}"
     lines = [f"no port of {ranges} is free {what}: {_counted(ranges.count)}"]
     if kept:
@@ -83,10 +83,10 @@ def _pids_by_lock() -> dict[int, int | None]:
 
 def _process(pid: int | None) -> str:
     if pid is None:
-        return "a process that this user may not look at"
+        return "a process that is not visible to this user"
     from pytest_sockets.table.holders import command_line
 
-    command = command_line(pid) or "it ended meanwhile"
+    command = command_line(pid) or "it has ended"
     return f"process {pid} ({command[:80]})"
 
 
@@ -118,7 +118,7 @@ def _entries_on(ports: list[int], protocol: str) -> dict[int, list[SocketEntry]]
 
 
 def _table(protocols: tuple[str, ...]) -> Iterable[SocketEntry]:
-    """All sockets, also those that are bound and do nothing: what nobody sees is the most puzzling of all."""
+    """All sockets, also those that are bound and neither listen nor are connected."""
     from pytest_sockets.table import inet_diag, sock_diag
     from pytest_sockets.table.readers import reader
 

@@ -60,7 +60,7 @@ class Prober:
         return (*ipv4, Place(socket.AF_INET, "127.0.0.1"), *ipv6)
 
     def is_free(self, port: int, kinds: tuple[int, ...], host: str | None = None) -> bool:
-        """Whether nobody has `port`. Raises OSError if that cannot be found out (no descriptor left)."""
+        """Whether `port` is free. Raises OSError if that cannot be found out (no descriptor left)."""
         for family, address, v6only in self.places if host is None else (*self.places, *self.places_of(host)):
             for kind in kinds:
                 sock = BareSocket(
@@ -89,7 +89,7 @@ class Prober:
 
 
 def bind_exclusively(prober: Prober, port: int) -> list[BareSocket] | None:
-    """TCP sockets that keep `port` to themselves on the wildcard address of each family; None if somebody has it."""
+    """Bind TCP sockets that keep `port` on the wildcard address of each family. Returns None if it is in use."""
     taken: list[BareSocket] = []
     for place in prober.places:
         if place.host not in WILDCARDS:
@@ -112,7 +112,7 @@ def bind_address(host: str) -> Place:
 
 
 def bind(place: Place, kind: int, port: int) -> BareSocket | None:
-    """An open socket that has `port` for itself; None if somebody else has it."""
+    """Bind a socket that has `port` to itself. Returns None if it is in use."""
     sock: BareSocket = BareSocket(place.family, kind, 0)
     try:
         if place.v6only is not None:
@@ -120,9 +120,9 @@ def bind(place: Place, kind: int, port: int) -> BareSocket | None:
         if _EXCLUSIVE is not None:
             sock.setsockopt(socket.SOL_SOCKET, _EXCLUSIVE, 1)
         sock.bind((place.host, port))
-    except OSError as error:
+    except BaseException as error:  # a timeout of the test may arrive here
         sock.close()
-        if error.errno in _TAKEN:
+        if isinstance(error, OSError) and error.errno in _TAKEN:
             return None
         raise
     return sock
@@ -161,7 +161,7 @@ def _resolve(host: object) -> tuple[Place, ...]:
     local = tuple(place for place in dict.fromkeys(places) if _is_local(place))
     if not local:
         raise SettingError(
-            f"host={host!r} is no address of this machine, so no server can bind it; "
+            f"host={host!r} is not an address of this machine, so no server can bind it; "
             "leave host out to get a port that is free on every address"
         )
     return local

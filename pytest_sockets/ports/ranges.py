@@ -1,4 +1,4 @@
-"""Which port numbers are worth giving out, and which of them the kernel might give to somebody else."""
+"""Which port numbers to reserve from, and which of them the kernel might give to other programs."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ PORTSERVER_PORTS: Final = Span(15000, 24999)
 NODE_PORTS: Final = Span(30000, 32767)
 """Kubernetes services of type NodePort."""
 USUAL: Final = Span(10240, 65535)
-"""Where we look by default: below lie the ports of most services that a developer's machine may start at any time."""
+"""The default range: below lie the ports of most services that a developer's machine may start at any time."""
 ENOUGH: Final = 1000
-"""With fewer ports outside the ephemeral range than this, ports inside it are used too, and held."""
+"""With fewer ports outside the ephemeral range than this, ports inside it are used too, with placeholders."""
 
 _PROC: Final = Path("/proc/sys/net/ipv4")
 _EPHEMERAL_ELSEWHERE: Final = {"freebsd": Span(10000, 65535), "openbsd": Span(1024, 49151)}
@@ -41,7 +41,7 @@ _IANA_DYNAMIC: Final = Span(49152, 65535)  # the default of macOS and Windows
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the kernel does with port numbers, as far as it concerns us."""
+    """What the kernel does with port numbers, as far as a pool must know."""
 
     ephemeral: Span
     reserved: tuple[Span, ...] = ()
@@ -54,27 +54,27 @@ class Kernel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PortRanges:
-    """The ports to give out (`spans`), and those that need placeholders because the kernel may choose them (`ephemeral`)."""
+    """The ports to reserve from (`spans`), and those that the kernel may choose (`ephemeral`), which need placeholders."""
 
     spans: tuple[Span, ...]
     ephemeral: tuple[Span, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many ports there are to give out."""
+        """How many ports there are."""
         return sum(span.high - span.low + 1 for span in self.spans)
 
     @property
     def needs_placeholders(self) -> bool:
-        """Whether some ports must be held."""
+        """Whether some ports need placeholders."""
         return without(self.spans, self.ephemeral) != list(self.spans)
 
     def ports(self) -> list[int]:
-        """Every port to give out."""
+        """Every port."""
         return list(itertools.chain.from_iterable(range(span.low, span.high + 1) for span in self.spans))
 
     def is_ephemeral(self, port: int) -> bool:
-        """Whether the kernel might give this port to a bind(0) or connect() of anybody."""
+        """Whether the kernel might give this port to any bind(0) or connect()."""
         return contains(self.ephemeral, port)
 
     def __str__(self) -> str:

@@ -39,14 +39,14 @@ class UnreachablePort:
 
     def __init__(self, reservation: Reservation, sockets: list[socket.socket]) -> None:
         self.port = reservation.port
-        self._reservation = reservation
+        self.reservation = reservation
         self._sockets = sockets
 
     def close(self) -> Released | None:
         """Close the sockets and release the port."""
         for sock in self._sockets:
             sock.close()
-        return self._reservation.release()
+        return self.reservation.release()
 
 
 def closed_port(pool: PortPool) -> UnreachablePort:

@@ -231,7 +231,7 @@ def _normal(address: Any) -> tuple[str, int] | str:
     )
 
 
-def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | None) -> str:
+def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | None) -> Transport:
     if wanted is not None and wanted not in TRANSPORTS:
         raise SettingError(f"transport={wanted!r}: a proxy is one of: {', '.join(TRANSPORTS)}")
     if isinstance(address, str):
@@ -242,7 +242,7 @@ def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | 
         raise SettingError(
             f"transport={wanted!r}: the upstream {quoted(address)} speaks {known or 'tcp or udp'}"
         )
-    return wanted or known or "tcp"
+    return cast("Transport", wanted or known or "tcp")
 
 
 def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:

@@ -402,6 +402,9 @@ TWO_SERVERS = """
         with socket.create_server(("127.0.0.1", port)):
             socket.create_server(("127.0.0.1", port))
 
+    def test_closed_port(closed_port):
+        socket.create_server(("127.0.0.1", closed_port))
+
     def test_other_port():
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_server(server.getsockname())
@@ -410,14 +413,17 @@ TWO_SERVERS = """
 
 def test_address_in_use_names_the_fixture_that_reserved_the_port(suite):
     done = suite.write(test_a=TWO_SERVERS).run()
-    assert done.outcomes == {"failed": 2, "error": 1}, done.text
+    assert done.outcomes == {"failed": 3, "error": 1}, done.text
+    assert re.search(
+        r"\d+ is this test's closed_port, which no server can bind; use free_port for a server\.", done.text
+    )
     assert re.search(r"(\d+) is this test's free_port; use free_port_factory for a second one\.", done.text)
     assert re.search(r"\d+ is a port of free_port_factory, which keeps it until the session ends;", done.text)
 
 
 def test_the_twin_another_port_is_no_fixtures(suite):
     done = suite.write(test_a=TWO_SERVERS).run("-k", "other_port")
-    assert done.outcomes == {"failed": 1, "deselected": 2}, done.text
+    assert done.outcomes == {"failed": 1, "deselected": 3}, done.text
     assert "is held by" in done.text
     assert "this test's free_port" not in done.text
     assert "is a port of free_port_factory" not in done.text

@@ -104,8 +104,8 @@ def make_peer(block):
 
 
 @pytest.fixture
-def make_pool():
-    """Makes pools and closes them; without arguments the usual range."""
+def make_pool(block):
+    """Makes pools and closes them; without arguments the usual range. Closes before `block` releases the ports."""
     with contextlib.ExitStack() as stack:
 
         def make(low=None, high=None, *, held=False, **more):

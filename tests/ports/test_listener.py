@@ -83,7 +83,7 @@ def test_clients_can_connect_at_once(factory, host):
 
 
 def test_a_host_that_is_not_this_machine_is_an_error_and_keeps_no_port(factory, pool):
-    with pytest.raises(SettingError, match=r"host='192\.0\.2\.1' is no address of this machine"):
+    with pytest.raises(SettingError, match=r"host='192\.0\.2\.1' is not an address of this machine"):
         factory.listener("192.0.2.1")
     assert pool.kept == ()
 

@@ -227,3 +227,44 @@ def test_the_locks_of_released_held_ports_are_bounded(make_pool, block):
     for _ in range(300):
         pool.release(pool.reserve().port)
     assert len(pool._lingering) == 256
+
+
+def test_the_hook_runs_no_code_of_the_users_socket(held_pool):
+    class Strange(socket.socket):
+        @property
+        def family(self):
+            raise RuntimeError("read")
+
+        type = family
+
+        def getsockopt(self, *arguments):
+            raise RuntimeError("read")
+
+    port = held_pool.reserve().port
+    with Strange(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        socket.socket.bind(sock, ("127.0.0.1", port))
+    assert not placeholders._placed.get((port, int(socket.SOCK_STREAM)))
+
+
+def test_an_exception_that_arrives_in_the_hook_reaches_the_bind(held_pool, monkeypatch):
+    """A timeout's exception can come at any line. It must not be lost, or the test hangs."""
+
+    class Timeout(BaseException):
+        pass
+
+    def arrives(sock):
+        raise Timeout
+
+    port = held_pool.reserve().port
+    monkeypatch.setattr(placeholders, "_family", arrives)
+    with socket.socket() as sock, pytest.raises(Timeout):
+        sock.bind(("127.0.0.1", port))
+    with pytest.raises(Timeout):
+        held_pool.reserve()  # its own bind, which must leave no socket behind
+
+
+@pytest.mark.parametrize("address", [("127.0.0.1",), (), ("127.0.0.1", "80"), ("127.0.0.1", [])])
+def test_a_wrong_address_stays_the_users_error(held_pool, address):
+    held_pool.reserve()
+    with socket.socket() as sock, pytest.raises(TypeError, match=r"AF_INET|integer|tuple|str"):
+        sock.bind(address)

@@ -264,7 +264,7 @@ def test_a_port_for_a_host_of_this_machine_can_be_bound_there(pool, host):
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
 def test_a_host_that_is_not_this_machine_is_an_error(pool, host):
-    with pytest.raises(SettingError, match=f"host='{host}' is no address of this machine"):
+    with pytest.raises(SettingError, match=f"host='{host}' is not an address of this machine"):
         pool.reserve("tcp", host)
 
 

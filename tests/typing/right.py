@@ -26,6 +26,11 @@ from pytest_sockets import (
     ProbeResult,
     Released,
     Scope,
+    ScriptedConnection,
+    ScriptedServer,
+    ScriptedServerFactory,
+    ServerProcess,
+    ServerProcessFactory,
     SocketEntry,
     SocketProtocol,
     SocketsView,
@@ -34,6 +39,10 @@ from pytest_sockets import (
     Transport,
     faults,
 )
+
+
+def greet(conn: ScriptedConnection) -> None:
+    conn.send(b"220\\r\\n")
 
 
 def use_fixtures(
@@ -47,7 +56,13 @@ def use_fixtures(
     session_echo_server_factory: EchoServerFactory,
     fault_proxy_factory: FaultProxyFactory,
     sockets_tls: Authority,
+    server_process_factory: ServerProcessFactory,
+    scripted_server_factory: ScriptedServerFactory,
 ) -> None:
+    process = server_process_factory(["redis-server", "--port", "{port}"], protocol="tcp", timeout=5)
+    assert_type(process, ServerProcess)
+    assert_type(process.port, int)
+    assert_type(scripted_server_factory(greet, transport="unix"), ScriptedServer)
     assert_type(free_port_factory(), int)
     assert_type(free_port_factory("tcp", host="127.0.0.1"), int)
     assert_type(free_port_factory.block(3, "udp"), list[int])

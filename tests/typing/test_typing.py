@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import pytest_sockets
+from pytest_sockets.plugin import override_ports, registration
 
 HERE = Path(__file__).parent
 STUB = Path(pytest_sockets.__file__).with_suffix(".pyi")
@@ -125,3 +126,26 @@ def test_importing_the_package_imports_none_of_its_modules():
     code = "import sys, pytest_sockets; print([name for name in sys.modules if name.startswith('pytest_sockets.')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def fixture_values() -> dict[str, str]:
+    """The annotated type of each fixture's value."""
+    found = {}
+    for module in (*registration.modules(), override_ports):
+        for name, value in vars(module).items():
+            if hasattr(value, "_fixture_function_marker") and not name.startswith("_"):
+                annotation = value._get_wrapped_function().__annotations__["return"]
+                found[name] = annotation.removeprefix("Iterator[").removesuffix("]")
+    return found
+
+
+def test_the_type_of_every_fixtures_value_is_public():
+    values = fixture_values()
+    assert len(values) >= 20
+    assert {
+        name: value for name, value in values.items() if value not in ("int", *pytest_sockets.__all__)
+    } == {
+        name: "UnusedPortFactory"
+        for name in values
+        if name.endswith(("_tcp_port_factory", "_udp_port_factory"))
+    }, "those of other plugins have the types of those plugins"

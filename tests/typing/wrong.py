@@ -10,6 +10,8 @@ from pytest_sockets import (
     Endpoint,
     FaultProxyFactory,
     PortFactory,
+    ScriptedServerFactory,
+    ServerProcessFactory,
     SocketEntry,
     SocketsView,
     SocketTable,
@@ -52,6 +54,14 @@ def make_servers(factory: EchoServerFactory, proxies: FaultProxyFactory) -> None
     faults.Reset(aftr=3)  # wrong
     faults.Latency("0.1")  # wrong
     proxies(("127.0.0.1", 80), fault=[])  # wrong
+
+
+def start_processes(factory: ServerProcessFactory, scripted: ScriptedServerFactory) -> None:
+    factory(["redis-server"], protocol="unix")  # wrong
+    factory(["redis-server"], timeuot=5)  # wrong
+    factory(["redis-server"]).prot  # wrong
+    scripted(None)  # wrong
+    scripted(print, transport="udp")  # wrong
 
 
 def look_at_records(record: ConnectionRecord) -> None:
