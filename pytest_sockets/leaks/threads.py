@@ -22,8 +22,9 @@ _POOLS: Final = (
     "tornado",
     "gevent",
     "multiprocessing.pool",
+    "pytest_sockets.servers",
 )
-_PLUGINS: Final = TEST_TOOLS | {"_pytest"}
+_PLUGINS: Final = TEST_TOOLS | {"_pytest", "pytest_sockets"}
 """Whose threads close no socket of the suite's: a leak that nobody can close any more need not wait for them."""
 
 

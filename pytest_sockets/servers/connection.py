@@ -27,7 +27,7 @@ SETTLE_SECONDS: Final = 0.05
 """How long after accept a reset on connect comes if the client sends nothing: a loaded machine took more than 5 ms to let
 curl return from connect(), which an RST would fail in place of the first recv()."""
 CONNECTING_SECONDS: Final = 1.0
-"""The same for a client of ours, of which it is known that it is still in connect()."""
+"""The same for a client of `server.connect()` that is known to be inside connect(2)."""
 _LOOK_AGAIN: Final = 0.002
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED})
 

@@ -3,7 +3,7 @@
 Linux lets a server stop listening and keep its port: shutdown(2) on a listening socket refuses from then on, listen(2) opens
 again. It keeps the port only if it was bound by number, so a free port is first found with one socket and then bound by
 number with a second. The first one binds exclusively (without SO_REUSEADDR), which makes the kernel check every later bind
-of that port in full: while the server refuses, nobody can take it.
+of that port in full: while the server refuses, no other socket can take it.
 """
 
 from __future__ import annotations

@@ -226,7 +226,7 @@ def _normal(address: Any) -> tuple[str, int] | str:
     if isinstance(address, (tuple, list)) and len(address) >= 2 and isinstance(address[0], str):
         return address[0], checked_port(address[1])
     raise SettingError(
-        f"{quoted(address)} is no address of a service; "
+        f"{quoted(address)} is not the address of a service; "
         'use (host, port), "host:port", a unix path, or a server of pytest-sockets'
     )
 

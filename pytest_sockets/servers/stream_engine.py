@@ -96,7 +96,7 @@ class StreamEngine(Engine):
         problem = ServerFault(
             f"{self.name} could not accept a connection: {error.strerror}\n"
             f"{len(self.connections)} of its own are open\n"
-            "likely cause: connections that nobody closes, or a low `ulimit -n`"
+            "likely cause: connections that are never closed, or a low `ulimit -n`"
         )
         if not self.troubles:
             self.trouble(problem, self.name)
@@ -149,7 +149,7 @@ class StreamEngine(Engine):
         record.detail = f"not served: {error}"
         self.events.append((record.closed_at, record.number, "closed", b""))
         self.records.append(record)
-        likely = "\nlikely cause: connections that nobody closes, or a low `ulimit -n`"
+        likely = "\nlikely cause: connections that are never closed, or a low `ulimit -n`"
         cause = likely if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR else ""
         problem = ServerFault(
             f"{self.name} could not serve an accepted connection: {error}\n  {record}{cause}"
@@ -193,7 +193,7 @@ class StreamEngine(Engine):
                 self._accept_some(handler)
 
     def refuse(self) -> None:
-        """Stop listening and keep the port. Connections that nobody accepted yet are reset."""
+        """Stop listening and keep the port. Connections that are not accepted yet are reset."""
 
         def work() -> None:
             if not self._listens:

@@ -150,10 +150,10 @@ def test_urls():
         ({"transport": "unix", "host": "a\0b"}, "host='a\\x00b' (str): use a path as str"),
         ({"transport": "unix", "port": 80}, "port=80: a unix socket has no port; its path is named by host="),
         ({"transport": "unix", "port": "80"}, "port='80': a unix socket has no port"),
-        ({"faults": [1]}, "1 is no fault; they are in pytest_sockets.faults"),
-        ({"faults": 5}, "5 is no fault; they are in pytest_sockets.faults"),
-        ({"faults": None}, "None is no fault; they are in pytest_sockets.faults"),
-        ({"faults": "Reset"}, "'Reset' is no fault; they are in pytest_sockets.faults"),
+        ({"faults": [1]}, "1 is not a fault; they are in pytest_sockets.faults"),
+        ({"faults": 5}, "5 is not a fault; they are in pytest_sockets.faults"),
+        ({"faults": None}, "None is not a fault; they are in pytest_sockets.faults"),
+        ({"faults": "Reset"}, "'Reset' is not a fault; they are in pytest_sockets.faults"),
     ],
 )
 def test_bad_settings_are_value_errors_that_say_what_is_wrong(settings, message):

@@ -216,7 +216,7 @@ def test_a_bad_setting_names_the_fault_and_the_range(make, message):
         ("tcp", faults.Drop(0.5), "Drop does not work on tcp; it works on udp"),
         ("tcp", faults.WrongHost(), "WrongHost does not work on tcp; it works on tls"),
         ("udp", faults.Latency(1, connections=1), "UDP has no connections; use times="),
-        ("tcp", faults.Reset, "is no fault; use Reset(...)"),
+        ("tcp", faults.Reset, "is not a fault; use Reset(...)"),
     ],
 )
 def test_a_fault_that_cannot_work_there_is_refused(echo_server_factory, transport, fault, message):

@@ -248,7 +248,7 @@ def test_a_service_is_named_in_many_ways(fault_proxy_factory, echo_server_factor
 @pytest.mark.parametrize("wrong", [6379, "", "a\0b", ("127.0.0.1",), (5, 80), None])
 def test_a_bad_address_is_refused(wrong):
     """With the forms that would do."""
-    with pytest.raises(SettingError, match="is no address of a service; use"):
+    with pytest.raises(SettingError, match="is not the address of a service; use"):
         FaultProxy(wrong)
 
 

@@ -304,7 +304,7 @@ def check_faults(faults: object, transport: str) -> tuple[Fault, ...]:
     for fault in faults:
         if not isinstance(fault, Fault):
             hint = f"; use {fault.__name__}(...)" if isinstance(fault, type) else ""
-            raise SettingError(f"{fault!r} is no fault{hint}; they are in pytest_sockets.faults")
+            raise SettingError(f"{fault!r} is not a fault{hint}; they are in pytest_sockets.faults")
         if transport not in fault.transports:
             works = ", ".join(sorted(fault.transports))
             raise SettingError(f"{type(fault).__name__} does not work on {transport}; it works on {works}")
