@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 CODES: Final = frozenset((errno.EADDRINUSE, 98, 48, 10048))
 _SAID: Final = re.compile(
-    r"address (?:is )?already in use|EADDRINUSE|Only one usage of each socket address|\bErrno (?:98|48)\b|WinError 10048",
+    r"address (?:is )?already in use|E?ADDR(?:ESS )?IN ?USE|Only one usage of each socket address|\bErrno (?:98|48)\b"
+    r"|WinError 10048"
+    # Docker, Spring, vite, Django; Next.js, Flask; create-react-app
+    r"|\bport (?:\d+ )?(?:is|was) already (?:in use|allocated)|\bport \d+ is in use|already running on port \d+",
     re.I,
 )
+_PERHAPS: Final = re.compile(r"Failed to bind to address|No address added out of total \d+ resolved", re.I)
+"""grpc's words for a bind that failed, for whatever reason."""
 _DEEPEST: Final = 50
 _ADDRESSES: Final = (
     re.compile(r"\('(?P<host>[^']*)', (?P<port>\d{1,5})[,)]"),  # a Python tuple: asyncio, create_server
@@ -64,8 +69,8 @@ def in_error(error: BaseException) -> Address | None:
             if found is None or found.port is None:
                 found = _from_traceback(one.__traceback__) or found
             found = found or Address(None, None)
-        elif _said(one):
-            found = _in_said(one) or found or Address(None, None)
+        else:
+            found = _in_texts(one) or found
         if found is not None and (found.port is not None or found.host):
             return found
     return found
@@ -89,23 +94,22 @@ def texts(error: BaseException) -> Iterator[str]:
             yield value
 
 
-def _said(error: BaseException) -> bool:
-    return any(_SAID.search(text) for text in texts(error))
-
-
-def _in_said(error: BaseException) -> Address | None:
+def _in_texts(error: BaseException) -> Address | None:
     return next((found for text in texts(error) if (found := in_text(text))), None)
 
 
 def in_text(text: str) -> Address | None:
     """The address that a text names on a line that says "address already in use"; None if it does not say that.
 
-    An `Address` of two Nones if it is said without an address.
+    An `Address` of two Nones if it is said without an address. Not `certain` if the text only says that a bind failed.
     """
     said = False
+    suspect: Address | None = None
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if not _SAID.search(line):
+            if suspect is None and _PERHAPS.search(line) and (found := _address(line)):
+                suspect = found._replace(certain=False)
             continue
         said = True
         for candidate in (
@@ -116,7 +120,7 @@ def in_text(text: str) -> Address | None:
             found = _address(candidate)
             if found:
                 return found
-    return Address(None, None) if said else None
+    return suspect or (Address(None, None) if said else None)
 
 
 def _address(line: str) -> Address | None:
