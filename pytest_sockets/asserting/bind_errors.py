@@ -7,11 +7,14 @@ from the frame's variables.
 
 from __future__ import annotations
 
+import _socket
 import ast
 import errno
+import inspect
 import linecache
 import re
 import socket
+import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.asserting.in_use import Address
@@ -158,9 +161,9 @@ def _add_numbers(found: dict[int, None], command: object) -> None:
 
 
 def _add_value(found: dict[int, None], name: str, value: object) -> None:
-    if isinstance(value, socket.socket):
+    if issubclass(type(value), socket.socket):  # isinstance() would ask the object
         try:
-            value = value.getsockname()
+            value = _socket.socket.getsockname(value)  # type: ignore[arg-type]
         except OSError:
             return
     address = _as_address(value, None)
@@ -169,7 +172,7 @@ def _add_value(found: dict[int, None], name: str, value: object) -> None:
     elif type(value) is int and "port" in name.lower() and 0 < value <= 65535:
         found[value] = None
     elif type(value).__name__ == "Popen":
-        _add_numbers(found, getattr(value, "args", None))
+        _add_numbers(found, vars(value).get("args"))
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
@@ -230,7 +233,7 @@ def _as_address(value: Any, sock: Any) -> Address | None:
 def _value(node: ast.expr, frame: FrameType) -> Any:
     """What an expression of names, attributes, items, constants and tuples has as its value; None for anything else.
 
-    Nothing is called but `getsockname()` of a socket and int(): this runs after the failure, in the user's objects.
+    Nothing is called but `getsockname()` of a socket, int() and str(): no code of the user runs after the failure.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -241,18 +244,25 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
     if isinstance(node, ast.Attribute):
         return _attribute(_value(node.value, frame), node.attr)
     if isinstance(node, ast.Subscript):
+        container, key = _value(node.value, frame), _value(node.slice, frame)
+        if type(container) not in (list, tuple, dict) or type(key) not in (int, str):
+            return None
         try:
-            return _value(node.value, frame)[_value(node.slice, frame)]
+            return container[key]
         except (TypeError, LookupError):
             return None
     return _called(node, frame)
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    try:
-        return getattr(owner, name, None)
-    except Exception:  # noqa: BLE001  (a property of the user's)
-        return None
+    """A plain attribute. A property or `__getattr__` is code of the user, and does not run here."""
+    found = inspect.getattr_static(owner, name, None)
+    if type(found) is types.MemberDescriptorType:  # of `__slots__`
+        try:
+            return found.__get__(owner)
+        except AttributeError:
+            return None
+    return None if hasattr(type(found), "__get__") else found
 
 
 def _called(node: ast.expr, frame: FrameType) -> Any:
@@ -260,14 +270,17 @@ def _called(node: ast.expr, frame: FrameType) -> Any:
         return None
     if isinstance(node.func, ast.Attribute) and node.func.attr == "getsockname":
         owner = _value(node.func.value, frame)
-        if isinstance(owner, socket.socket):
+        if issubclass(type(owner), socket.socket):
             try:
-                return owner.getsockname()
+                return _socket.socket.getsockname(owner)
             except OSError:
                 return None
     if isinstance(node.func, ast.Name) and node.func.id in ("int", "str") and len(node.args) == 1:
+        value = _value(node.args[0], frame)
+        if type(value) not in (int, str):
+            return None
         try:
-            return {"int": int, "str": str}[node.func.id](_value(node.args[0], frame))
+            return {"int": int, "str": str}[node.func.id](value)
         except (TypeError, ValueError):
             return None
     return None

@@ -150,7 +150,9 @@ def _limit_text(exhausted: Exhausted, limit: tuple[int, int] | None) -> str:
 
 def _types_text(types: dict[int, str]) -> str:
     counts = Counter(types.values()).most_common()
-    return f"{len(types)}: " + ", ".join(f"{count} {kind if count > 1 else _ONE[kind]}" for kind, count in counts)
+    return f"{len(types)}: " + ", ".join(
+        f"{count} {kind if count > 1 else _ONE[kind]}" for kind, count in counts
+    )
 
 
 def _groups(fds: Iterable[int]) -> list[_Group]:

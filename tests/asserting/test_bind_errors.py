@@ -205,3 +205,38 @@ def test_evaluating_the_users_objects_never_raises_or_calls():
         Fake().bind(("127.0.0.1", trap.port if port is None else port + 0))
 
     assert bind_errors.in_error(caught(fails)) == Address(None, None)
+
+
+class Service:
+    """An object whose properties must not run once the test has failed."""
+
+    def __init__(self, port: int) -> None:
+        self.plain = port
+        self.asked = 0
+
+    @property
+    def computed(self) -> int:
+        self.asked += 1
+        return self.plain
+
+
+def test_a_property_is_not_run_after_the_failure():
+    with taken() as server, socket.socket() as sock:
+        service = Service(server.getsockname()[1])
+        with pytest.raises(OSError, match="in use") as caught:
+            sock.bind(("127.0.0.1", service.computed))
+    assert service.asked == 1
+    found = bind_errors.in_error(caught.value)
+    assert found is not None
+    assert found.port is None
+    assert service.asked == 1
+
+
+def test_the_twin_a_plain_attribute_is_read():
+    with taken() as server, socket.socket() as sock:
+        service = Service(server.getsockname()[1])
+        with pytest.raises(OSError, match="in use") as caught:
+            sock.bind(("127.0.0.1", service.plain))
+    found = bind_errors.in_error(caught.value)
+    assert found is not None
+    assert found.port == service.plain
