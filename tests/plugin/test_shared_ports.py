@@ -10,11 +10,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the inodes of s
 
 TITLE = "port shared by several servers (pytest-sockets)"
 HEAD = """
-import socket, subprocess, sys
+import socket
 import pytest
-
-LISTEN = "import socket, sys; s = socket.socket(); s.setsockopt(1, 15, 1); s.bind(('127.0.0.1', int(sys.argv[1]))); " \\
-         "s.listen(); print(1, flush=True); sys.stdin.read()"
 
 def listen(port=0):
     server = socket.socket()
@@ -28,15 +25,6 @@ def port():
     with listen() as server:
         yield server.getsockname()[1]
 """
-CHILD = """
-def test_x(port):
-    with subprocess.Popen([sys.executable, "-c", LISTEN, str(port)], stdin=-1, stdout=-1) as other:
-        other.stdout.readline()
-        try:
-            assert OUTCOME
-        finally:
-            other.stdin.close()
-"""
 TEST = "def test_x(port):\n    other = listen(port)\n    assert OUTCOME"
 ONE_OWNER = "def test_x():\n    one = listen()\n    two = listen(one.getsockname()[1])\n    assert OUTCOME"
 
@@ -46,9 +34,8 @@ def run(suite, body: str, outcome: str = "False") -> str:
     return suite.run("-W", "ignore", report=False).text
 
 
-@pytest.mark.parametrize("body", [TEST], ids=["a fixture and a test"])
-def test_both_owners_are_named(suite, body: str):
-    section = run(suite, body).partition(TITLE)[2]
+def test_both_owners_are_named(suite):
+    section = run(suite, TEST).partition(TITLE)[2]
     assert "2 owners listen on 127.0.0.1:" in section
     assert "through SO_REUSEPORT, and answers come from all of them:" in section
     assert "opened by fixture 'port' (scope function)" in section
