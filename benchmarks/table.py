@@ -45,6 +45,7 @@ class Questions(NamedTuple):
     """Seconds of one round, each a median."""
 
     listening: float
+    function: float
     not_listening: float
     psutil: float
 
@@ -70,12 +71,15 @@ def ask(port: int, closed: int) -> Questions:
     """One round of questions, ours and psutil's in turns."""
     from pytest_sockets.table.readers import reader
 
-    ours, missing, theirs = [], [], []
+    from pytest_sockets import assert_listening
+
+    ours, function, missing, theirs = [], [], [], []
     for _ in range(5):
         ours += [seconds(lambda: port in reader().listening()) for _ in range(60)]
+        function += [seconds(lambda: assert_listening(port)) for _ in range(60)]
         missing += [seconds(lambda: closed not in reader().listening()) for _ in range(20)]
         theirs.append(seconds(lambda: ask_psutil(port)))
-    return Questions(*(statistics.median(values) for values in (ours, missing, theirs)))
+    return Questions(*(statistics.median(values) for values in (ours, function, missing, theirs)))
 
 
 @contextlib.contextmanager
@@ -114,6 +118,15 @@ def questions(foreign: int, rounds: int, port: int, closed: int) -> Iterator[Res
         "without them",
         tuple(one.listening / other.listening for one, other in zip(crowded, alone, strict=True)),
         goal=Goal("at most", 1.2, base=1.0),
+    )
+    yield Result(
+        "`assert_listening(port)`",
+        few.function,
+        "us",
+        few.listening,
+        name,
+        tuple(one.function / one.listening for one in alone),
+        goal=Goal("at most", 1.5, base=1.0),
     )
     yield Result(f"{name}: no{more}", many.not_listening, "us", few.not_listening, "without them")
     for title, figures, each in ((name, few, alone), (name + more, many, crowded)):

@@ -120,15 +120,15 @@ class SocketTable:
     def _all(self) -> tuple[SocketEntry, ...]:
         return self._entries
 
-    def _without_holders(self) -> Sequence[SocketEntry]:
-        """Enough to answer what does not ask for pid or fd: a table that is read late overrides this."""
+    def without_holders(self) -> Sequence[SocketEntry]:
+        """The entries, perhaps without pid and fd, which cost more than the rest: a table that is read late overrides this."""
         return self._all()
 
     def __len__(self) -> int:
         return len(self._all())
 
     def __bool__(self) -> bool:
-        return bool(self._without_holders())
+        return bool(self.without_holders())
 
     def __iter__(self) -> Iterator[SocketEntry]:
         return iter(self._all())
@@ -151,7 +151,7 @@ class SocketTable:
     def __contains__(self, wanted: object) -> bool:
         from pytest_sockets.matching import matcher
 
-        return any(map(matcher(wanted), self._without_holders()))
+        return any(map(matcher(wanted), self.without_holders()))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (SocketTable, list, tuple)):

@@ -7,11 +7,14 @@ from the frame's variables.
 
 from __future__ import annotations
 
+import _socket
 import ast
 import errno
+import inspect
 import linecache
 import re
 import socket
+import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.asserting.in_use import Address
@@ -22,9 +25,14 @@ if TYPE_CHECKING:
 
 CODES: Final = frozenset((errno.EADDRINUSE, 98, 48, 10048))
 _SAID: Final = re.compile(
-    r"address (?:is )?already in use|EADDRINUSE|Only one usage of each socket address|\bErrno (?:98|48)\b|WinError 10048",
+    r"address (?:is )?already in use|E?ADDR(?:ESS )?IN ?USE|Only one usage of each socket address|\bErrno (?:98|48)\b"
+    r"|WinError 10048"
+    # Docker, Spring, vite, Django; Next.js, Flask; create-react-app
+    r"|\bport (?:\d+ )?(?:is|was) already (?:in use|allocated)|\bport \d+ is in use|already running on port \d+",
     re.I,
 )
+_PERHAPS: Final = re.compile(r"Failed to bind to address|No address added out of total \d+ resolved", re.I)
+"""grpc's words for a bind that failed, for whatever reason."""
 _DEEPEST: Final = 50
 _ADDRESSES: Final = (
     re.compile(r"\('(?P<host>[^']*)', (?P<port>\d{1,5})[,)]"),  # a Python tuple: asyncio, create_server
@@ -64,8 +72,8 @@ def in_error(error: BaseException) -> Address | None:
             if found is None or found.port is None:
                 found = _from_traceback(one.__traceback__) or found
             found = found or Address(None, None)
-        elif _said(one):
-            found = _in_said(one) or found or Address(None, None)
+        else:
+            found = _in_texts(one) or found
         if found is not None and (found.port is not None or found.host):
             return found
     return found
@@ -89,23 +97,22 @@ def texts(error: BaseException) -> Iterator[str]:
             yield value
 
 
-def _said(error: BaseException) -> bool:
-    return any(_SAID.search(text) for text in texts(error))
-
-
-def _in_said(error: BaseException) -> Address | None:
+def _in_texts(error: BaseException) -> Address | None:
     return next((found for text in texts(error) if (found := in_text(text))), None)
 
 
 def in_text(text: str) -> Address | None:
     """The address that a text names on a line that says "address already in use"; None if it does not say that.
 
-    An `Address` of two Nones if it is said without an address.
+    An `Address` of two Nones if it is said without an address. Not `certain` if the text only says that a bind failed.
     """
     said = False
+    suspect: Address | None = None
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if not _SAID.search(line):
+            if suspect is None and _PERHAPS.search(line) and (found := _address(line)):
+                suspect = found._replace(certain=False)
             continue
         said = True
         for candidate in (
@@ -116,7 +123,7 @@ def in_text(text: str) -> Address | None:
             found = _address(candidate)
             if found:
                 return found
-    return Address(None, None) if said else None
+    return suspect or (Address(None, None) if said else None)
 
 
 def _address(line: str) -> Address | None:
@@ -154,9 +161,9 @@ def _add_numbers(found: dict[int, None], command: object) -> None:
 
 
 def _add_value(found: dict[int, None], name: str, value: object) -> None:
-    if isinstance(value, socket.socket):
+    if issubclass(type(value), socket.socket):  # isinstance() would ask the object
         try:
-            value = value.getsockname()
+            value = _socket.socket.getsockname(value)  # type: ignore[arg-type]
         except OSError:
             return
     address = _as_address(value, None)
@@ -165,7 +172,7 @@ def _add_value(found: dict[int, None], name: str, value: object) -> None:
     elif type(value) is int and "port" in name.lower() and 0 < value <= 65535:
         found[value] = None
     elif type(value).__name__ == "Popen":
-        _add_numbers(found, getattr(value, "args", None))
+        _add_numbers(found, vars(value).get("args"))
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[FrameType, int]]:
@@ -226,7 +233,7 @@ def _as_address(value: Any, sock: Any) -> Address | None:
 def _value(node: ast.expr, frame: FrameType) -> Any:
     """What an expression of names, attributes, items, constants and tuples has as its value; None for anything else.
 
-    Nothing is called but `getsockname()` of a socket and int(): this runs after the failure, in the user's objects.
+    Nothing is called but `getsockname()` of a socket, int() and str(): no code of the user runs after the failure.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -237,18 +244,25 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
     if isinstance(node, ast.Attribute):
         return _attribute(_value(node.value, frame), node.attr)
     if isinstance(node, ast.Subscript):
+        container, key = _value(node.value, frame), _value(node.slice, frame)
+        if type(container) not in (list, tuple, dict) or type(key) not in (int, str):
+            return None
         try:
-            return _value(node.value, frame)[_value(node.slice, frame)]
+            return container[key]
         except (TypeError, LookupError):
             return None
     return _called(node, frame)
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    try:
-        return getattr(owner, name, None)
-    except Exception:  # noqa: BLE001  (a property of the user's)
-        return None
+    """A plain attribute. A property or `__getattr__` is code of the user, and does not run here."""
+    found = inspect.getattr_static(owner, name, None)
+    if type(found) is types.MemberDescriptorType:  # of `__slots__`
+        try:
+            return found.__get__(owner)
+        except AttributeError:
+            return None
+    return None if hasattr(type(found), "__get__") else found
 
 
 def _called(node: ast.expr, frame: FrameType) -> Any:
@@ -256,14 +270,17 @@ def _called(node: ast.expr, frame: FrameType) -> Any:
         return None
     if isinstance(node.func, ast.Attribute) and node.func.attr == "getsockname":
         owner = _value(node.func.value, frame)
-        if isinstance(owner, socket.socket):
+        if issubclass(type(owner), socket.socket):
             try:
-                return owner.getsockname()
+                return _socket.socket.getsockname(owner)
             except OSError:
                 return None
     if isinstance(node.func, ast.Name) and node.func.id in ("int", "str") and len(node.args) == 1:
+        value = _value(node.args[0], frame)
+        if type(value) not in (int, str):
+            return None
         try:
-            return {"int": int, "str": str}[node.func.id](_value(node.args[0], frame))
+            return {"int": int, "str": str}[node.func.id](value)
         except (TypeError, ValueError):
             return None
     return None

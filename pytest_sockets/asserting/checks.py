@@ -11,6 +11,8 @@ from pytest_sockets.asserting.waits import ConnectionsWait
 from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.matching import takes
 from pytest_sockets.model import SocketTable
+from pytest_sockets.table.holders import with_holders
+from pytest_sockets.table.lazy_table import LateTable
 from pytest_sockets.table.readers import reader
 from pytest_sockets.waiting import checked_timeout, wait_until
 
@@ -23,7 +25,9 @@ _PROTOCOLS = ("tcp", "udp")
 def _listeners(port: int, host: str | None, protocol: PortProtocol) -> SocketTable:
     addresses.checked_protocol(protocol, _PROTOCOLS)
     test = takes(addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port)))
-    return reader().listening_on(int(port), protocol).where(test, "listening")
+    found = list(filter(test, reader().listening_on(int(port), protocol).without_holders()))
+    # Their processes are only looked for when a failure names them, which takes fifty times as long as the dump.
+    return LateTable(lambda: found, with_holders, label="listening")
 
 
 def _wanted(port: int, host: str | None) -> object:
@@ -57,7 +61,7 @@ def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
     """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
     __tracebackhide__ = True
     found = _listeners(port, None, protocol)
-    if not found or any(map(messages.is_exposed, found)):
+    if not found or any(map(messages.is_exposed, found.without_holders())):
         raise _fail("in", port, SocketTable((), LOOPBACK_ONLY))
 
 

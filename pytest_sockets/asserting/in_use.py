@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from pytest_sockets import addresses, lookups, model
-from pytest_sockets.asserting import messages
+from pytest_sockets.asserting import messages, shared_ports
 from pytest_sockets.asserting.holder_text import Holder, who_holds
 from pytest_sockets.printable import printable, shortened
 from pytest_sockets.table import proc
@@ -18,14 +18,23 @@ if TYPE_CHECKING:
 
 _MOST: Final = 6
 _COMMAND: Final = 70
+_SHARED: Final = (
+    "They share the port through SO_REUSEPORT: only a socket of the same user that sets SO_REUSEPORT too can bind it, and "
+    "answers come from all of them."
+)
+
+
+_CONTAINER_PROXIES: Final = ("docker-proxy", "rootlessport", "rootlesskit", "com.docker.backend")
 
 
 class Address(NamedTuple):
-    """What somebody wanted to bind; `port` None for a unix path; `protocol` None where it is not known."""
+    """What was to be bound; `port` None for a unix path; `protocol` None where it is not known."""
 
     host: str | None
     port: int | None
     protocol: str | None = None
+    certain: bool = True
+    """Whether the error says that it is in use, and not only that it could not be bound."""
 
     def __str__(self) -> str:
         if self.port is None:
@@ -37,26 +46,35 @@ class Address(NamedTuple):
         return f"{host}:{port.removeprefix('port ')}"
 
 
-def explanation(address: Address) -> str:
-    """The whole text of the section: headline, holders with their hints, what the number means."""
+def explanation(address: Address, *, inherited: bool = False) -> str | None:
+    """Return the whole text of the section: headline, holders with their hints, what the number means.
+
+    `inherited`: this process bound the port before and started a child since. None if nothing holds the port and the error
+    may have another reason.
+    """
     if address.port is None:
         return _unix(address)
     found, protocol = _holders(address)
     known = address._replace(protocol=protocol)
     if not found:
-        return "\n".join(_nobody(known, address.port))
+        return "\n".join(_not_held(known, address.port, inherited)) if address.certain else None
     lines = [f"{known} is held by:"]
     hints: dict[str, None] = {}
     for holder in _merged(found)[:_MOST]:
         lines.append(f"  {holder}")
         lines += [f"    {detail}" for detail in _details(holder, found)]
         hints[_hint(holder, found)] = None
-    if len(found) > _MOST:
-        lines.append(f"  ... and {len(found) - _MOST} more")
+    more = len(_merged(found)) - _MOST
+    if more > 0:
+        lines.append(f"  ... and {more} more")
+    if shared_ports.are_shared(holder.entry for holder in found):
+        lines.append(_SHARED)
     return "\n".join([*lines, *hints, *_facts(address.port)])
 
 
-def guessed_explanation(ports: Iterable[int], last: tuple[str, int] | None = None) -> str:
+def guessed_explanation(
+    ports: Iterable[int], last: tuple[str, int] | None = None, *, inherited: bool = False
+) -> str:
     """For an error that names no address: the first of the ports that the failing code dealt with and somebody holds.
 
     `last` is the address that was bound or connected to last, which speaks if nobody holds any of them now.
@@ -67,7 +85,8 @@ def guessed_explanation(ports: Iterable[int], last: tuple[str, int] | None = Non
             text = explanation(Address(None, port, protocol))
             return f"The error names no address; of the ports that the failing code dealt with:\n{text}"
     if last is not None:
-        return f"The error names no address; the last one used was:\n{explanation(Address(*last))}"
+        text = explanation(Address(*last), inherited=inherited)
+        return f"The error names no address; the last one used was:\n{text}"
     return "The error does not say which address. `pytest --sockets-table=LISTEN` shows what is taken now."
 
 
@@ -156,6 +175,8 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
         )
     if holder.worker:
         return f"Worker {holder.worker} of this run holds it: a fixed port cannot serve two; use the fixture free_port."
+    if holder.name in _CONTAINER_PROXIES:
+        return f"A container publishes the port: `docker ps --filter publish={holder.entry.local.port}` shows which."
     if holder.is_left_over:
         return (
             f"It is left over from a run that was interrupted or killed: end it (kill {holder.pid}). "
@@ -178,10 +199,18 @@ def _hint_for_connection(holder: Holder, port: int) -> str:
     return f"{_reuse(accepted)} Or {outgoing}."
 
 
-def _nobody(address: Address, port: int) -> list[str]:
-    where = "in another network namespace" if proc.AVAILABLE else "another user's"
+def _not_held(address: Address, port: int, inherited: bool) -> list[str]:
+    if inherited:
+        return [
+            f"{address} is not held any more. This process bound it before and started a child process since: the child "
+            "inherited the socket, and has ended by now.",
+            "Wait for the child before the port is bound again, or keep the socket from it (close_fds=True, or close it in "
+            "the child after os.fork()).",
+            *_facts(port),
+        ]
+    where = "in another network namespace" if proc.AVAILABLE else "a process of another user"
     lines = [
-        f"{address} is held by nobody that can be seen now: its holder was closed meanwhile (by a `with` block, say, "
+        f"{address} has no holder that can be seen now: the holder was closed meanwhile (by a `with` block, say, "
         f"that the error passed through), or is {where}."
     ]
     if proc.AVAILABLE:

@@ -32,6 +32,14 @@ _LOOKING: Final = 1.0
 """Seconds to look at sockets: a limit of a million is common in containers."""
 _UNKNOWN: Final = "unknown code: before the tests began, or by a C extension"
 _UNWATCHED: Final = "unknown code, since leak detection is off (--sockets-leaks=warn shows the lines)"
+_ONE: Final = {
+    "sockets": "socket",
+    "files": "file",
+    "pipes": "pipe",
+    "directories": "directory",
+    "devices": "device",
+    own_fds.OTHERS: "other (epoll, eventfd ...)",
+}
 _OWN: Final = "pytest-sockets itself"
 _FIX: Final = (
     "Close each socket in the test or fixture that opens it; `--sockets-leaks=error` reports those that stay open. "
@@ -142,7 +150,9 @@ def _limit_text(exhausted: Exhausted, limit: tuple[int, int] | None) -> str:
 
 def _types_text(types: dict[int, str]) -> str:
     counts = Counter(types.values()).most_common()
-    return f"{len(types)}: " + ", ".join(f"{count} {kind}" for kind, count in counts)
+    return f"{len(types)}: " + ", ".join(
+        f"{count} {kind if count > 1 else _ONE[kind]}" for kind, count in counts
+    )
 
 
 def _groups(fds: Iterable[int]) -> list[_Group]:

@@ -30,8 +30,10 @@ def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
         from pytest_sockets.asserting import in_use
 
         if address.host is None and address.port is None:
-            return in_use.guessed_explanation(bind_errors.guesses(error), recent.last())
-        return in_use.explanation(address)
+            last = recent.last()
+            inherited = last is not None and recent.may_be_inherited(last[1])
+            return in_use.guessed_explanation(bind_errors.guesses(error), last, inherited=inherited)
+        return in_use.explanation(address, inherited=recent.may_be_inherited(address.port))
     except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
@@ -45,16 +47,32 @@ class _RecentAddresses:
 
     def __init__(self) -> None:
         self._seen: collections.deque[object] = collections.deque(maxlen=16)
+        self._order: collections.deque[int | None] = collections.deque(maxlen=256)
+        """Ports in the order of their use, also by earlier tests; None stands for a child process that was started."""
 
     def socket_used(self, sock: object, address: object) -> None:  # noqa: ARG002  (of a Listener)
         """bind() or connect() is about to run."""
         self._seen.append(address)
+        if type(address) is tuple and len(address) >= 2 and type(address[1]) is int:
+            self._order.append(address[1])
 
     def socket_created(self, sock: object, family: int, kind: int, frame: object) -> None:
         """Not of interest."""
 
-    def child_started(self, frame: object, words: object) -> None:
-        """Not of interest."""
+    def child_started(self, frame: object, words: object) -> None:  # noqa: ARG002  (of a Listener)
+        """Count it among the uses of ports."""
+        self._order.append(None)
+
+    def may_be_inherited(self, port: int | None) -> bool:
+        """Whether this process used the port, then started a child, and then used the port again.
+
+        A port that the kernel chose, for bind(0), is not known here.
+        """
+        order = list(self._order)
+        if port is None or port not in order or None not in order:
+            return False
+        last = len(order) - 1 - order[::-1].index(port)
+        return None in order[order.index(port) : last]
 
     def failed(self, event: str, error: BaseException) -> None:
         """Not of interest: a missing address only makes the explanation shorter."""

@@ -1,4 +1,4 @@
-"""Sections of a failure that explain "address already in use" and "too many open files".
+"""Sections of a failure: "address already in use", "too many open files", and ports that several servers share.
 
 Nothing is done where sockets are opened or bound, and a phase that passes costs one look at `call.excinfo`. The section is
 part of longrepr: it reaches the terminal also with --show-capture=no, xdist, junit, json and html. Its headline is a note on
@@ -23,6 +23,7 @@ __all__ = ["pytest_exception_interact", "pytest_sessionstart"]
 """All that pytest looks at, see `Part`."""
 
 TOO_MANY: Final = "too many open files (pytest-sockets)"
+SHARED: Final = "port shared by several servers (pytest-sockets)"
 _SECTIONS: Final = "pytest_sockets.failure_sections"
 _RESERVE: Final = "pytest_sockets.reserve_for_pytest"
 _NOT_FAILURES: Final = (pytest.skip.Exception, pytest.exit.Exception, KeyboardInterrupt)
@@ -64,17 +65,17 @@ def explain(item: pytest.Item, error: BaseException, when: str) -> None:
     if isinstance(error, _NOT_FAILURES):
         return
     with own_fds.spare():
-        section = _section(error, _captured(item))
-        if section is None:
+        found = [section for section in (_section(error, _captured(item)), _shared_ports()) if section]
+        if not found:
             return
-        _note(error, section.headline)
+        _note(error, found[0].headline)
         manager = item.config.pluginmanager
         sections = manager.get_plugin(_SECTIONS)
         if sections is None:
             sections = _Sections()
             manager.register(sections, _SECTIONS)
-        sections.waiting[item.nodeid, when] = section
-        if section.title == TOO_MANY:
+        sections.waiting[item.nodeid, when] = found
+        if found[0].title == TOO_MANY:
             _help_pytest(item.config, error)
 
 
@@ -107,6 +108,17 @@ def _too_many_files(error: BaseException, captured: Sequence[str]) -> str | None
         return too_many_files.explanation(exhausted)
     except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
+
+
+def _shared_ports() -> Section | None:
+    """Any failure of a test may come from the answer of another server on the same port."""
+    try:
+        from pytest_sockets.asserting import shared_ports
+
+        notes = shared_ports.notes()
+    except Exception:  # noqa: BLE001  (a table that cannot be read must not hide the error)
+        return None
+    return Section(SHARED, "\n".join(notes)) if notes else None
 
 
 def _note(error: BaseException, headline: str) -> None:
@@ -152,12 +164,11 @@ class _Sections(Part):
     """Registered with the first explained error, so that other runs have no hook here."""
 
     def __init__(self) -> None:
-        self.waiting: dict[tuple[str, str], Section] = {}
+        self.waiting: dict[tuple[str, str], list[Section]] = {}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        section = self.waiting.pop((report.nodeid, report.when or ""), None)
-        if section is not None:
+        for section in self.waiting.pop((report.nodeid, report.when or ""), ()):
             _add(report, section)
 
 

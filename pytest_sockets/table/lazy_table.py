@@ -38,7 +38,7 @@ class LateTable(SocketTable):
         self._parsed: list[SocketEntry] | None = None
         self._complete = False
 
-    def _without_holders(self) -> Sequence[SocketEntry]:
+    def without_holders(self) -> Sequence[SocketEntry]:
         if self._complete:
             return self._entries
         if self._parsed is None:
@@ -47,7 +47,7 @@ class LateTable(SocketTable):
 
     def _all(self) -> tuple[SocketEntry, ...]:
         if not self._complete:
-            self._entries = tuple(self._find_holders(self._without_holders()))
+            self._entries = tuple(self._find_holders(self.without_holders()))
             self._complete = True
         return self._entries
 

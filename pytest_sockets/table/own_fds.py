@@ -194,6 +194,7 @@ def socket_inodes() -> dict[int, int]:
 
 SOCKET: Final = "sockets"
 FILE: Final = "files"
+OTHERS: Final = "others (epoll, eventfd ...)"
 _TYPES: Final = (
     (stat.S_ISSOCK, SOCKET),
     (stat.S_ISREG, FILE),
@@ -218,7 +219,7 @@ def types() -> dict[int, str]:
             mode = RealOs.fstat(fd).st_mode
         except OSError:
             continue
-        found[fd] = next((name for test, name in _TYPES if test(mode)), "others (epoll, eventfd ...)")
+        found[fd] = next((name for test, name in _TYPES if test(mode)), OTHERS)
     return found
 
 

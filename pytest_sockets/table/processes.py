@@ -74,6 +74,14 @@ def pids() -> list[int]:
     return psutil.pids()
 
 
+def parent(pid: int) -> int | None:
+    """Return the process id of the parent that a process has now, or None."""
+    try:
+        return psutil.Process(pid).ppid()
+    except _GONE:
+        return None
+
+
 def name(pid: int) -> str | None:
     """Return the process's short name, printable, or None."""
     try:

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from pytest_sockets.asserting import bind_errors
+from pytest_sockets.asserting import bind_errors, in_use
 from pytest_sockets.asserting.in_use import Address
 
 
@@ -39,6 +39,26 @@ from pytest_sockets.asserting.in_use import Address
         ("Address already in use\nPort 5000 is in use by another program.", None, 5000),
         ("OSError: [Errno 48] Address already in use: ('localhost', 7000)", "localhost", 7000),
         ("db.example.com:5432: Address already in use", "db.example.com", 5432),
+        (
+            "Error response from daemon: driver failed programming external connectivity on endpoint db: "
+            "Bind for 0.0.0.0:5432 failed: port is already allocated",
+            "0.0.0.0",
+            5432,
+        ),
+        (
+            "failed to bind host port for 0.0.0.0:5432:172.17.0.2:5432/tcp: address already in use",
+            "0.0.0.0",
+            5432,
+        ),
+        (
+            "  code: 'EADDRINUSE',\n  errno: -98,\n  syscall: 'listen',\n  address: '::',\n  port: 3000",
+            None,
+            3000,
+        ),
+        ("Error: Port 5173 is already in use", None, 5173),
+        ("Web server failed to start. Port 8080 was already in use.", None, 8080),
+        ("Something is already running on port 3000.", None, 3000),
+        ('Os { code: 98, kind: AddrInUse, message: "Address in use" }', None, None),
         ("/tests/test_x.py:7: OSError: [Errno 98] Address already in use", None, None),
     ],
 )
@@ -46,6 +66,26 @@ def test_a_text_that_says_it_names_the_address(text: str, host: str | None, port
     found = bind_errors.in_text(f"before\n{text}\nafter")
     assert found is not None
     assert (found.host, found.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Failed to bind to address 127.0.0.1:50051; set GRPC_VERBOSITY=debug environment variable to see details.",
+        "Failed to add port to server: No address added out of total 1 resolved for '127.0.0.1:50051'",
+    ],
+)
+def test_grpc_only_says_that_a_bind_failed(text: str):
+    assert bind_errors.in_text(text) == Address("127.0.0.1", 50051, certain=False)
+    assert bind_errors.in_error(RuntimeError(text)) == Address("127.0.0.1", 50051, certain=False)
+
+
+def test_an_uncertain_address_is_explained_only_if_something_holds_it():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address("127.0.0.1", server.getsockname()[1], certain=False)
+        assert "is held by:" in (in_use.explanation(address) or "")
+    assert in_use.explanation(address) is None
+    assert "has no holder that can be seen now" in (in_use.explanation(address._replace(certain=True)) or "")
 
 
 @pytest.mark.parametrize(
@@ -165,3 +205,38 @@ def test_evaluating_the_users_objects_never_raises_or_calls():
         Fake().bind(("127.0.0.1", trap.port if port is None else port + 0))
 
     assert bind_errors.in_error(caught(fails)) == Address(None, None)
+
+
+class Service:
+    """An object whose properties must not run once the test has failed."""
+
+    def __init__(self, port: int) -> None:
+        self.plain = port
+        self.asked = 0
+
+    @property
+    def computed(self) -> int:
+        self.asked += 1
+        return self.plain
+
+
+def test_a_property_is_not_run_after_the_failure():
+    with taken() as server, socket.socket() as sock:
+        service = Service(server.getsockname()[1])
+        with pytest.raises(OSError, match="in use") as caught:
+            sock.bind(("127.0.0.1", service.computed))
+    assert service.asked == 1
+    found = bind_errors.in_error(caught.value)
+    assert found is not None
+    assert found.port is None
+    assert service.asked == 1
+
+
+def test_the_twin_a_plain_attribute_is_read():
+    with taken() as server, socket.socket() as sock:
+        service = Service(server.getsockname()[1])
+        with pytest.raises(OSError, match="in use") as caught:
+            sock.bind(("127.0.0.1", service.plain))
+    found = bind_errors.in_error(caught.value)
+    assert found is not None
+    assert found.port == service.plain

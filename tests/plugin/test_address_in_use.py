@@ -152,6 +152,37 @@ MATRIX = {
         """,
         ["shared with pid ", "Close the listener here and in the child that inherited it"],
     ),
+    "forked child that kept the listener and has ended": (
+        """
+        def test_x(free_port):
+            server = socket.create_server(("127.0.0.1", port := free_port))
+            holder = child("import sys; sys.stdin.read()", pass_fds=[server.fileno()])
+            server.close()
+            try:
+                with socket.socket() as taker:
+                    taker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    taker.bind(("127.0.0.1", port))
+            finally:
+                holder.communicate()
+        """,
+        ["is not held any more. This process bound it before and started a child process since", "Wait for the child"],
+    ),
+    "holders that share the port": (
+        """
+        def listen(port):
+            server = socket.socket()
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            server.bind(("127.0.0.1", port))
+            server.listen()
+            return server
+
+        def test_x():
+            one = listen(0)
+            two = listen(one.getsockname()[1])
+            bind(one.getsockname()[1])
+        """,
+        ["They share the port through SO_REUSEPORT"],
+    ),
     "UDP": (
         """
         def test_x():
@@ -212,7 +243,7 @@ MATRIX = {
                 self.addCleanup(holder.close)
                 bind(holder.getsockname()[1])
         """,
-        ["listens on 127.0.0.1:|is held by nobody that can be seen now: its holder was closed meanwhile"],
+        ["listens on 127.0.0.1:|has no holder that can be seen now: the holder was closed meanwhile"],
     ),
     "a module's import": (
         """
