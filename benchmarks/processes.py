@@ -4,8 +4,8 @@
     python benchmarks/processes.py --rounds 9
 
 Needs mirakuru and pytest-xprocess. Each tool gets the same task, written as its own documentation does it: start a server
-that listens on a free port, wait until it is ready, stop it. Measured are the lines of that code; the seconds until a server
-that dies at once is reported, and whether the report shows its last line; the connections that the server accepts while it is
+that listens on a free port, wait until it is ready, stop it. Measured are the lines of that code; the seconds until a
+server that dies at once is reported, and whether the report shows its last line; the connections that the server accepts while it is
 waited for (it listens after half a second); and the processes that are left one second after SIGKILL of pytest.
 """
 
@@ -24,6 +24,7 @@ from pathlib import Path
 SERVER = """
 import os, socket, sys, threading, time
 if sys.argv[2:] == ["die"]:
+    open("died", "w").write(str(time.monotonic()))
     sys.exit("FATAL: no configuration")
 if sys.argv[2:] == ["child"]:
     import subprocess
@@ -40,15 +41,15 @@ while True:
 """
 
 TOOLS = {
-    "pytest-sockets": '''
+    "pytest-sockets": """
 import sys
 import pytest
 
 @pytest.fixture
 def server(server_process_factory):
     return server_process_factory([sys.executable, "server.py", "{port}", "MODE"])
-''',
-    "mirakuru": '''
+""",
+    "mirakuru": """
 import sys
 import pytest
 from mirakuru import TCPExecutor
@@ -58,8 +59,8 @@ def server(free_tcp_port):
     command = [sys.executable, "server.py", str(free_tcp_port), "MODE"]
     with TCPExecutor(command, "127.0.0.1", free_tcp_port, timeout=15) as executor:
         yield executor
-''',
-    "pytest-xprocess": '''
+""",
+    "pytest-xprocess": """
 import sys
 import pytest
 from xprocess import ProcessStarter
@@ -75,8 +76,8 @@ def server(xprocess, free_tcp_port):
     xprocess.ensure("server", Starter)
     yield
     xprocess.getinfo("server").terminate()
-''',
-    "subprocess": '''
+""",
+    "subprocess": """
 import socket
 import subprocess
 import sys
@@ -100,14 +101,20 @@ def server(free_tcp_port):
     finally:
         process.terminate()
         process.wait()
-''',
+""",
 }
 PLUGINS = {
     "pytest-sockets": ["-p", "pytest_sockets.plugin"],
     "mirakuru": ["-p", "anyio"],
-    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.pytest_plugin"],
+    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.plugin"],
     "subprocess": ["-p", "anyio"],
 }
+CONFTEST = """
+import time
+def pytest_runtest_logreport(report):
+    if report.failed:
+        open("reported", "w").write(str(time.monotonic()))
+"""
 TEST = """
 def test_it(server):
     import pathlib, time
@@ -119,9 +126,10 @@ def test_it(server):
 def suite(tool: str, folder: Path, mode: str, wait: float) -> list[str]:
     """Write the files; returns the command."""
     (folder / "server.py").write_text(SERVER)
+    (folder / "conftest.py").write_text(CONFTEST)
     text = TOOLS[tool].replace('"MODE"', f'"{mode}"').replace("FOLDER", str(folder))
     (folder / "test_it.py").write_text(text + TEST.replace("WAIT", str(wait)))
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGINS[tool], "test_it.py"]
+    return [sys.executable, "-m", "pytest", "-q", *PLUGINS[tool], "test_it.py"]
 
 
 def environment() -> dict[str, str]:
@@ -133,30 +141,27 @@ def environment() -> dict[str, str]:
 
 
 def until_death_is_told(tool: str) -> tuple[float, bool]:
-    """Seconds of a whole run whose server dies at once, and whether its last line is shown."""
+    """Seconds from the server's last line of code to pytest's report, and whether its last line of output is shown."""
     with tempfile.TemporaryDirectory() as name:
         command = suite(tool, Path(name), "die", 0)
-        begin = time.monotonic()
-        done = subprocess.run(command, cwd=name, env=environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=name, env=environment(), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 1, done.stdout + done.stderr
-        return time.monotonic() - begin, "FATAL: no configuration" in done.stdout
-
-
-def empty_run() -> float:
-    """Seconds of a run with one empty test: what of the above is pytest's own start."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name, "test_it.py").write_text("def test_it(): pass")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
-        begin = time.monotonic()
-        subprocess.run(command, cwd=name, env=environment(), capture_output=True, check=True)
-        return time.monotonic() - begin
+        died, reported = (float(Path(name, what).read_text()) for what in ("died", "reported"))
+        return reported - died, "FATAL: no configuration" in done.stdout
 
 
 def connections_while_waiting(tool: str) -> int:
     """How many connections the server accepted in a run whose test makes none."""
     with tempfile.TemporaryDirectory() as name:
         done = subprocess.run(
-            suite(tool, Path(name), "serve", 0), cwd=name, env=environment(), capture_output=True, text=True, check=False
+            suite(tool, Path(name), "serve", 0),
+            cwd=name,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         accepted = Path(name, "accepted")
@@ -199,20 +204,25 @@ def lines_of(tool: str) -> int:
 
 def main() -> None:
     """Measure and print a table in markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    start = statistics.median(empty_run() for _ in range(rounds))
-    print(f"a run with one empty test: {start:.2f} s (median of {rounds}); it is subtracted from the seconds below\n")
-    print("| | lines | seconds until a death is reported | reason shown | connections made | left after SIGKILL |")
+    print(f"Linux, Python {sys.version.split()[0]}; seconds are the median of {rounds}\n")
+    print(
+        "| | lines | seconds until a death is reported | reason shown | connections made | left after SIGKILL |"
+    )
     print("|---|---|---|---|---|---|")
     for tool in TOOLS:
         deaths = [until_death_is_told(tool) for _ in range(rounds)]
-        seconds = statistics.median(second for second, _ in deaths) - start
+        seconds = statistics.median(second for second, _ in deaths)
         shown = "yes" if all(told for _, told in deaths) else "no"
         made = connections_while_waiting(tool)
         left, of = left_after_kill(tool)
-        print(f"| {tool} | {lines_of(tool)} | {seconds:.2f} | {shown} | {made} | {left} of {of} |", flush=True)
+        print(
+            f"| {tool} | {lines_of(tool)} | {seconds:.2f} | {shown} | {made} | {left} of {of} |", flush=True
+        )
 
 
 if __name__ == "__main__":

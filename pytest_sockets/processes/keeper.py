@@ -190,8 +190,7 @@ class Keeper:
         self.stop_timeout = request["stop_timeout"]
         self.directory = request["directory"]
         try:
-            if request["cwd"] is not None:
-                os.chdir(request["cwd"])
+            os.chdir(request["cwd"])
             self.main = self.group = _spawn(request, self.output)
         except OSError as error:
             self.tell(("failed", error.errno or errno.EIO))

@@ -376,6 +376,6 @@ class ServerProcess:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether a process takes no more processor time: the kernel delivers SIGSTOP when a system call has ended."""
+    """Whether a process takes no more processor time. D: in a system call that may wait for another stopped process."""
     birth = proc.birth(pid)
-    return birth is None or birth[0] in "TtZX"
+    return birth is None or birth[0] in "TtZXD"
