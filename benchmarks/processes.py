@@ -4,9 +4,12 @@
     python benchmarks/processes.py --rounds 9
 
 Needs mirakuru and pytest-xprocess. Each tool gets the same task, written as its own documentation does it: start a server
-that listens on a free port, wait until it is ready, stop it. Measured are the lines of that code; the seconds until a
-server that dies at once is reported, and whether the report shows its last line; the connections that the server accepts while it is
-waited for (it listens after half a second); and the processes that are left one second after SIGKILL of pytest.
+that listens on a free port, wait until it is ready, stop it. Measured are
+
+* the lines of that code;
+* the seconds until a server that dies at once is reported, and whether the report shows its last line;
+* the connections that the server accepts while it is waited for: it listens after half a second;
+* the processes that are left one second after SIGKILL of pytest.
 """
 
 from __future__ import annotations
@@ -106,7 +109,7 @@ def server(free_tcp_port):
 PLUGINS = {
     "pytest-sockets": ["-p", "pytest_sockets.plugin"],
     "mirakuru": ["-p", "anyio"],
-    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.plugin"],
+    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.pytest_xprocess"],
     "subprocess": ["-p", "anyio"],
 }
 CONFTEST = """

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest_sockets
 from pytest_sockets.faults import Fault
-from pytest_sockets.plugin import parts as plugin_parts
+from pytest_sockets.plugin import registration
 from pytest_sockets.servers.server import Server
 
 _TITLES = (
@@ -71,7 +71,7 @@ def _faults() -> list[str]:
 def fixture_list() -> str:
     """Markdown: each fixture with its scope and what its docstring says."""
     parts = []
-    for module in plugin_parts.modules():
+    for module in registration.modules():
         for name, value in vars(module).items():
             marker = getattr(value, "_fixture_function_marker", None)
             if marker is None or name.startswith("_"):

@@ -84,7 +84,7 @@ SHOWN = (
         ("wait_for_a_server/fails_died.py", "-q", "--tb=short"),
         status=1,
         first="E   pytest_sockets.errors.ProcessDied",
-        last="no section",
+        last="E     config.toml",
     ),
     Shown(
         "wait-timeout",
