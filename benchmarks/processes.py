@@ -159,7 +159,7 @@ def connections_while_waiting(tool: str) -> int:
     """How many connections the server accepted in a run whose test makes none."""
     with tempfile.TemporaryDirectory() as name:
         done = subprocess.run(
-            suite(tool, Path(name), "serve", 0),
+            suite(tool, Path(name), "serve", 0.5),
             cwd=name,
             env=environment(),
             capture_output=True,

@@ -32,7 +32,7 @@ def controller(config: pytest.Config) -> tuple[int, ...]:
 def of_run(config: pytest.Config) -> SharedServers | None:
     """Where this worker finds the servers of the whole run; None if this process is the run."""
     pids = controller(config)
-    if not pids:
+    if not pids or not hasattr(os, "fork"):
         return None
     from pytest_sockets.processes.shared import SharedServers
 

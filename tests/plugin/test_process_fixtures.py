@@ -238,3 +238,17 @@ def test_the_process_ends_without_a_resource_warning():
         [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stderr == ""
+
+
+def test_only_the_sessions_factory_shares(suite):
+    suite.write(
+        test_a=HTTP
+        + """
+    def test_a(server_process_factory):
+        with pytest.raises(ValueError, match="use session_server_process_factory to share one"):
+            server_process_factory(HTTP, shared=True)
+        with pytest.raises(ValueError, match="shared='yes': use True or False"):
+            server_process_factory(HTTP, shared="yes")
+    """
+    )
+    assert suite.run().outcomes == {"passed": 1}

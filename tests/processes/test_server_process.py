@@ -277,6 +277,7 @@ def test_a_dropped_server_is_ended():
     assert not left_after(tree, 10)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_child_does_not_end_it_nor_keep_it():
     with ServerProcess(HTTP) as server:
         child = os.fork()
