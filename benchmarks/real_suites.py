@@ -2,6 +2,7 @@
 
     python benchmarks/real_suites.py                        # all, two interleaved pairs of runs each
     python benchmarks/real_suites.py --only trio anyio --runs 3 --xdist
+    python benchmarks/real_suites.py --gate                 # what CI runs: about 2,000 tests, one pair each
 
 For each suite: an environment of its own, the sdist by name and version from PyPI, then runs without and with the plugin in
 turn. Of the largest suites the parts that speak to the network are run. A test counts as changed when no outcome that it had
@@ -30,7 +31,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 TIMEOUT = 400.0
 BUILD_TOOLS = (
     "pip", "setuptools", "wheel", "setuptools-scm", "hatchling", "hatch-vcs", "hatch-fancy-pypi-readme", "flit-core",
-    "poetry-core", "scikit-build-core", "cython", "cffi", "packaging", "pkgconfig", "expandvars",
+    "poetry-core", "pdm-backend", "scikit-build-core", "cython", "cffi", "packaging", "pkgconfig", "expandvars",
 )  # fmt: skip
 
 
@@ -48,6 +49,8 @@ class Suite:
     """A folder of the sdist to import the package from, where the tests are inside of the package."""
     conftest: str = ""
     """What the suite's own runner does before it runs."""
+    gate: str = ""
+    """The Python on which CI runs this suite; empty: CI does not."""
 
     @property
     def title(self) -> str:
@@ -80,6 +83,7 @@ SUITES = (
     Suite(
         "tornado", "6.6.1", ("pycurl",), ("tornado",), ("tornado/test", "-o", "python_files=*_test.py"), path=".",
         conftest='import logging\n\nlogging.getLogger("tornado.access").setLevel(logging.CRITICAL)\n',
+        gate="3.12",
     ),
     Suite(
         "trio", "0.35.0", ("pyopenssl", "trustme", "astor", "cryptography", "async_generator"), ("src", "pyproject.toml"),
@@ -111,6 +115,44 @@ SUITES = (
         ("tests", "pyproject.toml"), ("tests", "-m", "not dev_server"),
     ),
     Suite("waitress", "3.0.2", ("pytest-cov",), ("tests", "setup.cfg"), ("tests", "--no-cov")),
+    Suite(
+        "aiosmtpd", "1.4.6",
+        ("pytest-asyncio", "pytest-mock", "pytest-print", "pytest-cov", "setuptools<80", "packaging", "colorama"),
+        ("aiosmtpd", "pytest.ini"),
+        ("aiosmtpd/tests", "--no-cov", "-o", "filterwarnings=error", "-W", "ignore::DeprecationWarning",
+         "-W", "ignore::UserWarning", "-W", "ignore::ResourceWarning",
+         "-W", "ignore::pytest.PytestUnraisableExceptionWarning"),
+        path=".", gate="3.11",
+    ),
+    Suite(
+        "pymemcache", "4.0.0", ("Faker", "pytest-cov", "gevent", "zstd", "python-memcached"),
+        ("pymemcache", "setup.cfg"), ("pymemcache/test", "-m", "unit", "--no-cov"), path=".",
+    ),
+    Suite(
+        "cheroot", "11.1.2",
+        ("requests[use_chardet_on_py3]", "jaraco.context", "jaraco.text", "portend", "pyopenssl", "pypytools", "pytest-cov",
+         "pytest-mock", "pytest-rerunfailures", "pytest-xdist", "requests-unixsocket", "requests-toolbelt", "trustme"),
+        ("cheroot", "pytest.ini"), ("cheroot/test", "-n", "0", "--no-cov"), path=".",
+    ),
+    Suite(
+        "aioftp", "0.28.3", ("async_timeout", "pytest-asyncio", "pytest-cov", "pytest-mock", "siosocks", "trustme"),
+        ("tests", "pyproject.toml"), ("tests", "--no-cov", "--maxfail=1000"),
+    ),
+    Suite(
+        "python-socks", "3.2.1",
+        ("pytest-asyncio", "pytest-trio", "pytest-cov", "tiny-proxy", "trustme", "yarl", "starlette", "uvicorn", "anyio",
+         "trio", "async_timeout"),
+        ("tests", "pyproject.toml"),
+    ),
+    Suite(
+        "pytest-httpserver", "1.2.0", ("requests", "pytest-cov"),
+        ("tests", "pyproject.toml"), ("tests", "-m", "not release"),
+    ),
+    Suite("pytest-localserver", "0.10.0.post0", ("requests", "aiosmtpd"), ("tests",)),
+    Suite(
+        "hypercorn", "0.18.0", ("pytest-asyncio", "pytest-trio", "pytest-cov", "trio", "httpx", "uvloop", "aioquic"),
+        ("tests", "pyproject.toml"), ("tests", "--no-cov"),
+    ),
 )  # fmt: skip
 
 
@@ -257,31 +299,47 @@ def compare(without: list[Done], with_plugin: list[Done]) -> tuple[list[str], li
 
 
 def main() -> int:
-    """Run the suites; 1 if the plugin changed an outcome."""
+    """Run the suites; 1 if the plugin changed an outcome or an exit status, or a suite of the gate did not run."""
     options = _options()
-    bench = Bench(options.cache.resolve(), options.python)
     verdict = 0
     for suite in SUITES:
-        if options.only and suite.name not in options.only:
+        if (options.only and suite.name not in options.only) or (options.gate and not suite.gate):
             continue
+        bench = Bench(options.cache.resolve(), f"python{suite.gate}" if options.gate else options.python)
         try:
             bench.prepare(suite)
         except (subprocess.CalledProcessError, OSError, ValueError) as error:
             print(f"## {suite.title}\nnot prepared: {error}\n", flush=True)
+            verdict |= options.gate
             continue
         pairs = [
             [bench.run(suite, plugin=plugin, xdist=options.xdist) for plugin in (False, True)]
-            for _ in range(options.runs)
+            for _ in range(1 if options.gate else options.runs)
         ]
-        verdict |= _show(suite, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        without, with_plugin = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        verdict |= _show(suite, bench.python, without, with_plugin)
     return verdict
 
 
-def _show(suite: Suite, without: list[Done], with_plugin: list[Done]) -> int:
+def faults_of(without: list[Done], with_plugin: list[Done]) -> list[str]:
+    """What is wrong with a pair of runs as a whole: no tests, a signal, a different exit status."""
+    faults = []
+    if not without[0].outcomes:
+        faults.append("no test ran without the plugin")
+    if signals := [done.exit_code for done in with_plugin if done.exit_code < 0]:
+        faults.append(f"ended by signal {-signals[0]} with the plugin")
+    off, on = ({done.exit_code for done in runs} for runs in (without, with_plugin))
+    if off.isdisjoint(on):
+        faults.append(f"exit status {sorted(off)} without, {sorted(on)} with the plugin")
+    return faults
+
+
+def _show(suite: Suite, python: str, without: list[Done], with_plugin: list[Done]) -> int:
     changed, flaky = compare(without, with_plugin)
+    faults = faults_of(without, with_plugin)
     counted = collections.Counter(outcome for seen in without[0].outcomes.values() for outcome in seen)
     cost = min(done.cpu for done in with_plugin) / max(min(done.cpu for done in without), 1e-9)
-    print(f"## {suite.title}")
+    print(f"## {suite.title}, {python}")
     print(
         f"tests {len(without[0].outcomes)} ({', '.join(f'{n} {name}' for name, n in counted.most_common())})"
     )
@@ -296,14 +354,16 @@ def _show(suite: Suite, without: list[Done], with_plugin: list[Done]) -> int:
         print(f"  changed: {line}")
     for line in flaky[:20]:
         print(f"  flaky: {line}")
-    if not without[0].outcomes:
-        print(without[0].output[-1500:])
+    for line in faults:
+        print(f"  {line}")
+    if faults:
+        print(without[0].output[-1500:], with_plugin[0].output[-3000:], sep="\n")
     leaks = collections.Counter(_leak_line(leak) for done in with_plugin for leak in done.leaks)
     print(f"leaks {[len(done.leaks) for done in with_plugin]}, places {len(leaks)}")
     for line, count in leaks.most_common(80):
         print(f"  {count:3} x {line}")
     print(flush=True)
-    return int(bool(changed))
+    return int(bool(changed or faults))
 
 
 def _leak_line(leak: dict) -> str:  # type: ignore[type-arg]
@@ -318,6 +378,9 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=[suite.name for suite in SUITES])
+    parser.add_argument(
+        "--gate", action="store_true", help="only CI's suites, each on its Python, one pair of runs"
+    )
     parser.add_argument("--runs", type=int, default=2)
     parser.add_argument("--xdist", action="store_true", help="run with -n 2 where pytest-xdist is there")
     parser.add_argument("--python", default=sys.executable)

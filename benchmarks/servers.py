@@ -1,4 +1,4 @@
-"""How fast are the echo servers, beside asyncio, uvloop and socketserver in the same run?
+"""How fast are the echo servers and the scripted server, beside asyncio, uvloop and socketserver in the same run?
 
     python benchmarks/servers.py            # start + stop, round trips and throughput at 1 and at 100 connections
     python benchmarks/servers.py --quick    # a tenth of the work, to see that it runs
@@ -56,6 +56,12 @@ def ours() -> None:
     EchoServer().stop()
 
 
+def scripted() -> None:
+    from pytest_sockets.servers.scripted import ScriptedServer
+
+    ScriptedServer(lambda conn: None).stop()
+
+
 def asyncio_in_a_thread() -> None:
     loop = asyncio.new_event_loop()
     ready: list[socket.socket] = []
@@ -93,7 +99,7 @@ def socketserver_in_a_thread() -> None:
 
 def start_and_stop(scale: float, turns: int) -> Iterator[Result]:
     """Of an idle TCP server, in microseconds."""
-    makers = {ours: 300, asyncio_in_a_thread: 100, socketserver_in_a_thread: 1}
+    makers = {ours: 300, scripted: 300, asyncio_in_a_thread: 100, socketserver_in_a_thread: 1}
     times: dict[str, list[float]] = {make.__name__: [] for make in makers}
     for _ in range(turns):
         for make, count in makers.items():
@@ -103,6 +109,12 @@ def start_and_stop(scale: float, turns: int) -> Iterator[Result]:
                 make()
                 each.append((time.perf_counter() - began) * 1e6)
             times[make.__name__].append(statistics.median(each))
+    yield Result(
+        "start + stop of an idle scripted server",
+        statistics.median(times.pop("scripted")),
+        "us",
+        goal=Goal("at most", 300, of="ours"),
+    )
     name, mine = "start + stop of an idle TCP server", times.pop("ours")
     median = statistics.median(mine)
     yield Result(name, median, "us", goal=Goal("at most", 100, of="ours"))

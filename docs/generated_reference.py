@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from importlib import import_module
+from typing import Literal, get_origin
 
 import pytest_sockets
 from pytest_sockets.faults import Fault
@@ -17,8 +18,10 @@ _TITLES = (
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
     ("Server processes", ("pytest_sockets.processes",)),
+    ("Leak detection", ("pytest_sockets.leak_check",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),
     ("Errors and warnings", ("pytest_sockets.errors",)),
+    ("Types of arguments and results", ("pytest_sockets.literals",)),
 )
 
 
@@ -43,8 +46,7 @@ def api_list() -> str:
 
 
 def _home(name: str) -> str:
-    value = getattr(pytest_sockets, name)
-    return str(getattr(value, "__module__", "pytest_sockets"))
+    return pytest_sockets._MODULE_OF[name]
 
 
 def _directive(path: str, value: object) -> str:
@@ -54,7 +56,7 @@ def _directive(path: str, value: object) -> str:
         if issubclass(value, Server):
             members += "   :inherited-members:\n"
         return f".. auto{kind}:: {path}\n{members}"
-    return f".. auto{'function' if callable(value) else 'data'}:: {path}\n"
+    return f".. auto{'data' if get_origin(value) is Literal else 'function'}:: {path}\n"
 
 
 def _faults() -> list[str]:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from generated_architecture import module_list
 from generated_options import options_table
 from generated_reference import api_list, fixture_list
 from shown import SHOWN, Shown
@@ -108,6 +109,7 @@ def generated(only: str) -> dict[Path, str]:
     files[OUTPUTS / "options.md"] = options_table()
     files[OUTPUTS / "fixtures.md"] = fixture_list()
     files[OUTPUTS / "api.txt"] = api_list()
+    files[OUTPUTS / "architecture.md"] = module_list()
     outputs = {path.stem: text for path, text in files.items()}
     for page in PAGES:
         before = page.read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ import difflib
 import functools
 import ipaddress
 import operator
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from pytest_sockets.errors import QueryError, QueryTypeError, SettingError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+W = TypeVar("W", bound=str)
 _ANY: Final = ("", "*")
 
 
@@ -61,11 +62,11 @@ def checked_port(value: object) -> int:
     return port
 
 
-def checked_protocol(value: object, allowed: Iterable[str] = ("tcp", "udp")) -> str:
-    """`value` if it is a protocol's name."""
+def checked_protocol(value: W, allowed: Iterable[str] = ("tcp", "udp")) -> W:
+    """Return `value` if it is one of the `allowed` names. Raises `QueryError` otherwise."""
     if value not in tuple(allowed):
         raise QueryError(f"{value!r} is no protocol; use one of: {', '.join(allowed)}")
-    return str(value)
+    return value
 
 
 def checked_statuses(names: Iterable[object], known: Iterable[str]) -> frozenset[str]:

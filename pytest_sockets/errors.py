@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
+from pytest_sockets.printable import cut_in_middle
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -75,10 +77,8 @@ class FamilyUnavailable(ServerFault):
 
 
 def quoted(value: object) -> str:
-    """`repr(value)`, cut in the middle to some 80 characters: what a message quotes must not bury what it says."""
-    text = repr(value)
-    half = _QUOTED // 2
-    return text if len(text) <= _QUOTED else f"{text[: half + 2]}...{text[5 - half :]}"
+    """Return `repr(value)`, cut in the middle to 80 characters at most: a quoted value must not bury the message."""
+    return cut_in_middle(repr(value), _QUOTED)
 
 
 def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
@@ -98,3 +98,15 @@ def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
             raise error.with_traceback(None) from error.__cause__
 
     return call
+
+
+class BlamesTheCall(type):
+    """A class whose constructor shows a `SocketsError` at the line that called it."""
+
+    if not TYPE_CHECKING:  # type checkers read the constructor's own parameters
+
+        @blames_the_call
+        def __call__(cls, *args, **kwargs):
+            """Make an instance."""
+            __tracebackhide__ = True  # a wrong keyword is a TypeError of the call
+            return super().__call__(*args, **kwargs)

@@ -7,8 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
+from pytest_sockets.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
+
+    from pytest_sockets.literals import SocketProtocol, Status
 
 LISTEN: Final = "LISTEN"
 ESTABLISHED: Final = "ESTABLISHED"
@@ -23,13 +27,13 @@ LAST_ACK: Final = "LAST_ACK"
 CLOSING: Final = "CLOSING"
 NONE: Final = "NONE"
 
-STATUSES: Final = (
+STATUSES: Final[tuple[Status, ...]] = (
     LISTEN, ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING, NONE,
 )  # fmt: skip
 """psutil's words. CLOSE is a TCP socket that is bound or new but neither listens nor is connected; NONE is what has
 no state machine: UDP, and unix sockets that do not listen."""
 
-TCP_STATES: Final = {
+TCP_STATES: Final[dict[int, Status]] = {
     1: ESTABLISHED, 2: SYN_SENT, 3: SYN_RECV, 4: FIN_WAIT1, 5: FIN_WAIT2, 6: TIME_WAIT, 7: CLOSE, 8: CLOSE_WAIT,
     9: LAST_ACK, 10: LISTEN, 11: CLOSING, 12: SYN_RECV, 13: CLOSE,
 }  # fmt: skip
@@ -46,9 +50,10 @@ class Endpoint(NamedTuple):
     port: int | None = None
 
     def __str__(self) -> str:
+        host = printable(self.host)  # a unix path may hold any byte
         if self.port is None:
-            return self.host or "(unnamed)"
-        host = f"[{self.host}]" if ":" in self.host else self.host
+            return host or "(unnamed)"
+        host = f"[{host}]" if ":" in host else host
         return f"{host}:{self.port or '*'}"
 
 
@@ -60,11 +65,11 @@ class SocketEntry:
     without privilege, `inode` off Linux, all but `uid` for TIME_WAIT (no process holds such a socket any more).
     """
 
-    protocol: str
+    protocol: SocketProtocol
     family: str
     local: Endpoint
     remote: Endpoint | None = None
-    status: str = NONE
+    status: Status = NONE
     fd: int | None = None
     inode: int | None = None
     pid: int | None = None
@@ -75,7 +80,7 @@ class SocketEntry:
     """Whether an IPv6 socket takes IPv4 too (IPV6_V6ONLY is off); None where that is not known or does not matter."""
 
     @property
-    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+    def socket_tuple(self) -> tuple[SocketProtocol, str, int | None, str | None, int | None]:
         """Protocol, local address, local port, remote address, remote port."""
         remote = self.remote or (None, None)
         return self.protocol, self.local.host, self.local.port, remote[0], remote[1]
@@ -194,7 +199,7 @@ class SocketTable:
         """Only UDP."""
         return self.where(lambda entry: entry.protocol == "udp")
 
-    def with_status(self, *names: str) -> SocketTable:
+    def with_status(self, *names: Status) -> SocketTable:
         """Those in one of these statuses, psutil's words. Raises `QueryError` for a word that is none."""
         from pytest_sockets.addresses import checked_statuses
 

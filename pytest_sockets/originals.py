@@ -58,6 +58,7 @@ class RealOs:
     listdir = staticmethod(os.listdir)
     memfd_create: Final[Any] = staticmethod(getattr(os, "memfd_create", _refuse))
     open = staticmethod(os.open)
+    stat = staticmethod(os.stat)
     read = staticmethod(os.read)
     readlink = staticmethod(os.readlink)
     exists = staticmethod(os.path.exists)

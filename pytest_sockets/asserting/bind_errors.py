@@ -78,7 +78,8 @@ def _text(error: BaseException) -> str:
         return ""
 
 
-def _texts(error: BaseException) -> Iterator[str]:
+def texts(error: BaseException) -> Iterator[str]:
+    """Yield the error's own text, then the output of the child process that it tells of."""
     yield _text(error)
     for name in ("stderr", "output"):  # subprocess.CalledProcessError, TimeoutExpired
         value = getattr(error, name, None)
@@ -89,11 +90,11 @@ def _texts(error: BaseException) -> Iterator[str]:
 
 
 def _said(error: BaseException) -> bool:
-    return any(_SAID.search(text) for text in _texts(error))
+    return any(_SAID.search(text) for text in texts(error))
 
 
 def _in_said(error: BaseException) -> Address | None:
-    return next((found for text in _texts(error) if (found := in_text(text))), None)
+    return next((found for text in texts(error) if (found := in_text(text))), None)
 
 
 def in_text(text: str) -> Address | None:

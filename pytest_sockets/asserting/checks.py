@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_sockets import addresses
 from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.failure import LOOPBACK_ONLY, explain
@@ -12,10 +14,13 @@ from pytest_sockets.model import SocketTable
 from pytest_sockets.table.readers import reader
 from pytest_sockets.waiting import checked_timeout, wait_until
 
+if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol
+
 _PROTOCOLS = ("tcp", "udp")
 
 
-def _listeners(port: int, host: str | None, protocol: str) -> SocketTable:
+def _listeners(port: int, host: str | None, protocol: PortProtocol) -> SocketTable:
     addresses.checked_protocol(protocol, _PROTOCOLS)
     test = takes(addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port)))
     return reader().listening_on(int(port), protocol).where(test, "listening")
@@ -32,7 +37,7 @@ def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) 
     )
 
 
-def assert_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
+def assert_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
     """Somebody listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
     __tracebackhide__ = True
     if not _listeners(port, host, protocol):
@@ -40,7 +45,7 @@ def assert_listening(port: int, host: str | None = None, *, protocol: str = "tcp
         raise _fail("in", _wanted(port, host), everybody)
 
 
-def assert_not_listening(port: int, host: str | None = None, *, protocol: str = "tcp") -> None:
+def assert_not_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
     """Nobody listens on the port now. Raises `SocketAssertionError`, which names who does."""
     __tracebackhide__ = True
     found = _listeners(port, host, protocol)
@@ -48,7 +53,7 @@ def assert_not_listening(port: int, host: str | None = None, *, protocol: str = 
         raise _fail("not in", _wanted(port, host), found)
 
 
-def assert_loopback_only(port: int, *, protocol: str = "tcp") -> None:
+def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
     """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
     __tracebackhide__ = True
     found = _listeners(port, None, protocol)
@@ -57,7 +62,7 @@ def assert_loopback_only(port: int, *, protocol: str = "tcp") -> None:
 
 
 def assert_no_connections(
-    port: int, host: str | None = None, *, protocol: str = "tcp", grace: float = 0.5
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", grace: float = 0.5
 ) -> None:
     """No connection has the port on either side, at the latest after `grace` seconds; TIME_WAIT is no connection.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import addresses, matching
 from pytest_sockets.addresses import Wanted
 from pytest_sockets.asserting import messages
-from pytest_sockets.asserting.holder_text import who_holds
+from pytest_sockets.asserting.holder_text import named_test, who_holds
 from pytest_sockets.asserting.openers import opener_of
 from pytest_sockets.errors import QueryError
 from pytest_sockets.model import TIME_WAIT, SocketTable
@@ -173,8 +173,8 @@ def opened_by(entry: SocketEntry) -> str:
     if opener is None and entry.pid is not None and entry.pid != os.getpid():
         from pytest_sockets.table import processes
 
-        test = processes.facts(entry.pid).test
-        return f", started by {test.rpartition(' (')[0] or test}" if test else ""
+        test = named_test(processes.facts(entry.pid).test)
+        return f", started by {test}" if test else ""
     return f", opened by {opener}" if opener else ""
 
 

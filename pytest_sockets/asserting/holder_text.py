@@ -9,21 +9,26 @@ from typing import TYPE_CHECKING, Final
 from pytest_sockets import addresses, model
 from pytest_sockets.asserting.openers import opener_of
 from pytest_sockets.matching import takes
+from pytest_sockets.printable import command_text, printable, shortened
 from pytest_sockets.table import holders as table_holders
 from pytest_sockets.table.readers import reader
 
 if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol, Status
     from pytest_sockets.model import SocketEntry
 
 _ORDER: Final = (model.LISTEN, model.NONE, model.CLOSE)
 _PROTOCOLS: Final = ("tcp", "udp")
+_LONGEST_NAME: Final = 60
+_LONGEST_TEST: Final = 300
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Holder:
     """One process that holds the port, or one leftover that no process holds any more (`pid` None).
 
-    What the system does not tell this user is None. `entry` is the line of the socket table.
+    `entry` is the line of the socket table. What the system does not tell this user is None. Texts are printable, and
+    passwords in the command line are replaced by `***`.
     """
 
     entry: SocketEntry
@@ -39,11 +44,13 @@ class Holder:
     """The xdist worker that the process is, or that started it."""
     opener_known: bool = False
     """Whether `test` is what opened the socket, by a ledger; else it is the test during which the process was started."""
+    is_left_over: bool = False
+    """Whether a test of an earlier run started the process, and that run was interrupted or killed."""
     is_child: bool = False
     """Whether it is a descendant of this process."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """The socket's status, psutil's words."""
         return self.entry.status
 
@@ -68,7 +75,7 @@ class Holder:
         return holder_sentence(self)
 
 
-def who_holds(port: int, protocol: str = "tcp", host: str | None = None) -> list[Holder]:
+def who_holds(port: int, protocol: PortProtocol = "tcp", host: str | None = None) -> list[Holder]:
     """Who holds the local port, listeners first; empty if nobody does.
 
     `host` limits it to what answers for that address, or takes part of what a wildcard would. Sockets that other users'
@@ -101,7 +108,7 @@ def _entries(protocol: str) -> list[SocketEntry]:
 def _holder(entry: SocketEntry, children: frozenset[int]) -> Holder:
     if entry.pid is None:
         return Holder(entry)
-    from pytest_sockets.table import processes
+    from pytest_sockets.table import left_overs, processes
 
     facts = processes.facts(entry.pid)
     own = entry.pid == os.getpid()
@@ -109,17 +116,24 @@ def _holder(entry: SocketEntry, children: frozenset[int]) -> Holder:
     return Holder(
         entry,
         pid=entry.pid,
-        name=facts.name,
-        command_line=facts.command_line,
-        user=facts.user,
+        name=_text(facts.name),
+        command_line=None if facts.command_line is None else command_text(facts.command_line),
+        user=_text(facts.user),
         started=facts.started,
-        test=opener.name if opener else None if own else _without_phase(facts.test),
-        worker=os.environ.get("PYTEST_XDIST_WORKER") if own else (opener and opener.worker) or facts.worker,
+        test=opener.name if opener else None if own else named_test(facts.test),
+        worker=os.environ.get("PYTEST_XDIST_WORKER")
+        if own
+        else (opener and opener.worker) or _text(facts.worker),
         opener_known=opener is not None,
+        is_left_over=not own and opener is None and left_overs.is_left_over(facts),
         is_child=entry.pid in children,
     )
 
 
-def _without_phase(test: str | None) -> str | None:
-    """PYTEST_CURRENT_TEST is "tests/test_a.py::test_x (call)"."""
-    return test.rpartition(" (")[0] or test if test else None
+def _text(text: str | None) -> str | None:
+    return None if text is None else shortened(printable(text), _LONGEST_NAME)
+
+
+def named_test(variable: str | None) -> str | None:
+    """Return the test that PYTEST_CURRENT_TEST names ("tests/test_a.py::test_x (call)"), without the phase."""
+    return shortened(printable(variable.rpartition(" (")[0] or variable), _LONGEST_TEST) if variable else None

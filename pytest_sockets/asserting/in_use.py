@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from pytest_sockets import addresses, model
+from pytest_sockets import addresses, lookups, model
 from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.holder_text import Holder, who_holds
+from pytest_sockets.printable import printable, shortened
 from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.literals import PortProtocol
+
 _MOST: Final = 6
+_COMMAND: Final = 70
 
 
 class Address(NamedTuple):
@@ -25,11 +29,11 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         if self.port is None:
-            return str(self.host)
+            return printable(str(self.host))
         port = messages.port_text(self.port, self.protocol or "tcp")
         if not self.host:
             return port
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = printable(f"[{self.host}]" if ":" in self.host else self.host)
         return f"{host}:{port.removeprefix('port ')}"
 
 
@@ -72,8 +76,9 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
     host = address.host
     if host is not None and addresses.parsed(host) is None:
         host = None  # a name: whatever it resolved to then
-    for protocol in (address.protocol,) if address.protocol else ("tcp", "udp"):
-        assert protocol is not None
+    for protocol in cast(
+        "tuple[PortProtocol, ...]", (address.protocol,) if address.protocol else ("tcp", "udp")
+    ):
         found = who_holds(address.port, protocol, host) or who_holds(address.port, protocol)
         if found:
             return found, protocol
@@ -94,7 +99,7 @@ def _merged(found: list[Holder]) -> list[Holder]:
 def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
     lines = []
     if holder.command_line and not holder.is_this_process:
-        lines.append(f"command line: {messages.shortened(holder.command_line)}")
+        lines.append(f"command line: {shortened(holder.command_line, _COMMAND)}")
     if holder.test:
         verb = "opened by" if holder.opener_known else "started by"
         lines.append(f"{verb} {holder.test}")
@@ -151,8 +156,13 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
         )
     if holder.worker:
         return f"Worker {holder.worker} of this run holds it: a fixed port cannot serve two; use the fixture free_port."
+    if holder.is_left_over:
+        return (
+            f"It is left over from a run that was interrupted or killed: end it (kill {holder.pid}). "
+            "`pytest --sockets-table=left` lists all such processes."
+        )
     if holder.test:
-        return "A process that a test started is left over: terminate it, and let the test wait for its end."
+        return "A test of another run started it: wait for that run, or use another port (fixture free_port)."
     return "It is not of this run: stop it, or use another port (fixture free_port)."
 
 
@@ -182,7 +192,8 @@ def _nobody(address: Address, port: int) -> list[str]:
 
 def _facts(port: int) -> list[str]:
     fact = messages.port_facts(port)
-    return [f"{fact}."] if fact else []
+    fixture = lookups.port_fixture(port) if lookups.port_fixture is not None else None
+    return [f"{text}." for text in (fact, fixture) if text]
 
 
 def _unix(address: Address) -> str:
@@ -192,8 +203,8 @@ def _unix(address: Address) -> str:
     entries = [entry for entry in reader().system() if entry.protocol == "unix" and entry.local.host == path]
     if entries:
         holders = "\n".join(f"  {messages.sentence(entry)}" for entry in entries[:_MOST])
-        return f"unix socket {path} is held by:\n{holders}\nClose it and remove the file before it is bound again."
+        return f"unix socket {address} is held by:\n{holders}\nClose it and remove the file before it is bound again."
     return (
-        f"unix socket {path}: the file is left over, no socket is bound to it any more.\n"
+        f"unix socket {address}: the file is left over, no socket is bound to it any more.\n"
         "close() does not remove it: unlink it first, or use a path under tmp_path."
     )

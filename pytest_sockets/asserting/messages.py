@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.holder_text import Holder
     from pytest_sockets.model import SocketEntry
 
-_COMMAND: Final = 70
 _NOT_SEEN: Final = "a process that this user may not look at"
 
 STATUS_WORDS: Final = {
@@ -66,11 +65,6 @@ def _span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
-
-
-def shortened(text: str, width: int = _COMMAND) -> str:
-    """At most `width` characters."""
-    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def socket_text(entry: SocketEntry) -> str:

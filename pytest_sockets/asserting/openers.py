@@ -1,28 +1,38 @@
-"""Which test or fixture opened a socket: asked of whoever keeps a ledger, here or in another worker of this run.
+"""Which test or fixture opened a socket? The plugin's records answer, here or in another xdist worker of this run.
 
-The ledger is a storey beside this one, so the plugin hands its look-up in (`pytest_sockets._opener_lookup`). Under xdist
-each worker answers for its own sockets on an abstract unix name, from one sleeping thread: nothing is written while tests
-run, and a dead worker leaves no file.
+The records are an engine beside this one, so the plugin provides the look-up. Each xdist worker answers for its own sockets
+on an abstract unix name. Nothing is written while tests run, and a dead worker leaves no file.
+
+Any user of the host can send to that name, or bind it. So both sides accept a datagram only if the kernel says that it
+comes from a process of the same user, and the asker also checks the process id. Datagrams leave no connection that could
+stay idle.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
+import re
 import socket
+import struct
 import sys
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-import pytest_sockets
+from pytest_sockets import lookups, own_threads
+from pytest_sockets.printable import printable, shortened
 from pytest_sockets.real_socket import RealSocket
 
 _TIMEOUT: Final = 0.5
-_MOST: Final = 4096
+_LONGEST: Final = 4096
+_LONGEST_NAME: Final = 300
+_WORKER: Final = re.compile(r"[\w-]{1,20}")
+_CREDENTIALS: Final = struct.Struct("=iII")
+"""struct ucred: process id, uid, gid."""
+_ROOM: Final = socket.CMSG_SPACE(_CREDENTIALS.size) if hasattr(socket, "CMSG_SPACE") else 0
 _listener: RealSocket | None = None
 
 
 class Opener(NamedTuple):
-    """Who opened a socket, and the xdist worker that answered ("" if this process did)."""
+    """The test or fixture that opened a socket, and the xdist worker that answered ("" if this process did)."""
 
     name: str
     worker: str = ""
@@ -32,56 +42,84 @@ class Opener(NamedTuple):
 
 
 def opener_of(pid: int | None, inode: int | None) -> Opener | None:
-    """What opened the socket, if that process is this one or another worker of the run; None if nobody knows."""
+    """Return what opened the socket, if that process is this one or another worker of the run; None if it is not known."""
     if pid is None or inode is None:
         return None
     if pid == os.getpid():
-        known = _known_here(inode)
+        known = opened_here(inode)
         return Opener(known) if known else None
     worker, _, name = (_ask(pid, inode) or "").partition("\n")
-    return Opener(name, worker) if name else None
+    worker = worker if _WORKER.fullmatch(worker) else ""
+    return Opener(_clean(name), worker) if name else None
 
 
-def _known_here(inode: int) -> str | None:
-    look_up = pytest_sockets._opener_lookup
+def are_known() -> bool:
+    """Whether this process keeps records of what opened its sockets."""
+    return lookups.socket_opener is not None
+
+
+def opened_here(inode: int) -> str | None:
+    """Return "test test_a.py::test_x, at test_a.py:3" for a socket of this process; None if it is not known."""
+    look_up = lookups.socket_opener
     try:
-        return look_up(inode) if look_up else None
+        found = look_up(inode) if look_up else None
     except Exception:  # noqa: BLE001  (a look-up that fails must not hide the error that is explained)
         return None
+    return _clean(found) if found else None
+
+
+def _clean(name: str) -> str:
+    return shortened(printable(name), _LONGEST_NAME)
 
 
 def _name(pid: int) -> str:
     return f"\0pytest-sockets/openers/{pid}"
 
 
+def _new_socket() -> RealSocket:
+    """Make a socket whose datagrams arrive with the sender's credentials, filled in by the kernel."""
+    sock = RealSocket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return sock
+
+
+def _receive(sock: RealSocket) -> tuple[bytes, Any, int | None]:
+    """Return a datagram with its sender's address and process id; the id is None unless it is this user's process."""
+    data, ancillary, _, address = sock.recvmsg(_LONGEST, _ROOM)
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS and len(value) == _CREDENTIALS.size:
+            pid, uid, _ = _CREDENTIALS.unpack(value)
+            return data, address, pid if uid == os.getuid() else None
+    return data, address, None
+
+
 def _ask(pid: int, inode: int) -> str | None:
     if sys.platform != "linux":
         return None
-    with RealSocket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+    with _new_socket() as client:
         client.settimeout(_TIMEOUT)
         try:
-            client.connect(_name(pid))
-            client.sendall(b"%d\n" % inode)
-            return client.recv(_MOST).decode() or None
-        except (OSError, UnicodeError):
+            client.bind("")  # the kernel chooses a name, to which the answer goes
+            client.sendto(b"%d" % inode, _name(pid))
+            data, _, sender = _receive(client)
+        except OSError:
             return None
+        return data.decode(errors="replace") if sender == pid else None
 
 
 def start_answering() -> None:
-    """Answer other workers from now on; once a process, Linux only. For xdist workers: alone, there is nobody to ask."""
+    """Answer other workers from now on. For xdist workers on Linux; a process without siblings is never asked."""
     global _listener
     if _listener is not None or sys.platform != "linux":
         return
-    listener = RealSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = _new_socket()
     try:
         listener.bind(_name(os.getpid()))
-        listener.listen(16)
-    except OSError:
+    except OSError:  # another user was faster: then nobody gets an answer, which an asker copes with
         listener.close()
         return
     _listener = listener
-    # _thread: threading.enumerate() is what suites check for leaked threads.
-    _thread.start_new_thread(_answer, (listener,))
+    own_threads.start(_answer, listener)
 
 
 def stop_answering() -> None:
@@ -91,7 +129,7 @@ def stop_answering() -> None:
     if listener is None:
         return
     try:
-        listener.shutdown(socket.SHUT_RDWR)  # wakes accept(2), which close(2) does not
+        listener.shutdown(socket.SHUT_RDWR)  # wakes recvmsg(2), which close(2) does not
     except OSError:
         pass
     listener.close()
@@ -100,15 +138,13 @@ def stop_answering() -> None:
 def _answer(listener: RealSocket) -> None:
     while _listener is listener:
         try:
-            client, _ = listener.accepted()
+            data, address, sender = _receive(listener)
+            if sender is None or not data[:20].isdigit():
+                continue
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+            text = f"{worker}\n{opened_here(int(data[:20])) or ''}"
+            listener.sendto(text.encode()[:_LONGEST], socket.MSG_DONTWAIT, address)
+        except (BlockingIOError, ConnectionError, FileNotFoundError):
+            continue  # the asker has gone, or does not read
         except OSError:
             return
-        with client:
-            try:
-                client.settimeout(_TIMEOUT)
-                text = (
-                    f"{os.environ.get('PYTEST_XDIST_WORKER', '')}\n{_known_here(int(client.recv(64))) or ''}"
-                )
-                client.sendall(text.encode()[:_MOST])
-            except (OSError, ValueError):
-                continue

@@ -6,6 +6,7 @@ import errno
 import select
 import socket
 import struct
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import matching
@@ -17,6 +18,8 @@ from pytest_sockets.waiting import checked_timeout
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_sockets.literals import ProbeResult
+
 OPEN: Final = "open"
 CLOSED: Final = "closed"
 FILTERED: Final = "filtered"
@@ -26,20 +29,25 @@ _REFUSALS: Final = (
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ENOENT, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENOTSOCK,
     10061, 10049, 10054,
 )  # fmt: skip
+_REFUSAL_TAKES: Final = {"win32": 3.0}
+"""Seconds within which a refusal arrives: Windows repeats the SYN that was refused for 2 s before connect() fails."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to is each host's own affair
 _ABORT: Final = struct.pack("ii", 1, 0)
 
 
-def probe(address: Any, timeout: float = 1.0) -> str:
+def probe(address: Any, timeout: float = 1.0) -> ProbeResult:
     """Connect once and say "open", "closed" (refused) or "filtered" (no answer within `timeout` seconds).
 
     `address` is (host, port), a port of this host, or the path of a unix socket. Of a name that has several addresses the
     first open one counts. The connection is closed with RST, so nothing is left in TIME_WAIT, but the server does accept it:
-    to wait for a server use `wait_listening`. A connection to itself is closed.
+    to wait for a server use `wait_listening`. A connection to itself is closed. On Windows it waits 3 seconds at least: a
+    refusal takes 2 there.
     """
-    seconds = checked_timeout(timeout)
+    seconds = max(checked_timeout(timeout), _REFUSAL_TAKES.get(sys.platform, 0.0))
     answers = [_connect(family, target, seconds) for family, target in _targets(address)]
-    return next((answer for answer in (OPEN, CLOSED) if answer in answers), FILTERED)
+    if OPEN in answers:
+        return OPEN
+    return CLOSED if CLOSED in answers else FILTERED
 
 
 def _targets(address: Any) -> Iterator[tuple[int, Any]]:
@@ -60,7 +68,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
             yield family, target
 
 
-def _connect(family: int, target: Any, timeout: float) -> str:
+def _connect(family: int, target: Any, timeout: float) -> ProbeResult:
     try:
         sock = RealSocket(family, socket.SOCK_STREAM)
     except OSError:  # a family that this host does not have: nobody can listen there
@@ -90,7 +98,7 @@ def _settled(sock: RealSocket, timeout: float) -> bool:
     return bool(writable or failed)
 
 
-def _verdict(sock: RealSocket, code: int) -> str:
+def _verdict(sock: RealSocket, code: int) -> ProbeResult:
     if code == errno.EPROTOTYPE:
         return OPEN  # a unix socket of another type is bound there
     if code:

@@ -14,6 +14,7 @@ from pytest_sockets.table.reading import socket_table
 from pytest_sockets.waiting import checked_timeout, wait_until
 
 if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol, ProbeResult, Scope, Status
     from pytest_sockets.model import SocketEntry, SocketTable
 
 
@@ -57,11 +58,11 @@ class SocketsView:
         """The listeners of all ports that are bound to loopback addresses only."""
         return checks.loopback_only()
 
-    def table(self, scope: str = "process") -> SocketTable:
+    def table(self, scope: Scope = "process") -> SocketTable:
         """The table of this process, its tree or the system, all protocols and states."""
         return socket_table(scope)
 
-    def new(self, status: str | None = None) -> SocketTable:
+    def new(self, status: Status | None = None) -> SocketTable:
         """What this process and its descendants opened since the test's set-up began and still hold; TIME_WAIT is not held.
 
         `status` limits it: one of psutil's words. Kinds of sockets are those of the setting `sockets_kinds`.
@@ -77,7 +78,7 @@ class SocketsView:
 
         return socket_table("tree").where(is_new, f"new({status!r})" if status else "new()")
 
-    def assert_no_new(self, status: str | None = None, grace: float | None = None) -> None:
+    def assert_no_new(self, status: Status | None = None, grace: float | None = None) -> None:
         """Nothing that `new(status)` tells is left, at the latest after `grace` seconds (setting `sockets_grace`).
 
         Raises `SocketAssertionError`, which names each socket, its holder and what opened it.
@@ -95,7 +96,7 @@ class SocketsView:
         port: int,
         host: str | None = None,
         *,
-        protocol: str = "tcp",
+        protocol: PortProtocol = "tcp",
         timeout: float = 5.0,
         process: Any = None,
         check: Any = None,
@@ -107,14 +108,14 @@ class SocketsView:
         )
 
     def wait_not_listening(
-        self, port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+        self, port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
     ) -> None:
         """`pytest_sockets.wait_not_listening`."""
         __tracebackhide__ = True
         waits.wait_not_listening(port, host, protocol=protocol, timeout=timeout)
 
     def wait_no_connections(
-        self, port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+        self, port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
     ) -> None:
         """`pytest_sockets.wait_no_connections`."""
         __tracebackhide__ = True
@@ -124,12 +125,12 @@ class SocketsView:
     async_wait_not_listening = staticmethod(waits.async_wait_not_listening)
     async_wait_no_connections = staticmethod(waits.async_wait_no_connections)
 
-    def probe(self, address: Any, timeout: float = 1.0) -> str:
+    def probe(self, address: Any, timeout: float = 1.0) -> ProbeResult:
         """`pytest_sockets.probe`: "open", "closed" or "filtered"."""
         return probing.probe(address, timeout)
 
     def who_holds(
-        self, port: int, protocol: str = "tcp", host: str | None = None
+        self, port: int, protocol: PortProtocol = "tcp", host: str | None = None
     ) -> list[holder_text.Holder]:
         """`pytest_sockets.who_holds`."""
         return holder_text.who_holds(port, protocol, host)

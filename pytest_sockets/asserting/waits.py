@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from pytest_sockets.asserting.watched_process import Watched
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.model import SocketEntry
 
 Check = Callable[[], object]
@@ -37,7 +38,7 @@ _LOG_AFTER: Final = 1.0
 class _Wait:
     """One wait: the question, checked once, and the text if it does not come true."""
 
-    def __init__(self, port: int, host: str | None, protocol: str, timeout: float) -> None:
+    def __init__(self, port: int, host: str | None, protocol: PortProtocol, timeout: float) -> None:
         self.protocol = addresses.checked_protocol(protocol, _PROTOCOLS)
         self.wanted = addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port))
         self.port = int(port)
@@ -62,7 +63,13 @@ class _Wait:
 
 class _ListeningWait(_Wait):
     def __init__(
-        self, port: int, host: str | None, protocol: str, timeout: float, process: Any, check: Check | None
+        self,
+        port: int,
+        host: str | None,
+        protocol: PortProtocol,
+        timeout: float,
+        process: Any,
+        check: Check | None,
     ) -> None:
         super().__init__(port, host, protocol, timeout)
         self.process = None if process is None else watched(process)
@@ -298,7 +305,7 @@ def wait_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
     process: Any = None,
     check: Check | None = None,
@@ -324,7 +331,7 @@ async def async_wait_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
     process: Any = None,
     check: AsyncCheck | None = None,
@@ -342,7 +349,7 @@ async def async_wait_listening(
 
 
 def wait_not_listening(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until no socket listens on `port`; `WaitTimeout` names those that still do."""
     __tracebackhide__ = True
@@ -355,7 +362,7 @@ async def async_wait_not_listening(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_not_listening` that lets the event loop run meanwhile."""
@@ -366,7 +373,7 @@ async def async_wait_not_listening(
 
 
 def wait_no_connections(
-    port: int, host: str | None = None, *, protocol: str = "tcp", timeout: float = 5.0
+    port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
     """Wait until no connection has `port` on either side; TIME_WAIT counts as closed. `WaitTimeout` names what is left."""
     __tracebackhide__ = True
@@ -379,7 +386,7 @@ async def async_wait_no_connections(
     port: int,
     host: str | None = None,
     *,
-    protocol: str = "tcp",
+    protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
     """`wait_no_connections` that lets the event loop run meanwhile."""

@@ -1,7 +1,8 @@
 """The process-global audit hook: one, never removable (PEP 578), gated by its listeners.
 
 The interpreter calls it for every audited event of the process, in whatever thread, so a hook that nobody listens to
-costs one dictionary look-up (0.15 us), and an exception in it would abort the user's call: everything is swallowed.
+costs one dictionary look-up (0.15 us). An exception in it aborts the user's call: an error of this plugin is recorded
+instead, and only what came from outside (a timeout, Ctrl-C) passes.
 While tests are collected a doorbell stands in for it, where the interpreter has one.
 """
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
         def child_started(self, frame: FrameType, words: Any) -> None:
             """A child process is about to be started with this command line, if there is one; no event carries its pid."""
+
+        def failed(self, event: str, error: BaseException) -> None:
+            """A listener raised `error`; the user's call goes on."""
 
     class ThreadListener(Protocol):
         """A `Listener` that wants to know of threads, too."""
@@ -72,6 +76,7 @@ _WITH_COMMAND: Final = ("subprocess.Popen", "os.posix_spawn")
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if event not in _EVENTS or not _listeners:
         return
+    __tracebackhide__ = True
     what = _EVENTS[event]
     try:
         if what == _CREATED:
@@ -86,8 +91,21 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         elif what == _CHILD or (type(args[0]) is int and _is_spawning(sys._getframe(1))):
             for listener in _listeners:
                 listener.child_started(sys._getframe(1), args[1] if event in _WITH_COMMAND else ())
-    except BaseException:  # noqa: BLE001, S110  (also a KeyboardInterrupt that lands here must not abort the socket's creation)
-        pass
+    except BaseException as error:  # noqa: BLE001
+        _record(event, error)
+
+
+def _record(event: str, error: BaseException) -> None:
+    """Keep an error of this plugin from the user's call; raise what came from outside."""
+    from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
+
+    __tracebackhide__ = True
+    if comes_from_outside(error):
+        raise without_own_frames(error)
+    for listener in _listeners:
+        failed = getattr(listener, "failed", None)
+        if failed is not None:
+            failed(event, error)
 
 
 def _is_spawning(frame: FrameType) -> bool:
@@ -115,8 +133,8 @@ class _ThreadStart:
     def __call__(self, function: Any, *args: Any) -> Any:
         try:
             _tell_of_thread(function, sys._getframe(1))
-        except BaseException:  # noqa: BLE001, S110  (our own trouble must not abort the thread's start)
-            pass
+        except BaseException as error:  # noqa: BLE001
+            _record("starting a thread", error)
         return self._real(function, *args)
 
     def put(self) -> None:
@@ -183,8 +201,8 @@ class _Doorbell:
     def _ring(code: CodeType, offset: int) -> object:  # noqa: ARG004  (sys.monitoring's)
         try:
             _install()
-        except Exception:  # noqa: BLE001, S110  (our own trouble must not abort the call)
-            pass
+        except BaseException as error:  # noqa: BLE001
+            _record("installing the audit hook", error)
         return _monitoring.DISABLE
 
 
@@ -211,8 +229,8 @@ def _about_to_fork() -> None:
         _install()
         for listener in _listeners:
             listener.child_started(sys._getframe(1), ())
-    except BaseException:  # noqa: BLE001, S110  (our own trouble must not abort the fork)
-        pass
+    except BaseException as error:  # noqa: BLE001
+        _record("noting a fork", error)
 
 
 def _install() -> None:

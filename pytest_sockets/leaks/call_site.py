@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -239,13 +240,31 @@ def _waiting_coroutines() -> Iterator[object]:
             yield waiting.get_coro()
 
 
+_SUSPENDABLE: Final = {
+    types.CoroutineType: ("cr_running", "cr_frame", "cr_await"),
+    types.GeneratorType: ("gi_running", "gi_frame", "gi_yieldfrom"),
+    types.AsyncGeneratorType: ("ag_running", "ag_frame", "ag_await"),
+}
+"""How to ask each of these whether it runs, where it stands and what it waits for."""
+
+
 def _innermost_users_call(coroutine: object, places: Places) -> tuple[CodeType, int] | None:
+    """Follow a chain of suspended coroutines inwards.
+
+    A running one is never asked what it awaits: before 3.13, CPython then reads an arbitrary word of the stack and crashes.
+    """
     call = None
     for _ in range(_DEPTH):
-        frame = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        attributes = _SUSPENDABLE.get(type(coroutine))
+        if attributes is None:
+            break
+        running, frame_name, awaited = attributes
+        if getattr(coroutine, running):
+            break
+        frame = getattr(coroutine, frame_name)
         if frame is None:
             break
         if places.is_users(frame.f_code.co_filename):
             call = (frame.f_code, frame.f_lasti)
-        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
+        coroutine = getattr(coroutine, awaited)
     return call

@@ -31,11 +31,13 @@ if TYPE_CHECKING:
 class Child:
     """A child process and the scope and line that started it."""
 
-    __slots__ = ("origin", "pid", "scope")
+    __slots__ = ("opener", "origin", "pid", "scope")
 
     def __init__(self, pid: int, scope: Scope, origin: Origin | None) -> None:
         self.pid = pid
         self.scope = scope
+        self.opener = scope.owner
+        """The owner that started it; `scope` has another one when a wider fixture or the session keeps the process."""
         self.origin = origin
 
 
@@ -155,12 +157,17 @@ class Children:
             return True
         return self._daemons is not None and self._daemons.any_left
 
+    @property
+    def left(self) -> list[Child]:
+        """The children that still ran at the last checkpoint and whose owner is over."""
+        return [child for child in self._known.values() if child.scope.owner.over]
+
     def listeners(self, ours: Container[int | None]) -> list[ChildListener]:
         """What children of ended owners listen on and was not told; what this process shares (`ours`) is not theirs."""
         from pytest_sockets.leaks.child_listeners import each_once, of_tree
         from pytest_sockets.table import holders
 
-        left = [child for child in self._known.values() if child.scope.owner.over]
+        left = self.left
         # A forkserver's children have their own starters: what is known by itself is not its ancestor's.
         trees = {child: holders.descendants(child.pid) for child in left}
         own = {child: [pid for pid in tree if pid not in self._known] for child, tree in trees.items()}

@@ -9,9 +9,13 @@ then called without a frame of ours: its ResourceWarning keeps its place, and th
 from __future__ import annotations
 
 import _socket
+import contextlib
+import functools
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from pytest_sockets.leaks.safe_reading import attributes, descriptor, is_a
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,6 +52,12 @@ def _of_aiohttp_connector(connector: Any) -> Iterable[Any]:
             yield from _unless_closing(protocol.transport)
 
 
+def _of_psycopg_connection(connection: Any) -> Iterable[Any]:
+    """libpq closes it in C when it dies. A pool's connections may end with the process: the library does not warn either."""
+    known = attributes(connection)
+    return (connection,) if "pgconn" in known and "_pool" not in known else ()
+
+
 def _unless_closing(transport: Any) -> Iterable[Any]:
     return () if transport is None or transport.is_closing() else (transport.get_extra_info("socket"),)
 
@@ -57,15 +67,43 @@ _LATER: Final = (
     ("asyncio.streams", "StreamWriter", _of_stream_writer),  # has a finalizer since 3.11.4
     ("aiohttp.connector", "BaseConnector", _of_aiohttp_connector),
     ("redis.asyncio.connection", "AbstractConnection", _of_redis_connection),
+    ("psycopg._connection_base", "BaseConnection", _of_psycopg_connection),
+    ("psycopg.connection", "BaseConnection", _of_psycopg_connection),  # before 3.2
 )
 """Imported by the suite, often after the run began. Others close silently when freed (requests, redis.Redis): no leak."""
 
 
-class FinalizerWatch:
-    """Tells `unclosed(sock)` of each socket that is finalized while open."""
+def _descriptor(sock: Any) -> int:
+    return _socket.socket.fileno(sock) if is_a(sock, _socket.socket) else descriptor(sock)
 
-    def __init__(self, unclosed: Callable[[Any], None]) -> None:
+
+class _Finalizer(property):
+    """A `__del__` that notes what dies; called by hand, as a subclass does, it is the real finalizer."""
+
+    def __init__(self, note: Callable[[Any], None], finalizer: Any) -> None:
+        self._note, self._finalizer = note, finalizer
+
+        def finalize(dying: Any) -> Any:
+            note(dying)
+            return finalizer.__get__(dying)
+
+        super().__init__(finalize)
+
+    def __call__(self, dying: Any) -> Any:
+        self._note(dying)
+        return self._finalizer(dying)
+
+
+class FinalizerWatch:
+    """Calls `unclosed(sock)` for each socket that is finalized while open.
+
+    `opened(connection)` is called when a library has made a connection whose socket C code has opened.
+    """
+
+    def __init__(self, unclosed: Callable[[Any], None], opened: Callable[[Any], None] | None = None) -> None:
         self._unclosed = unclosed
+        self._opened = opened
+        self._constructors: list[_Patch] = []
         self._patches: list[_Patch] = []
         self._waiting: list[tuple[str, str, Callable[[Any], Iterable[Any]]]] = []
 
@@ -85,8 +123,10 @@ class FinalizerWatch:
                 self._waiting.remove(entry)
                 owner = getattr(sys.modules[module], name, None)
                 finalizer = vars(owner).get("__del__") if owner is not None else None
-                if finalizer is not None:
+                if finalizer is not None and type(finalizer) is not _Finalizer:
                     self._patch(owner, finalizer, finalizer, sockets_of)
+                    if sockets_of is _of_psycopg_connection and self._opened is not None:
+                        self._patch_constructor(owner, self._opened)
 
     def stop(self) -> None:
         """Put every class back as it was."""
@@ -96,21 +136,35 @@ class FinalizerWatch:
                 del owner.__del__
             else:
                 owner.__del__ = finalizer
+        while self._constructors:
+            owner, constructor = self._constructors.pop()
+            owner.__init__ = constructor
+
+    def _patch_constructor(self, owner: Any, opened: Callable[[Any], None]) -> None:
+        constructor = owner.__init__
+
+        @functools.wraps(constructor)
+        def construct(connection: Any, *args: Any, **named: Any) -> None:
+            constructor(connection, *args, **named)
+            with contextlib.suppress(Exception):
+                opened(connection)
+
+        owner.__init__ = construct
+        self._constructors.append(_Patch(owner, constructor))
 
     def _patch(
         self, owner: Any, before: Any, finalizer: Any, sockets_of: Callable[[Any], Iterable[Any]]
     ) -> None:
-        def finalize(dying: Any) -> Any:
+        def note(dying: Any) -> None:
             self._note(dying, sockets_of)
-            return finalizer.__get__(dying)
 
-        owner.__del__ = property(finalize)
+        owner.__del__ = _Finalizer(note, finalizer)
         self._patches.append(_Patch(owner, before))
 
     def _note(self, dying: Any, sockets_of: Callable[[Any], Iterable[Any]]) -> None:
         try:
             for sock in sockets_of(dying):
-                if sock is not None and sock.fileno() >= 0:
+                if sock is not None and _descriptor(sock) >= 0:
                     self._unclosed(sock)
         except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
             pass

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import LEFT_BEHIND, OPEN, SETUP_RAISED, UNCLOSED, Finding
-from pytest_sockets.leaks.referrers import holders
+from pytest_sockets.leaks.referrers import Budget, holders
+from pytest_sockets.printable import masked
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
+    from pytest_sockets.leaks.children import Child
     from pytest_sockets.leaks.judgement import Verdict
     from pytest_sockets.leaks.records import Owner, Record
     from pytest_sockets.leaks.registry import Ledger
@@ -29,10 +31,15 @@ class Explainer:
         self._ledger = ledger
         self._worker = worker
         self._held_by: dict[Origin | None, tuple[str, ...]] = {}
+        self.budget = Budget()
 
     def named_owner(self, record: Record) -> Owner:
         """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
         return record.opener if record.owner is self._ledger.session else record.owner
+
+    def owner_of_child(self, child: Child) -> Owner:
+        """The same for a child process."""
+        return child.opener if child.scope.owner is self._ledger.session else child.scope.owner
 
     def open(self, verdict: Verdict) -> Finding:
         """The finding for a socket that is open after all."""
@@ -63,16 +70,16 @@ class Explainer:
     def child(self, listener: ChildListener) -> Finding:
         """The finding for what a child process still listens on."""
         child = listener.child
-        command = listener.command or f"pid {child.pid}"
+        command = masked(listener.command or f"pid {child.pid}")
         notes = []
         if listener.left_behind:
             notes.append(LEFT_BEHIND)
         if listener.sharers:
             notes.append(f"open also in pid {', '.join(map(str, listener.sharers[:_MOST_SHARERS]))}, by fork")
         note = "; ".join(notes) or None
-        scope = child.scope
+        owner = self.owner_of_child(child)
         return self._made(
-            OPEN, scope.owner, scope.phase, listener.entry, child.origin, process=command, note=note
+            OPEN, owner, child.scope.phase, listener.entry, child.origin, process=command, note=note
         )
 
     def _finding(
@@ -125,7 +132,7 @@ class Explainer:
         if sock is None or len(self._held_by) >= MOST_EXPLAINED:
             return ()
         try:
-            found = self._held_by[record.origin] = holders(sock, self._ledger.places)
+            found = self._held_by[record.origin] = holders(sock, self._ledger.places, self.budget)
         finally:
             del sock
         return found

@@ -1,4 +1,4 @@
-"""What the detector says: who owned which socket, where it was opened, why it counts. Plain values, JSON both ways."""
+"""What the leak detection reports: owner, socket, opening line and reason. Plain values, JSON both ways."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ class Finding:
     note: str | None = None
     """What else must be known: opened by one test but kept by a fixture, a duplicate of another descriptor, ..."""
     worker: str | None = None
+    owner_file: str | None = None
+    """Where the owner is defined; relative to rootdir where it lies below it."""
+    owner_line: int | None = None
+    owner_parameter: str | None = None
+    """The parameter of a parametrized fixture, in words."""
+    opened: float | None = None
+    """When it was opened, in seconds since the epoch; None if no report asked for times."""
+    owner_ended: float | None = None
+    """When it was judged, after its owner's teardown."""
+    known: bool = False
+    """Listed in the baseline."""
+    annotations: dict[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    """What a `pytest_sockets_finding` hook added: shown in every report."""
 
     @property
     def owner(self) -> str:
@@ -63,59 +76,29 @@ class Finding:
         return self.process or "no line of Python code"
 
     def as_json(self) -> dict[str, Any]:
-        """The shape of one leak in the JSON report, schema 1; also what travels from an xdist worker."""
-        return {
-            "kind": self.kind,
-            "nodeid": self.nodeid,
-            "owner": {
-                "kind": self.owner_kind,
-                "name": self.owner_name,
-                "scope": self.owner_scope,
-                "phase": self.phase,
-            },
-            "socket": {
-                "protocol": self.socket.protocol,
-                "family": self.socket.family,
-                "local": list(self.socket.local),
-                "remote": list(self.socket.remote) if self.socket.remote else None,
-                "status": self.socket.status,
-                "fd": self.socket.fd,
-                "inode": self.socket.inode,
-                "pid": self.socket.pid,
-                "process": self.process,
-            },
-            "opened_at": dataclasses.asdict(self.opened_at) if self.opened_at else None,
-            "stack": [dataclasses.asdict(frame) for frame in self.stack],
-            "held_by": list(self.held_by),
-            "note": self.note,
-            "worker": self.worker,
-        }
+        """Every field as JSON types, as it travels from an xdist worker."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        data["socket"] = dataclasses.asdict(self.socket)
+        data["opened_at"] = self.opened_at and dataclasses.asdict(self.opened_at)
+        data["stack"] = [dataclasses.asdict(frame) for frame in self.stack]
+        data["held_by"] = list(self.held_by)
+        return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Finding:
-        """The inverse of `as_json`. Raises KeyError or TypeError for what is not such a shape."""
-        owner, sock = data["owner"], data["socket"]
+        """The inverse of `as_json`. Raises KeyError or TypeError for any other shape."""
+        sock, opened_at = data["socket"], data["opened_at"]
+        sock = {
+            **sock,
+            "local": Endpoint(*sock["local"]),
+            "remote": Endpoint(*sock["remote"]) if sock["remote"] else None,
+        }
         return cls(
-            kind=data["kind"],
-            nodeid=data["nodeid"],
-            owner_kind=owner["kind"],
-            owner_name=owner["name"],
-            owner_scope=owner["scope"],
-            phase=owner["phase"],
-            socket=SocketEntry(
-                protocol=sock["protocol"],
-                family=sock["family"],
-                local=Endpoint(*sock["local"]),
-                remote=Endpoint(*sock["remote"]) if sock["remote"] else None,
-                status=sock["status"],
-                fd=sock["fd"],
-                inode=sock["inode"],
-                pid=sock["pid"],
-            ),
-            process=sock["process"],
-            opened_at=Frame(**data["opened_at"]) if data["opened_at"] else None,
-            stack=tuple(Frame(**frame) for frame in data["stack"]),
-            held_by=tuple(data.get("held_by", ())),
-            note=data.get("note"),
-            worker=data["worker"],
+            **{
+                **data,
+                "socket": SocketEntry(**sock),
+                "opened_at": Frame(**opened_at) if opened_at else None,
+                "stack": tuple(Frame(**frame) for frame in data["stack"]),
+                "held_by": tuple(data["held_by"]),
+            }
         )

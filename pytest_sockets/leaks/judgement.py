@@ -1,12 +1,14 @@
 """When is a socket that is open after its owner's teardown a leak?
 
-Only what is suspicious comes here, so a clean test pays nothing. In this order, each step cheaper than a false alarm:
-1. reachable from a live wider fixture (a lazily filled pool): it is that fixture's;
-2. a short wait: of 487 late closers 468 were gone within 12 ms;
-3. drop what pytest itself drops right after (the fixture values of the finished test), and one gc.collect();
-4. wait out the grace time, if anything in this process could still close it;
-5. what an event loop that is alive but not running will close by itself waits for the end of the session;
-6. the two ends of one connection count once.
+Only suspects come here, so a clean test pays nothing. The steps, each cheaper than a false alarm and only for what is left:
+1. collect the young generations: what they free was garbage, not open;
+2. reachable from a live wider fixture (a lazily filled pool): it is that fixture's;
+3. kept only by fixture values that pytest drops after the report: it dies then;
+4. a short wait: of 487 late closers 468 were gone within 12 ms;
+5. collect all generations;
+6. wait out the grace time, if anything in this process could still close it;
+7. what an event loop that is alive but not running will close by itself waits for the end of the session;
+8. the two ends of one connection count once.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import model
 from pytest_sockets.leaks import reachability
+from pytest_sockets.leaks.safe_reading import attributes
+from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
+    from pytest_sockets.leaks.client_libraries import Clients
     from pytest_sockets.leaks.records import Owner, Record
     from pytest_sockets.leaks.registry import Ledger
     from pytest_sockets.model import Endpoint, SocketEntry
@@ -33,6 +38,8 @@ if TYPE_CHECKING:
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
 """For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
+LONGEST_WAITING: Final = 30.0
+"""Seconds for the grace waits of a whole run; from then on each is as short as for a stubborn line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,40 +53,64 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the judge may ask and do; the plugin knows how."""
+    """The objects that could still close a suspect."""
 
-    live: Callable[[], Sequence[tuple[Owner, list[Any]]]]
+    live: Sequence[tuple[Owner, list[Any]]] = ()
     """The owners that are alive, narrowest first, with the objects that each keeps."""
-    drop: Callable[[Sequence[Record]], None]
-    """Let go of the finished test's fixture values that lead to these sockets."""
-    kinds: tuple[str, ...]
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The finished test's fixture values, which pytest drops after the report."""
     final: bool = False
     """The session is over: nothing can wait any longer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judgement:
+    """The leaks among the suspects, and what only the interpreter closes."""
+
+    leaks: Sequence[Verdict] = ()
+    dropped: Sequence[Verdict] = ()
+    """Sockets that die with the finished test's fixture values: nothing closed them."""
 
 
 class Judge:
     """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, kinds: Sequence[str] = ("tcp", "udp")) -> None:
         self._ledger = ledger
+        self._kinds = kinds
         self._stubborn: set[Origin] = set()
         self._named: set[tuple[object, object]] = set()
+        self._collected: list[tuple[Record, SocketEntry | None]] = []
+        self._waited = 0.0
+        self._clients: Clients | None = None
 
-    def judge(self, suspects: list[Record], around: Surroundings, grace: float) -> list[Verdict]:
-        """Those of `suspects` that are leaks. May wait `grace` seconds and collect garbage, only if something is left."""
-        left = [record for record in suspects if _watched(record, around.kinds)]
+    def after_young_garbage(self, suspects: Iterable[Record]) -> list[Record]:
+        """The watched ones that are open still when the young generations have been collected: that costs a millisecond."""
+        left = [record for record in suspects if self._is_watched(record)]
+        for generation in (0, 1):
+            left = self._after_collecting(left, generation)
+        return left
+
+    def judge(self, left: list[Record], around: Surroundings, grace: float) -> Judgement:
+        """Judge what young garbage has left. May wait `grace` seconds and collect garbage, only if something is left."""
         left = self._without_kept(left, around)
+        left, dying = self._without_dying(left, around)
         left = self._after_waiting(left, min(grace, SHORT_WAIT))
-        if left:
-            around.drop(left)
-            left = self._still_open(left)
-        if left:
-            gc.collect()
-            left = self._still_open(left)
+        left = self._after_collecting(left, 2)
         left = self._after_waiting(left, self._patience(left, grace))
         if left and not around.final:
             left = self._without_deferred(left)
-        return self._each_connection_once(left)
+        return Judgement(self._each_connection_once(left), self._each_connection_once(dying))
+
+    def take_collected(self) -> list[tuple[Record, SocketEntry | None]]:
+        """The sockets that only the garbage collector closed since the last call, as they were before."""
+        collected, self._collected = self._collected, []
+        return collected
+
+    @property
+    def ran_out_of_patience(self) -> bool:
+        """Whether the grace waits of this run have used up their time."""
+        return self._waited >= LONGEST_WAITING
 
     def judge_children(self, children: Children, around: Surroundings, grace: float) -> list[ChildListener]:
         """What children of ended owners still listen on after `grace` seconds; each is returned once."""
@@ -89,7 +120,7 @@ class Judge:
 
         left = listening()
         if left:
-            kept = reachability.keepers_of_processes({listener.child.pid for listener in left}, around.live())
+            kept = reachability.keepers_of_processes({listener.child.pid for listener in left}, around.live)
             for listener in left:
                 if listener.child.pid in kept:
                     children.keep(listener, kept[listener.child.pid])
@@ -101,14 +132,52 @@ class Judge:
             children.tell(listener)
         return left
 
+    def _is_watched(self, record: Record) -> bool:
+        if record.origin is not None and record.origin.is_a_test_tools:
+            return False
+        entry = record.entry
+        # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
+        return entry is not None and entry.protocol in self._kinds
+
+    def _after_collecting(self, records: list[Record], generation: int) -> list[Record]:
+        if not records:
+            return records
+        before = [(record, record.entry) for record in records]
+        gc.collect(generation)
+        left = self._still_open(records)
+        self._collected += [(record, entry) for record, entry in before if record not in left]
+        return left
+
     def _without_kept(self, records: list[Record], around: Surroundings) -> list[Record]:
         if not records:
             return records
-        kept = reachability.keepers(records, around.live())
+        kept = reachability.keepers(records, around.live)
+        nameless = [record for record in records if record.origin is None and record not in kept]
+        if nameless:
+            if self._clients is None:
+                from pytest_sockets.leaks.client_libraries import Clients
+
+                self._clients = Clients()
+            kept |= self._clients.owners(nameless, around.live)
         for record, owner in kept.items():
             self._ledger.keep(record, owner)
         left = [record for record in records if record not in kept]
         return [record for record in left if not self._goes_with_another(record)]
+
+    def _without_dying(
+        self, records: list[Record], around: Surroundings
+    ) -> tuple[list[Record], list[Record]]:
+        """Those that outlive the fixture values, and those that die with them."""
+        if not records or not around.values:
+            return records, []
+        from pytest_sockets.leaks.last_references import dying_with
+
+        # No variable may refer to an object here: it would count as a reference from outside.
+        objects = {id(record.ref()): record for record in records if record.ref() is not None}
+        dying = dying_with(around.values, objects.keys())
+        found = [objects[one] for one in dying.socks]
+        left = [record for record in records if record not in found]
+        return left, [] if dying.may_close else found
 
     def _goes_with_another(self, record: Record) -> bool:
         """What was accepted goes with its listener, or with the client at its other end, if a live owner has that."""
@@ -116,7 +185,9 @@ class Judge:
             return False
         listener, entry = record.listener, record.entry
         other = listener if listener is not None and listener.is_open and not listener.owner.over else None
-        if other is None and entry is not None and entry.remote is not None and entry.protocol == "tcp":
+        if other is None and entry is not None and entry.protocol == "unix":
+            other = self._living_unix_end(entry)
+        elif other is None and entry is not None and entry.remote is not None:
             other = self._living_end(entry.remote, entry.local)
         if other is not None:
             self._ledger.keep(record, other.owner)
@@ -129,12 +200,20 @@ class Judge:
                 return record
         return None
 
+    def _living_unix_end(self, entry: SocketEntry) -> Record | None:
+        """Two ends have no addresses that tell them apart: the kernel knows the inode of the other one."""
+        peer = _unix_peers().get(entry.inode or 0)
+        record = self._ledger.by_inode(peer) if peer is not None else None
+        return record if record is not None and not record.owner.over else None
+
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
         """Those that are open still. Without another thread nobody in this process can close them: then no wait."""
         foreign = any(record.origin is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
+        began = monotonic()
         wait_until(lambda: not self._still_open(records), seconds)
+        self._waited += monotonic() - began
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
@@ -143,7 +222,8 @@ class Judge:
 
     def _patience(self, records: list[Record], grace: float) -> float:
         origins = {record.origin for record in records if record.origin is not None}
-        if records and len(origins) == len(records) and origins <= self._stubborn:
+        stubborn = len(origins) == len(records) and origins <= self._stubborn
+        if records and (stubborn or self.ran_out_of_patience):
             return min(grace, STUBBORN_WAIT)
         return max(0.0, grace - SHORT_WAIT)
 
@@ -170,8 +250,10 @@ class Judge:
 
     def is_other_end(self, record: Record, entry: SocketEntry) -> bool:
         """Whether the opposite end of this connection has been named; else remember this end."""
+        if entry.protocol == "unix":
+            return self._is_pair_of_named(record) or self._is_unix_end_of_named(entry)
         if entry.remote is None or entry.protocol != "tcp":
-            return entry.protocol == "unix" and self._is_pair_of_named(record)
+            return False
         if (entry.remote, entry.local) in self._named:
             return True
         self._named.add((entry.local, entry.remote))
@@ -187,6 +269,22 @@ class Judge:
         self._named.add((key, end))
         return False
 
+    def _is_unix_end_of_named(self, entry: SocketEntry) -> bool:
+        peer = _unix_peers().get(entry.inode or 0)
+        if ("unix", peer) in self._named:
+            return True
+        self._named.add(("unix", entry.inode))
+        return False
+
+
+def _unix_peers() -> dict[int, int]:
+    from pytest_sockets.table import sock_diag
+
+    try:
+        return sock_diag.unix_peers()
+    except sock_diag.SockDiagMissing:
+        return {}
+
 
 def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) -> None:
     """Say that there are two to close, if the user's code opened both; what a server accepted goes with its client."""
@@ -201,14 +299,6 @@ def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) 
                 verdict, note="; ".join(filter(None, [verdict.note, note]))
             )
             return
-
-
-def _watched(record: Record, kinds: tuple[str, ...]) -> bool:
-    if record.origin is not None and record.origin.is_a_test_tools:
-        return False
-    entry = record.entry
-    # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
-    return entry is not None and entry.protocol in kinds
 
 
 def _waiting_for_their_loop(records: list[Record]) -> list[Record]:
@@ -227,14 +317,15 @@ def _transports_of(socks: list[Any]) -> dict[int, dict[str, Any]]:
     """The attributes of each socket's asyncio transport, by the socket's id; one pass over the heap for all of them."""
     found: dict[int, dict[str, Any]] = {}
     for referrer in gc.get_referrers(*socks) if socks else ():
-        attributes = referrer if isinstance(referrer, dict) else getattr(referrer, "__dict__", None)
-        if isinstance(attributes, dict) and "_loop" in attributes and "_sock" in attributes:
-            found[id(attributes["_sock"])] = attributes
+        known = referrer if type(referrer) is dict else attributes(referrer)
+        if "_loop" in known and "_sock" in known:
+            found[id(known["_sock"])] = known
     return found
 
 
 def _is_waiting(record: Record, transport: dict[str, Any] | None) -> bool:
-    if transport is None or transport["_loop"].is_closed() or transport["_loop"].is_running():
+    loop = attributes(transport["_loop"]) if transport is not None else {}
+    if transport is None or loop.get("_closed", True) or loop.get("_thread_id") is not None:
         return False
     entry = record.entry
     peer_has_gone = entry is not None and entry.status not in (model.ESTABLISHED, model.LISTEN)

@@ -1,8 +1,8 @@
-"""Is a socket reachable from a live fixture's value? Then it is that fixture's, whoever opened it (a lazily filled pool).
+"""Is a socket reachable from a live fixture's value? Then that fixture owns it (a lazily filled pool).
 
 The search follows what the collector follows (`gc.get_referents`), through instances, containers, closures, suspended
-generators and coroutines. It stops at what knows everything: modules, classes, code, event loops, contexts, loggers, and
-pytest's own objects; beyond them each socket of the process would be found.
+generators and coroutines. It stops at objects that know everything: modules, classes, code, event loops, contexts, loggers,
+and pytest's own objects. Beyond them, each socket of the process would be found.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks.safe_reading import (
+    attributes,
+    descriptor,
+    members,
+    mro,
+    package_of,
+    referents,
+    variables,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -24,13 +34,16 @@ if TYPE_CHECKING:
 _MOST_OBJECTS: Final = 200_000
 """A tenth of a second: what a fixture's data frames hold beyond it is not searched."""
 LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, type(None), object))
-"""What leads nowhere."""
-_WALLS: Final = (
-    types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger, logging.Manager,
-    selectors.BaseSelector,
+"""Types that refer to nothing."""
+_OPAQUE_TYPES: Final = frozenset(
+    (
+        types.ModuleType, type, types.CodeType, types.BuiltinFunctionType, contextvars.Context, logging.Logger,
+        logging.Manager, selectors.BaseSelector,
+    )
 )  # fmt: skip
-_WEAK: Final = (weakref.WeakSet, weakref.WeakValueDictionary, weakref.WeakKeyDictionary)
-_FOREIGN_ROOMS: Final = ("_pytest", "pluggy", "pytest_sockets")
+_WEAK: Final = frozenset((weakref.WeakSet, weakref.WeakValueDictionary, weakref.WeakKeyDictionary))
+SUSPENDED: Final = frozenset((types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType))
+_OPAQUE_PACKAGES: Final = frozenset(("_pytest", "pluggy", "pytest_sockets"))
 
 
 def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
@@ -66,17 +79,16 @@ def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[A
 
 def _pid(node: Any) -> int:
     """subprocess.Popen and asyncio's have an attribute `pid`, multiprocessing's processes keep such an object."""
-    attributes = getattr(node, "__dict__", None)
-    pid = attributes.get("pid") if type(attributes) is dict else None
+    pid = attributes(node).get("pid")
     return pid if type(pid) is int else -1
 
 
 def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
-    by_object = {id(sock): record for record in records if (sock := record.ref()) is not None}
+    by_object = {id(record.ref()): record for record in records if record.ref() is not None}
     by_fd = {record.key[0]: record for record in records if record.key and record.ref() is None}
     by_thread = _by_thread(records)
     for node in walk(roots):
-        record = by_object.get(id(node)) or (by_fd.get(_fileno(node)) if by_fd else None)
+        record = by_object.get(id(node)) or (by_fd.get(descriptor(node)) if by_fd else None)
         if record is not None:
             yield record
         if by_thread:
@@ -85,25 +97,27 @@ def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
 
 def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
     """Those whose thread still is in the function that opened them: its frames hold them, which no object refers to."""
-    frames = sys._current_frames()
     found: dict[int, list[Record]] = {}
-    for record in records:
-        thread = record.maker()
-        if thread is not None and record.origin is not None:
-            frame = frames.get(thread.ident or 0)
-            while frame is not None and frame.f_code not in record.origin.task:
-                frame = frame.f_back
-            if frame is not None:
-                found.setdefault(id(thread), []).append(record)
+    started = [record for record in records if record.maker() is not None and record.origin is not None]
+    frames = sys._current_frames() if started else {}
+    for record in started:
+        thread, origin = record.maker(), record.origin
+        frame = frames.get(thread.ident or 0) if thread is not None else None
+        while frame is not None and origin is not None and frame.f_code not in origin.task:
+            frame = frame.f_back
+        if frame is not None:
+            found.setdefault(id(thread), []).append(record)
+        del frame
+    frames.clear()  # this thread's frame is among them: a cycle that would keep its variables alive
     return found
 
 
 def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:
-    """What `roots` lead to, themselves first, nearest first; at most so many objects."""
+    """The objects that `roots` lead to, themselves first, nearest first; at most so many objects."""
     seen: set[int] = set()
-    walls: dict[type, bool] = {}
+    opaque: dict[type, bool] = {}
     layer = roots
-    is_wall = _wall_test()
+    is_opaque = _opacity()
     while layer:
         following: list[Any] = []
         for node in layer:
@@ -111,10 +125,10 @@ def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:
             if kind in LEAVES or id(node) in seen:
                 continue
             seen.add(id(node))
-            wall = walls.get(kind)
-            if wall is None:
-                wall = walls[kind] = is_wall(kind)
-            if wall:
+            stop = opaque.get(kind)
+            if stop is None:
+                stop = opaque[kind] = is_opaque(kind)
+            if stop:
                 continue
             yield node
             if len(seen) >= most:
@@ -127,62 +141,41 @@ def _next(kind: type, node: Any) -> list[Any]:
     if kind is types.FunctionType:  # not its globals: they lead to everything
         return [node.__closure__, node.__defaults__, node.__kwdefaults__, node.__dict__]
     if kind is types.FrameType:
-        return list(node.f_locals.values())
-    if kind is types.GeneratorType or kind is types.CoroutineType or kind is types.AsyncGeneratorType:
+        return list(variables(node).values())
+    if kind in SUSPENDED:
         return held_by(node)
     if kind is contextvars.ContextVar:
         return [node.get(None)]
-    if issubclass(kind, _WEAK):  # a registry of what it has handed out, to close it later
-        return [*gc.get_referents(node), *_members(node)]
+    if not _WEAK.isdisjoint(mro(kind)):  # a registry of what it has handed out, to close it later
+        return [*gc.get_referents(node), *members(node)]
     return gc.get_referents(node)
 
 
 def frame_of(suspended: Any) -> types.FrameType | None:
     """Where a generator, coroutine or asynchronous generator stands; None once it has ended."""
     frame: types.FrameType | None = None
-    for name in ("gi_frame", "cr_frame", "ag_frame"):
-        frame = frame or getattr(suspended, name, None)
+    if type(suspended) is types.GeneratorType:
+        frame = suspended.gi_frame
+    elif type(suspended) is types.CoroutineType:
+        frame = suspended.cr_frame
+    elif type(suspended) is types.AsyncGeneratorType:
+        frame = suspended.ag_frame
     return frame
 
 
 def held_by(suspended: Any) -> list[Any]:
     """Its variables, and what only its value stack holds: `with service(): yield`, `yield from`, `await`."""
     frame = frame_of(suspended)
-    if frame is None:
-        return []
-    held = [*frame.f_locals.values(), *gc.get_referents(suspended)]
-    if sys.version_info < (3, 11):  # there the frame has the stack, beside what leads to everything
-        beyond = {id(frame.f_globals), id(frame.f_builtins), id(frame.f_back), id(frame.f_locals)}
-        held += [node for node in gc.get_referents(frame) if id(node) not in beyond]
-    return held
+    return referents(suspended, frame) if frame is not None else []
 
 
-def _members(container: Any) -> list[Any]:
-    try:
-        return list(container.values() if isinstance(container, weakref.WeakValueDictionary) else container)
-    except RuntimeError:  # another thread changes it
-        return []
-
-
-def _wall_test() -> Callable[[type], bool]:
+def _opacity() -> Callable[[type], bool]:
     events = sys.modules.get("asyncio.events")
-    walls = (*_WALLS, events.AbstractEventLoop) if events is not None else _WALLS
+    opaque = _OPAQUE_TYPES | {events.AbstractEventLoop} if events is not None else _OPAQUE_TYPES
 
-    def is_wall(kind: type) -> bool:
+    def is_opaque(kind: type) -> bool:
         # The bases, too: plugins derive items and collectors of their own from pytest's.
-        rooms = {str(base.__module__).split(".", 1)[0] for base in kind.__mro__}
-        return issubclass(kind, walls) or not rooms.isdisjoint(_FOREIGN_ROOMS)
+        bases = mro(kind)
+        return not opaque.isdisjoint(bases) or any(package_of(base) in _OPAQUE_PACKAGES for base in bases)
 
-    return is_wall
-
-
-def _fileno(node: Any) -> int:
-    """The descriptor of a C extension's connection object (psycopg, pycurl multi ...); -1 for what has none."""
-    method = getattr(type(node), "fileno", None)
-    if method is None or isinstance(node, type):
-        return -1
-    try:
-        fd = node.fileno()
-    except Exception:  # noqa: BLE001  (closed files, detached objects: any library's own error)
-        return -1
-    return fd if isinstance(fd, int) else -1
+    return is_opaque

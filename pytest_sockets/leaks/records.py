@@ -6,7 +6,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.originals import monotonic
+from pytest_sockets.originals import monotonic, wall_clock
 from pytest_sockets.table import own_fds as table
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Owner:
     Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
     """
 
-    __slots__ = ("context", "kind", "name", "over", "parameter", "raised", "scope")
+    __slots__ = ("context", "definition", "kind", "name", "over", "parameter", "raised", "scope")
 
     def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
@@ -40,6 +40,8 @@ class Owner:
         self.scope = scope
         self.context = context
         """Whatever the caller wants to find again with the owner; the plugin's: the node whose marks count."""
+        self.definition: object = None
+        """A fixture's function."""
         self.over = False
         """Its whole teardown has run."""
         self.raised = False
@@ -73,6 +75,7 @@ class Record:
     __slots__ = (
         "accepted",
         "at_home",
+        "created",
         "duplicate_of",
         "during",
         "family",
@@ -104,6 +107,7 @@ class Record:
         self.kind = kind
         self.key: Key | None = None
         self.ref: Callable[[], Any] = _nothing
+        self.created = wall_clock()
         self.accepted = False
         self.nobodys = False
         """Not the suite's: accepted by a listener that was there before."""

@@ -1,7 +1,8 @@
 """What still refers to a leaked socket object: the chain from it to a name that the user can find in the code.
 
-`gc.get_referrers` looks at every tracked object of the process (10-50 ms in a large suite), so this runs only for findings,
-once for each opening line.
+The search goes outwards in layers, so a dead end costs nothing: the nearest name wins, whatever else refers to the socket.
+Each layer is one `gc.get_referrers`, which looks at every tracked object of the process (10-50 ms in a large suite). So
+this runs only for findings, once for each opening line, and within a budget for the whole run.
 """
 
 from __future__ import annotations
@@ -10,50 +11,185 @@ import gc
 import sys
 import threading
 import types
+from time import thread_time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pytest_sockets.originals import monotonic
+from pytest_sockets.leaks.reachability import SUSPENDED
+from pytest_sockets.leaks.safe_reading import (
+    attributes,
+    full_name,
+    is_a,
+    mro,
+    namespace,
+    package_of,
+    variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_sockets.leaks.call_site import Places
 
-_HOPS: Final = 20
-"""From a global `requests.Session` to the socket of its connection there are eleven."""
+_LAYERS: Final = 30
+"""From a global `requests.Session` to the socket of its connection there are about twenty, dictionaries included."""
+_MOST_IN_A_LAYER: Final = 2_000
 _LONGEST: Final = 1.0
-"""Seconds for one chain, each hop looks at the whole heap."""
+"""Seconds of CPU for one socket: on a busy machine the same names are found."""
+_LONGEST_RUN: Final = 5.0
+"""Seconds of CPU for all sockets of a run."""
+_FURTHER: Final = 8
+"""Layers that are searched for a name of the user's once a library's is known."""
 _SHOWN: Final = 6
 _NO_END: Final = "... no name was found further on"
+_PYTEST: Final = frozenset(("_pytest", "pluggy"))
 
 
-class Link(NamedTuple):
-    """One step from the socket outwards. A link without `holder` is the end: a name in the user's code."""
+class Budget:
+    """The time for the searches of one run."""
+
+    def __init__(self, seconds: float = _LONGEST_RUN) -> None:
+        self.left = seconds
+        self.cut_short = 0
+        """Searches that ended, or did not begin, because the time was up."""
+
+
+class _End(NamedTuple):
+    """Where a chain ends: a name, or an object that needs no further explanation."""
 
     text: str
     rank: int
-    holder: Any = None
+    node: int
+    """The id of the object that it refers to."""
 
 
-def holders(sock: Any, places: Places) -> tuple[str, ...]:
+_STRONG: Final = 3
+"""An end of a lower rank than this is worth no further search."""
+
+
+def holders(sock: Any, places: Places, budget: Budget | None = None) -> tuple[str, ...]:
     """The chain as sentences, nearest first; empty if nothing tracked refers to the object.
 
     Of a long one the middle is left out: its end is the name to look for.
     """
-    chain: list[str] = []
-    seen = {id(sock)}
-    node = sock
-    deadline = monotonic() + _LONGEST
-    while len(chain) < _HOPS and monotonic() < deadline:
-        link = _best_link(node, seen, places)
-        if link is None:
-            break
-        chain.append(link.text)
-        if link.holder is None:
-            return _shortened(chain)
-        node = link.holder
-        seen.add(id(node))
-    return (*chain[: _SHOWN - 2], _NO_END) if chain else ()
+    budget = budget or Budget()
+    if budget.left <= 0:
+        budget.cut_short += 1
+        return ()
+    started = thread_time()
+    search = _Search(sock, places, started + min(_LONGEST, budget.left))
+    chain = search.run()
+    budget.left -= thread_time() - started
+    budget.cut_short += search.cut_short
+    return chain
+
+
+class _Search:
+    def __init__(self, sock: Any, places: Places, deadline: float) -> None:
+        self._places = places
+        self._deadline = deadline
+        self._nodes: dict[int, Any] = {id(sock): sock}
+        self._inner: dict[int, int] = {}
+        """From an object's id to that of the object through which it leads to the socket."""
+        self._running = _running_variables(places)
+        self._own: set[int] = set()
+        self.cut_short = False
+
+    def run(self) -> tuple[str, ...]:
+        """The chain to the best end that was found."""
+        best: _End | None = None
+        since = 0
+        frontier = list(self._nodes.values())
+        for _ in range(_LAYERS):
+            end, frontier = self._layer(frontier)
+            if end is not None and (best is None or end.rank < best.rank):
+                best = end
+            since += best is not None
+            if not frontier or (best is not None and (best.rank < _STRONG or since > _FURTHER)):
+                break
+            if thread_time() > self._deadline:
+                self.cut_short = True
+                break
+        if best is not None:
+            return _shortened([*self._chain(best.node), best.text])
+        farthest = next(reversed(self._inner), None)
+        chain = self._chain(farthest) if farthest is not None else []
+        return (*chain[: _SHOWN - 2], _NO_END) if chain else ()
+
+    def _layer(self, frontier: list[Any]) -> tuple[_End | None, list[Any]]:
+        """The best end next to these objects, and the objects that refer to them."""
+        ends = [_End(self._running[id(node)], 0, id(node)) for node in frontier if id(node) in self._running]
+        targets = {id(node) for node in frontier}
+        following: list[Any] = []
+        asked = tuple(frontier)  # since Python 3.13 the call copies its arguments, so this one is found, too
+        self._own = {id(self._nodes), id(frontier), id(asked), id(following), id(vars(self))}
+        for referrer in gc.get_referrers(*asked):
+            if id(referrer) in self._nodes or id(referrer) in self._own or _is_this_plugins(referrer):
+                continue
+            inner = next((id(one) for one in gc.get_referents(referrer) if id(one) in targets), None)
+            if inner is None:
+                continue
+            end = self._end(referrer, inner)
+            if end is not None:
+                ends.append(end)
+            elif len(following) < _MOST_IN_A_LAYER:
+                self._nodes[id(referrer)] = referrer
+                self._inner[id(referrer)] = inner
+                following.append(referrer)
+        return min(ends, key=lambda end: end.rank, default=None), following
+
+    def _end(self, referrer: Any, inner: int) -> _End | None:
+        kind = type(referrer)
+        node = self._nodes[inner]
+        if kind is dict and "__name__" in referrer and "__spec__" in referrer:
+            return self._global(referrer, node)
+        if is_a(referrer, type):
+            return self._class_attribute(referrer, node)
+        if kind is types.FrameType:
+            name = _variable(referrer, node)
+            text = f"local `{name}` of {_place(referrer, self._places)} (a frame kept alive, by a traceback perhaps)"
+            return _End(text, 5, inner)
+        if kind in SUSPENDED:
+            return _End(f"suspended {kind.__name__.replace('_', ' ')} {referrer.__qualname__}", 1, inner)
+        if kind is types.FunctionType:
+            return _End(f"function {referrer.__qualname__}", 2, inner)
+        if package_of(kind) in _PYTEST:
+            return _End("pytest keeps that until the session ends", 4, inner)
+        return None
+
+    def _global(self, known: dict[str, Any], node: Any) -> _End:
+        file, name = known.get("__file__"), _key_of(known, node)
+        users = type(file) is str and self._places.is_users(file)
+        where = self._places.relative(file) if type(file) is str else known["__name__"]
+        return _End(f"module global `{name}` of {where}", 0 if users else 3, id(node))
+
+    def _class_attribute(self, cls: type, node: Any) -> _End | None:
+        """Of a class that refers to `node` itself, or to it as its dictionary."""
+        own = namespace(cls)
+        name, value = _key_of(own, node), node
+        if name is None and type(node) is dict:
+            value = self._nodes.get(self._inner.get(id(node), 0))
+            name = _key_of(own, value) if value is not None else None
+        return (
+            _End(f"class attribute `{name}` of {full_name(cls)}", 0, id(value)) if name is not None else None
+        )
+
+    def _chain(self, outermost: int) -> list[str]:
+        """The sentences from the socket to this object."""
+        path = [outermost]
+        while path[-1] in self._inner:
+            path.append(self._inner[path[-1]])
+        objects = [self._nodes[one] for one in reversed(path)]
+        texts: list[str] = []
+        position = 1
+        while position < len(objects):
+            inner, outer = objects[position - 1], objects[position]
+            beyond = objects[position + 1] if position + 1 < len(objects) else None
+            if type(outer) is dict and beyond is not None and _has_dictionary(beyond, outer):
+                outer = beyond
+                position += 1
+            texts.append(_sentence(outer, inner))
+            position += 1
+        return texts
 
 
 def _shortened(chain: list[str]) -> tuple[str, ...]:
@@ -64,55 +200,35 @@ def _shortened(chain: list[str]) -> tuple[str, ...]:
     return (*chain[: _SHOWN - 1 - end], f"... {left_out} objects further", *chain[-end:])
 
 
-def _best_link(node: Any, seen: set[int], places: Places) -> Link | None:
-    running = _in_running_frame(node, places)
-    if running is not None:
-        return running
-    referrers = [one for one in gc.get_referrers(node) if id(one) not in seen and not _is_our_own(one)]
-    dicts = [one for one in referrers if isinstance(one, dict)]
-    owners = gc.get_referrers(*dicts) if dicts else []  # one look at the heap for all of them
-    best: Link | None = None
-    for referrer in referrers:
-        is_dict = isinstance(referrer, dict)
-        link = _link_of_dict(referrer, node, owners, places) if is_dict else _link(referrer, node, places)
-        # Objects that refer to each other are met again through their dictionaries.
-        if link is not None and id(link.holder) not in seen and (best is None or link.rank < best.rank):
-            best = link
-    return best
-
-
-def _is_our_own(referrer: Any) -> bool:
-    if isinstance(referrer, types.FrameType):
+def _is_this_plugins(referrer: Any) -> bool:
+    if type(referrer) is types.FrameType:
         return str(referrer.f_globals.get("__name__", "")).startswith("pytest_sockets.")
-    return type(referrer).__module__.startswith("pytest_sockets.")
+    return package_of(type(referrer)) == "pytest_sockets"
 
 
-def _is_pytests(referrer: Any) -> bool:
-    return type(referrer).__module__.split(".", 1)[0] in ("_pytest", "pluggy")
-
-
-def _in_running_frame(node: Any, places: Places) -> Link | None:
-    """A local variable of a running thread: no object that the collector tracks refers to it there."""
-    names = {thread.ident: thread for thread in threading.enumerate()}
+def _running_variables(places: Places) -> dict[int, str]:
+    """A sentence for each variable of each running thread, by its value's id: no object refers to those values there."""
+    threads = {thread.ident: thread for thread in threading.enumerate()}
+    found: dict[int, str] = {}
     for ident, top in _frames_of_others().items():
+        thread = threads.get(ident)
+        kind = "daemon thread" if thread is not None and thread.daemon else "thread"
+        title = f"{kind} {thread.name!r}" if thread is not None else "thread"
         for frame in _outwards(top):
-            for name, value in tuple(frame.f_locals.items()):
-                if value is node:
-                    thread = names.get(ident)
-                    kind = "daemon thread" if thread is not None and thread.daemon else "thread"
-                    title = f"{kind} {thread.name!r}" if thread is not None else "thread"
-                    return Link(f"local `{name}` of running {title}, {_place(frame, places)}", 0)
-    return None
+            for name, value in variables(frame).items():
+                found.setdefault(id(value), f"local `{name}` of running {title}, {_place(frame, places)}")
+    return found
 
 
 def _frames_of_others() -> dict[int, types.FrameType]:
-    """Each thread's innermost frame, but not the asking one's; that is told by its code, since gevent replaces get_ident().
+    """Each thread's innermost frame, except the calling one's.
 
-    Our own frame in a local of our own would be a cycle that keeps the socket alive until the collector runs.
+    The calling thread is recognized by its code, since gevent replaces get_ident(). A frame in its own variable would be a
+    cycle that keeps the socket alive until the collector runs.
     """
     frames = sys._current_frames()
     for ident in tuple(frames):
-        if _is_our_own(frames[ident]):
+        if _is_this_plugins(frames[ident]):
             del frames[ident]
     return frames
 
@@ -127,82 +243,58 @@ def _place(frame: types.FrameType, places: Places) -> str:
     return f"{places.relative(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
-def _link(referrer: Any, node: Any, places: Places) -> Link | None:
-    if isinstance(referrer, types.FrameType):
-        return _link_of_frame(referrer, node, places)
-    if isinstance(referrer, types.BuiltinFunctionType):
-        return Link(
-            f"bound method {referrer.__qualname__}", 10, referrer
-        )  # `sock.fileno`, of an assert perhaps
-    if isinstance(referrer, (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)):
-        return Link(f"suspended {_kind(referrer)} {referrer.__qualname__}", 3)
-    if isinstance(referrer, types.CellType):
-        return Link("a closure variable", 5, referrer)
-    if isinstance(referrer, types.FunctionType):
-        return Link(f"function {referrer.__qualname__}", 3)
-    if isinstance(referrer, types.MethodType):
-        return Link(f"bound method {referrer.__func__.__qualname__}", 7, referrer)
-    if isinstance(referrer, (list, tuple, set, frozenset)):
-        return Link(f"an item of a {type(referrer).__name__}", 6, referrer)
-    return _link_of_instance(referrer, node)
+def _variable(frame: types.FrameType, node: Any) -> str:
+    names = [name for name, value in variables(frame).items() if value is node]
+    # pytest rewrites asserts: what they compute has names that do not occur in the source.
+    return next((name for name in names if not name.startswith("@py_")), "?")
 
 
-def _link_of_frame(frame: types.FrameType, node: Any, places: Places) -> Link | None:
-    names = [name for name, value in tuple(frame.f_locals.items()) if value is node]
-    # pytest rewrites asserts: what they compute has names that nobody wrote.
-    name = next((name for name in names if not name.startswith("@py_")), "?")
-    return Link(f"local `{name}` of {_place(frame, places)} (a frame kept alive, by a traceback perhaps)", 9)
+def _key_of(known: Any, node: Any) -> Any:
+    """The key under which this dictionary or mapping proxy has `node`."""
+    return next((key for key, value in tuple(known.items()) if value is node), None)
 
 
-def _kind(referrer: Any) -> str:
-    return type(referrer).__name__.replace("_", " ")
+def _has_dictionary(value: Any, candidate: dict[Any, Any]) -> bool:
+    return type(value) not in (list, tuple, dict) and attributes(value) is candidate
 
 
-def _link_of_dict(referrer: dict[Any, Any], node: Any, owners: list[Any], places: Places) -> Link | None:
-    """`owners` refer to this dictionary, or to another one."""
-    key = next((key for key, value in tuple(referrer.items()) if value is node), None)
-    if key is None:
-        return None
-    if "__name__" in referrer and "__spec__" in referrer:
-        file = referrer.get("__file__")
-        where = places.relative(file) if file else referrer["__name__"]
-        return Link(f"module global `{key}` of {where}", 1)
-    for owner in owners:
-        if _is_pytests(owner):
-            continue
-        if isinstance(owner, types.FrameType) and owner.f_locals is referrer:
-            return None if _is_our_own(owner) else _link_of_frame(owner, node, places)
-        if isinstance(owner, type) and vars(owner).get(key) is node:
-            return Link(f"class attribute `{key}` of {owner.__module__}.{owner.__qualname__}", 1)
-        if getattr(owner, "__dict__", None) is referrer and not _is_our_own(owner):
-            return Link(f"attribute `{key}` of {_name(owner)}", _rank(owner), owner)
-    return Link(f"a dict, under the key {str(key)[:40]!r}", 6, referrer)
-
-
-def _link_of_instance(referrer: Any, node: Any) -> Link | None:
-    if _is_pytests(referrer):
-        return Link("pytest keeps that until the session ends", 8)
-    if isinstance(referrer, type):
-        key = next((key for key, value in tuple(vars(referrer).items()) if value is node), None)
+def _sentence(referrer: Any, node: Any) -> str:
+    kind = type(referrer)
+    if kind is types.BuiltinMethodType:
+        return f"bound method {referrer.__qualname__}"  # `sock.fileno`, of an assert perhaps
+    if kind is types.MethodType:
+        function = referrer.__func__
+        name = function.__qualname__ if type(function) is types.FunctionType else full_name(type(function))
+        return f"bound method {name}"
+    if kind is types.CellType:
+        return "a closure variable"
+    if kind is dict:
+        key = _key_of(referrer, node)
+        if type(key) in (str, int, bytes):
+            return f"a dict, under the key {key if type(key) is int else key[:40]!r}"
         return (
-            Link(f"class attribute `{key}` of {referrer.__module__}.{referrer.__qualname__}", 1)
-            if key
-            else None
+            f"a dict, under a key of type {full_name(type(key))}" if key is not None else "a dict, as a key"
         )
-    try:
-        key = next((key for key, value in tuple(vars(referrer).items()) if value is node), None)
-    except TypeError:
-        key = None
+    if kind in (list, tuple, set, frozenset):
+        return f"an item of a {kind.__name__}"
+    key = _attribute(referrer, node)
+    return f"attribute `{key}` of {_name(referrer)}" if key is not None else _name(referrer)
+
+
+def _attribute(referrer: Any, node: Any) -> Any:
+    key = _key_of(attributes(referrer), node)
     if key is not None:
-        return Link(f"attribute `{key}` of {_name(referrer)}", _rank(referrer), referrer)
-    return Link(_name(referrer), 5, referrer)
-
-
-def _rank(owner: Any) -> int:
-    """The user's own object says more than the SocketIO that the standard library put between."""
-    return 4 if type(owner).__module__.partition(".")[0] in sys.stdlib_module_names else 2
+        return key
+    for base in mro(type(referrer)):
+        for name, slot in namespace(base).items():
+            if type(slot) is types.MemberDescriptorType:
+                try:
+                    if slot.__get__(referrer) is node:
+                        return name
+                except AttributeError:  # an empty slot
+                    continue
+    return None
 
 
 def _name(value: Any) -> str:
-    kind = type(value)
-    return f"a {kind.__module__}.{kind.__qualname__} object"
+    return f"a {full_name(type(value))} object"

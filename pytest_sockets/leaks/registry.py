@@ -51,6 +51,8 @@ class Ledger:
         self._entered: Scope | None = None
         self._touched = True
         """Something has happened since `rest`, or needs another look."""
+        self.on_error: Callable[[str, BaseException], None] = lambda what, error: None
+        """Called, in any thread, with an error of this plugin's own."""
         self.opened = 0
         """Sockets that Python code opened since the run began."""
         self.timeline: Timeline | None = None
@@ -150,6 +152,10 @@ class Ledger:
     def thread_started(self, thread: threading.Thread, frame: FrameType) -> None:
         """The calling thread is about to start another one, which works for the same owner."""
         self._threads.born(thread, self._scope_of_thread().owner, capture(frame, self.places))
+
+    def failed(self, event: str, error: BaseException) -> None:
+        """Noting this event failed."""
+        self.on_error(f"noting {event}", error)
 
     def _scope_of_thread(self) -> Scope:
         starter = None if self._threads.at_home else self._threads.starter()

@@ -1,4 +1,4 @@
-"""Which findings are not reported: the user's rules, and the named default ignores, each with its cause."""
+"""Which findings are not reported: the user's rules, and the default ignores, each with its cause."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.service_names import service_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,9 +26,12 @@ class Rule:
 
     def matches(self, finding: Finding) -> bool:
         """Whether every pair holds for `finding`."""
-        return all(
-            any(fnmatchcase(value, glob) for value in _VALUES[key](finding)) for key, glob in self.pairs
-        )
+        return all(any(_matches(value, glob) for value in _VALUES[key](finding)) for key, glob in self.pairs)
+
+
+def _matches(value: str, glob: str) -> bool:
+    """Only `*` and `?` are special: addresses and the ids of parametrized tests have brackets."""
+    return fnmatchcase(value, glob.replace("[", "[[]"))
 
 
 def _opened_in(finding: Finding) -> Iterable[str]:
@@ -66,7 +70,7 @@ def parse_rule(text: str) -> Rule:
     for part in _split(text):
         key, equals, glob = part.partition("=")
         if not equals or not glob:
-            raise SettingError(f"rule {text!r}: {part!r} is no key=glob pair, such as remote=127.0.0.1:5432")
+            raise SettingError(f"rule {text!r}: {part!r} is not a key=glob pair, such as remote=127.0.0.1:5432")
         if key not in _VALUES:
             raise SettingError(f"rule {text!r}: unknown key {key!r}; use one of: {', '.join(KEYS)}")
         pairs.append((key, glob))
@@ -86,6 +90,23 @@ def _split(text: str) -> list[str]:
         return list(words)
     except ValueError:
         raise SettingError(f"rule {text!r}: a quotation mark is not closed") from None
+
+
+def suggested_rule(finding: Finding) -> str:
+    """The narrowest rule that matches `finding` and still will in the next run: no port that was drawn at random."""
+    socket = finding.socket
+    if finding.process is not None:
+        program = finding.process.partition(" ")[0]
+        return f"process={_value(program)}*"
+    if socket.remote is not None and socket.remote.port and service_name(socket.remote.port, socket.protocol):
+        return f"remote={_value(str(socket.remote))}"
+    return f"owner={_value(f'{finding.owner_kind}:{finding.owner_name}')}"
+
+
+def _value(text: str) -> str:
+    """`text` as the glob of a pair: quoted if it has spaces; `?` for what cannot be typed or quoted."""
+    glob = "".join(char if char.isprintable() and char not in "\"'" else "?" for char in text)
+    return f'"{glob}"' if " " in glob or not glob else glob
 
 
 def _event_loop_self_pipe(finding: Finding) -> bool:
@@ -130,22 +151,35 @@ DEFAULT_IGNORES: Final[tuple[Callable[[Finding], bool], ...]] = (
 
 
 class Ignores:
-    """The rules of a run and how often each matched: a rule that matched nothing is reported as such."""
+    """The rules of a run, and how many findings each one hid."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._hits = {parse_rule(line): 0 for line in lines}
+        self.ignored: dict[str, int] = {}
+        """How many findings were not reported, by the text of the rule or the name of the default."""
 
     def cover(self, finding: Finding, more: Iterable[Rule] = ()) -> bool:
         """Whether `finding` is ignored by default, by a rule of the run, or by one of `more` (a mark's)."""
-        if any(ignored(finding) for ignored in DEFAULT_IGNORES):
-            return True
+        for default in DEFAULT_IGNORES:
+            if default(finding):
+                self.count(f"by default: {default.__name__.strip('_').replace('_', ' ')}")
+                return True
         for rule in self._hits:
             if rule.matches(finding):
                 self._hits[rule] += 1
+                self.count(rule.text)
                 return True
-        return any(rule.matches(finding) for rule in more)
+        for rule in more:
+            if rule.matches(finding):
+                self.count(f"{rule.text} (a mark's)")
+                return True
+        return False
+
+    def count(self, reason: str) -> None:
+        """One more finding is not reported, for this reason."""
+        self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
     @property
     def hits(self) -> dict[str, int]:
-        """How often each rule matched, by its text."""
+        """How often each rule of the run matched, by its text."""
         return {rule.text: count for rule, count in self._hits.items()}

@@ -20,6 +20,15 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import reachability
+from pytest_sockets.leaks.safe_reading import (
+    attributes,
+    is_a,
+    module_of,
+    mro,
+    namespace,
+    of_class,
+    variables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -32,13 +41,18 @@ _MOST_VISITS: Final = 2_000
 """A few milliseconds for a teardown that stops a whole framework."""
 _MOST_KEPT: Final = 5_000
 """Objects among which callbacks are looked for that the fixture has registered somewhere."""
-_SUSPENDED: Final = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 _STACKS: Final = (contextlib.ExitStack, contextlib.AsyncExitStack)
 _EXITS: Final = ("__exit__", "__aexit__")
-_PYTESTS_DOORS: Final = frozenset({"cls", "config", "instance", "module", "node", "obj", "parent", "session"})
+_ENTRY_POINTS: Final = frozenset({"cls", "config", "instance", "module", "node", "obj", "parent", "session"})
 _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
-_CALLED: Final = (*_SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
+_CALLED: Final = (*reachability.SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
+_FUNCTIONS: Final = frozenset(
+    (
+        types.FunctionType, types.BuiltinMethodType, types.MethodWrapperType, types.MethodDescriptorType,
+        types.WrapperDescriptorType,
+    )
+)  # fmt: skip
 _CONTAINERS: Final = frozenset((list, tuple, set, frozenset, collections.deque, dict))
 """Exactly these: a subclass may do anything when it is read."""
 _FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
@@ -55,8 +69,8 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
 
 def named_after_yield(function: Any) -> list[Any]:
     """What the teardown of this generator function names, also when its generator has ended."""
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, types.CodeType) or _is_foreign(function.__globals__.get("__name__")):
+    code = _code_of(function)
+    if code is None or _is_foreign(function.__globals__.get("__name__")):
         return []
     yields = (one.offset for one in dis.get_instructions(code) if one.opname == "YIELD_VALUE")
     first = next(yields, None)
@@ -72,14 +86,14 @@ def put_by(setup: Callable[..., Any], holder: Any) -> list[Any]:
 
     `setup` is pytest's function, in whose closure theirs is.
     """
-    bases = getattr(holder, "__mro__", (holder,))
+    known = [namespace(base) for base in mro(holder)] if is_a(holder, type) else [vars(holder)]
     names: set[str] = set()
-    for cell in getattr(setup, "__closure__", None) or ():
+    for cell in setup.__closure__ or () if type(setup) is types.FunctionType else ():
         for content in _contents(cell):
-            name = getattr(content, "__name__", "")
-            for function in (content, *(vars(base).get(name) for base in bases)):
-                names |= _names_stored(getattr(getattr(function, "__func__", function), "__code__", None))
-    return [vars(base)[name] for base in bases for name in names & vars(base).keys()]
+            name = _name_of(content)
+            for function in (content, *(each.get(name) for each in known)):
+                names |= _names_stored(_code_of(function))
+    return [each[name] for each in known for name in names & each.keys()]
 
 
 class _Search:
@@ -113,45 +127,55 @@ class _Search:
             key = (id(value), names)
             if key not in self._seen and type(value) not in reachability.LEAVES:
                 self._seen.add(key)
-                self._visit(value, names, within, depth)
+                # One object that cannot be read, such as a half-initialised one, must not cost all findings.
+                with contextlib.suppress(Exception):
+                    self._visit(value, names, within, depth)
         return self._found
 
     def _visit(self, value: Any, names: Names, within: type | None, depth: int) -> None:
-        if isinstance(value, functools.partial):
-            called = _names_of(getattr(value.func, "__code__", None))
-            given = [*value.args, *value.keywords.values()]
-            if _is_foreign(getattr(value.func, "__module__", None)):
-                given = [one for one in given if not _is_pytests(one)]
-            # pytest's own finalizer has the fixture's function beside its generator: what stands before the yield has run.
-            suspended = [one for one in given if isinstance(one, _SUSPENDED)]
-            for each in (value.func, *(suspended or given)):
-                self.add(each, called, within, depth)
-        elif isinstance(value, types.MethodType):
+        kind = type(value)
+        if is_a(value, functools.partial):
+            self._partial(value, within, depth)
+        elif kind is types.MethodType:
             self._method(value, names, depth)
-        elif isinstance(value, classmethod | staticmethod):
+        elif is_a(value, classmethod, staticmethod):
             self.add(value.__func__, names, within, depth)
-        elif isinstance(value, types.FunctionType):
+        elif kind is types.FunctionType:
             self._function(value, within, depth)
-        elif isinstance(value, _SUSPENDED):
+        elif kind in reachability.SUSPENDED:
             self._suspended(value, depth)
-        elif isinstance(value, types.ModuleType):
-            self._attributes(vars(value), value.__name__, names, None, depth)
+        elif is_a(value, types.ModuleType):
+            self._attributes(attributes(value), _module_name(value), names, None, depth)
             self._registry(value, names)
-        elif isinstance(value, type):
+        elif is_a(value, type):
             self._class(value, names, depth)
             self._constructor(value, names, depth)
         else:
-            self._found.append(value)
-            self._class(type(value), names, depth)
-            self._closed_by_exit(value, names, depth)
-            if issubclass(type(value), logging.Logger) and "handlers" in names:
-                self._found.extend(value.handlers)
-            if _is_pytests(value):
-                self._of_pytest(value, names, depth)
-            if type(value) in _CONTAINERS:
-                for each in tuple(value.values() if isinstance(value, dict) else value):
-                    if isinstance(each, _CALLED):  # for close in AT_END: close()
-                        self.add(each, names, None, depth)
+            self._instance(value, names, depth)
+
+    def _partial(self, partial: functools.partial[Any], within: type | None, depth: int) -> None:
+        function = partial.func
+        called = _names_of(_code_of(function))
+        given = [*partial.args, *partial.keywords.values()]
+        if type(function) is types.FunctionType and _is_foreign(function.__module__):
+            given = [one for one in given if not _is_pytests(one)]
+        # pytest's own finalizer has the fixture's function beside its generator: what stands before the yield has run.
+        suspended = [one for one in given if type(one) in reachability.SUSPENDED]
+        for each in (function, *(suspended or given)):
+            self.add(each, called, within, depth)
+
+    def _instance(self, value: Any, names: Names, depth: int) -> None:
+        self._found.append(value)
+        self._class(type(value), names, depth)
+        self._closed_by_exit(value, names, depth)
+        if is_a(value, logging.Logger) and "handlers" in names:
+            self._found.extend(attributes(value).get("handlers", ()))
+        if _is_pytests(value):
+            self._of_pytest(value, names, depth)
+        if type(value) in _CONTAINERS:
+            for each in tuple(value.values() if type(value) is dict else value):
+                if is_a(each, *_CALLED):  # for close in AT_END: close()
+                    self.add(each, names, None, depth)
 
     def _function(self, function: types.FunctionType, within: type | None, depth: int) -> None:
         self._found.append(function)  # its closure, defaults and attributes
@@ -159,7 +183,7 @@ class _Search:
         foreign = _is_foreign(function.__globals__.get("__name__"))
         for cell in function.__closure__ or ():
             for content in _contents(cell):
-                if isinstance(content, _CALLED) or (not foreign and _is_pytests(content)):
+                if is_a(content, *_CALLED) or (not foreign and _is_pytests(content)):
                     self.add(content, names, within, depth)
         if not foreign:
             deeper = depth + _step(function.__code__)
@@ -168,16 +192,15 @@ class _Search:
                 self._class(within, names, deeper)
 
     def _method(self, method: types.MethodType, names: Names, depth: int) -> None:
-        owner = method.__self__
+        owner: Any = method.__self__
         self._closed_by_exit(owner, names, depth)
-        cls = owner if isinstance(owner, type) else type(owner)
-        if (
-            method.__name__ == "doClassCleanups"
-        ):  # unittest's, called by pytest's function for the end of a class
+        cls = owner if is_a(owner, type) else type(owner)
+        if _name_of(method) == "doClassCleanups":
+            # unittest's, called by pytest's function for the end of a class
             for function, arguments, named in getattr(cls, "_class_cleanups", ()):
                 for each in (function, *arguments, *named.values()):
                     self.add(each, names, None, depth)
-        if _is_foreign(cls.__module__):
+        if _is_foreign(module_of(cls)):
             return
         if cls is not owner:
             self._found.append(owner)
@@ -188,45 +211,48 @@ class _Search:
         if module is logging and ("shutdown" in names or names >= {"getLogger", "handlers"}):
             handlers: Any = vars(logging)["_handlerList"]
             self._found.extend(handler() for handler in tuple(handlers))
-        elif module.__name__ == "multiprocessing" and "active_children" in names:
+        elif module is sys.modules.get("multiprocessing") and "active_children" in names:
             self._found.extend(sys.modules["multiprocessing.process"]._children)
 
     def _of_pytest(self, value: Any, names: Names, depth: int) -> None:
         """A request, a node or the configuration: what suites keep there, and the class or module that it stands for."""
-        known = {name: getattr(value, name, None) for name in names & _PYTESTS_DOORS}
-        known |= getattr(value, "__dict__", {})
-        self._found.extend(getattr(value, "_storage", {}).values())  # of a stash
+        known = {name: getattr(value, name, None) for name in names & _ENTRY_POINTS}
+        own = attributes(value)
+        known |= own
+        storage = own.get("_storage")  # of a stash
+        self._found.extend(storage.values() if type(storage) is dict else ())
         for name in names & known.keys():
             self.add(known[name], names, None, depth)
 
     def _closed_by_exit(self, manager: Any, names: Names, depth: int) -> None:
-        """What the standard library's context managers call when they are left.
-
-        Nothing else is asked for an attribute: a proxy for what is not there now (flask's `current_app`) would raise.
-        """
-        kind = type(manager)
-        if issubclass(kind, _STACKS):
-            for _, callback in getattr(manager, "_exit_callbacks", ()):
+        """What the standard library's context managers call when they are left."""
+        known = attributes(manager)
+        if is_a(manager, *_STACKS):
+            for _, callback in known.get("_exit_callbacks", ()):
                 self.add(callback, names, None, depth)
-        elif issubclass(kind, _CLOSING):
-            closing: Any = vars(manager).get("thing")
+        elif is_a(manager, *_CLOSING):
+            closing = known.get("thing")
             for name in ("close", "aclose"):
-                self.add(getattr(closing, name, None), names, None, depth)
-        elif kind.__module__ == "contextlib" and "gen" in vars(manager):  # @contextmanager
-            self.add(vars(manager)["gen"], names, None, depth)
+                function = of_class(closing, name)
+                if type(function) is types.FunctionType:
+                    self.add(types.MethodType(function, closing), names, None, depth)
+                elif function is not None:
+                    self.add(closing, names, None, depth)
+        elif module_of(type(manager)) == "contextlib" and "gen" in known:  # @contextmanager
+            self.add(known["gen"], names, None, depth)
 
     def _constructor(self, cls: type, names: Names, depth: int) -> None:
         """Whoever names a class may call it, and is given the only instance of a singleton."""
         self._class(cls, _CONSTRUCTORS, depth)
         metaclass: Any = type(cls)
-        call = next((vars(base)["__call__"] for base in metaclass.__mro__ if "__call__" in vars(base)), None)
-        if isinstance(call, types.FunctionType):
+        call = of_class(cls, "__call__")
+        if type(call) is types.FunctionType:
             self.add(call, names, metaclass, depth)
             self._class(cls, _names_of(call.__code__), depth + 1)
 
     def _class(self, cls: type, names: Names, depth: int) -> None:
-        for base in cls.__mro__:
-            self._attributes(vars(base), base.__module__, names, cls, depth)
+        for base in mro(cls):
+            self._attributes(namespace(base), module_of(base), names, cls, depth)
 
     def _attributes(self, known: Any, module: str, names: Names, within: type | None, depth: int) -> None:
         if not _is_foreign(module):
@@ -239,16 +265,20 @@ class _Search:
             return
         names = _names_after(frame.f_code, frame.f_lasti)
         foreign = _is_foreign(frame.f_globals.get("__name__"))
-        local = dict(frame.f_locals)  # a proxy with fewer methods since 3.13
+        local = variables(frame)
         for name in names & local.keys():
             # What pytest's own generator calls (teardown_module) is where the user's code begins.
             if not (foreign and _is_pytests(local[name])):
                 self.add(local[name], names, None, depth - 1 if foreign else depth)
         idle = {id(value) for name, value in local.items() if name not in names}
-        active = [value for value in reachability.held_by(suspended) if id(value) not in idle]
+        held = reachability.held_by(suspended)
+        active = [value for value in held if id(value) not in idle]
         for value in active:
-            if isinstance(value, _SUSPENDED) or getattr(value, "__name__", None) in _EXITS:
+            if type(value) in reachability.SUSPENDED:
                 self.add(value, names, None, depth)
+            elif _name_of(value) in _EXITS:
+                for method in _bound(value, held):
+                    self.add(method, names, None, depth)
         if not foreign:
             self.add_named(frame.f_globals, names, depth)
             for function in _registered(active, frame):
@@ -260,12 +290,12 @@ def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.Fun
     names = _names_of(frame.f_code)
     values = [frame.f_globals[name] for name in names & frame.f_globals.keys()]
     values += [
-        vars(module)[name]
+        attributes(module)[name]
         for module in values
-        if isinstance(module, types.ModuleType) and not _is_foreign(module.__name__)
-        for name in names & vars(module).keys()
+        if is_a(module, types.ModuleType) and not _is_foreign(_module_name(module))
+        for name in names & attributes(module).keys()
     ]
-    codes = {value.__code__ for value in values if isinstance(value, types.FunctionType)}
+    codes = {value.__code__ for value in values if type(value) is types.FunctionType}
     codes.update(const for const in frame.f_code.co_consts if isinstance(const, types.CodeType))
     if codes:
         for node in reachability.walk(active, _MOST_KEPT):
@@ -316,12 +346,41 @@ def _contents(cell: types.CellType) -> list[Any]:
         return []
 
 
+def _bound(exit_: Any, held: list[Any]) -> Iterator[Any]:
+    """The `__exit__` of a `with`. Since Python 3.14 the stack has the function and its object apart."""
+    if type(exit_) in (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType):
+        yield exit_
+        return
+    for manager in held:
+        if of_class(manager, _name_of(exit_)) is exit_:
+            yield types.MethodType(exit_, manager)
+
+
+def _code_of(function: Any) -> types.CodeType | None:
+    if type(function) is types.MethodType or is_a(function, classmethod, staticmethod):
+        function = function.__func__
+    return function.__code__ if type(function) is types.FunctionType else None
+
+
+def _name_of(function: Any) -> str:
+    """The name of a function or method, Python's or C's; empty for anything else."""
+    if type(function) is types.MethodType:
+        function = function.__func__
+    name = function.__name__ if type(function) in _FUNCTIONS else ""
+    return name if type(name) is str else ""
+
+
+def _module_name(module: types.ModuleType) -> str:
+    name = attributes(module).get("__name__")
+    return name if type(name) is str else ""
+
+
 def _is_pytests(value: object) -> bool:
-    return type(value).__module__.startswith("_pytest.")
+    return module_of(type(value)).startswith("_pytest.")
 
 
 def _is_foreign(module: object) -> bool:
-    return str(module).partition(".")[0] in _FOREIGN
+    return type(module) is str and module.partition(".")[0] in _FOREIGN
 
 
 def _step(code: types.CodeType) -> int:

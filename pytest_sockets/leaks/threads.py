@@ -7,6 +7,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets import own_threads
 from pytest_sockets.leaks.call_site import TEST_TOOLS
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class ThreadOwners:
         return not nobodys and not _is_a_plugins(thread)
 
     def _count_nameless(self) -> int:
-        return max(0, _thread._count() - (len(self.active) - 1))
+        return max(0, _thread._count() - (len(self.active) - 1) - own_threads.count())
 
 
 def _is_pool_worker(thread: threading.Thread | None) -> bool:

@@ -6,24 +6,33 @@ This file is short, since it is the one that pytest reads with its rewriting of 
 
 from __future__ import annotations
 
+import contextlib as _contextlib
+
 import pytest
 
-from pytest_sockets import _not_rewritten
+from pytest_sockets.without_rewriting import without_rewriting
 
-with _not_rewritten():
+with without_rewriting():
     # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
     from pytest_sockets import originals as _originals  # noqa: F401
+    from pytest_sockets import printable as _printable
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
+    from pytest_sockets.plugin import hook_specs as _hook_specs
     from pytest_sockets.plugin import registration as _registration
     from pytest_sockets.plugin import settings as _settings
 
-__all__ = ["pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
+__all__ = ["pytest_addhooks", "pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
 """All that pytest looks at, see `Part`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The `--sockets-*` options and `sockets_*` ini keys."""
     _settings.add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """The hooks that conftest files can implement."""
+    pluginmanager.add_hookspecs(_hook_specs)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,7 +54,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "(pytest-sockets)",
     )
     settings = config.stash[_settings.SETTINGS] = _settings.Settings(config)
-    with _not_rewritten():
+    if settings.show_secrets:
+        shown = _contextlib.ExitStack()
+        shown.enter_context(_printable.secrets_shown())
+        config.add_cleanup(shown.close)
+    with without_rewriting():
         _registration.register(config, settings)
 
 

@@ -1,73 +1,29 @@
-"""A section that explains "address already in use" in every test, fixture or collection error that has it in its chain.
-
-Nothing is done where ports are bound (port scanners must not pay), and nothing for a phase that passes but one look at
-`call.excinfo`. Carriers: the section is part of longrepr (terminal also with --show-capture=no, xdist, junit, json, html),
-its headline is a note on the exception (GitHub annotations).
-"""
+"""Which address was in use, and who holds it: from an exception, captured output and the addresses used last."""
 
 from __future__ import annotations
 
 import collections
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import pytest
-
-from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-__all__ = ["pytest_exception_interact", "pytest_sessionstart"]
-"""All that pytest looks at, see `Part`."""
+    import pytest
 
 TITLE: Final = "address already in use (pytest-sockets)"
-_ADDER: Final = "pytest_sockets.address_in_use_sections"
 
 
-class FailureWatch(Part):
-    """Looks at exceptions where no leak detection runs, which has a hook of its own for that."""
+def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
+    """Return the text of the section; None if the error, its causes and the output say nothing of the kind."""
+    from pytest_sockets.asserting import bind_errors
 
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Before the report is made. No wrapper: a passing phase pays one attribute."""
-        if call.excinfo is not None:
-            explain(item, call.excinfo.value, call.when)
-
-
-def explain(item: pytest.Item, error: BaseException, when: str) -> None:
-    """Explain the error of a phase, if it is that; its report is about to be made."""
-    if isinstance(error, (pytest.skip.Exception, pytest.exit.Exception, KeyboardInterrupt)):
-        return
-    text = _explained(error, _captured(item))
-    if text is None:
-        return
-    _note(error, text)
-    manager = item.config.pluginmanager
-    adder = manager.get_plugin(_ADDER)
-    if adder is None:
-        adder = _SectionAdder()
-        manager.register(adder, _ADDER)
-    adder.texts[item.nodeid, when] = text
-
-
-def _captured(item: pytest.Item) -> Iterator[str]:
-    """What the phases printed so far: a child that could not bind says so on the stderr that pytest captured."""
-    for section in getattr(item, "_report_sections", ()):
-        if len(section) == 3 and section[1] in ("stderr", "stdout", "log"):
-            yield section[2]
-
-
-def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
-    try:
-        from pytest_sockets.asserting import bind_errors
-
-        address = bind_errors.in_error(error)
-        if address is None or (address.host is None and address.port is None):
-            told = [found for text in captured if (found := bind_errors.in_text(text))]
-            address = told[0] if told else address
-    except Exception:  # noqa: BLE001  (no descriptor is left to import with: whether this is one is not known)
-        return None
+    address = bind_errors.in_error(error)
+    if address is None or (address.host is None and address.port is None):
+        said = [found for text in captured if (found := bind_errors.in_text(text))]
+        address = said[0] if said else address
     if address is None:
         return None
     try:
@@ -80,30 +36,17 @@ def _explained(error: BaseException, captured: Iterator[str]) -> str | None:
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
 
-def _note(error: BaseException, text: str) -> None:
-    lines = text.splitlines()
-    last = next((number for number, line in enumerate(lines) if not line.endswith(":")), 0)
-    headline = " ".join(line.strip() for line in lines[: last + 1])
-    try:
-        if hasattr(error, "add_note"):
-            error.add_note(f"pytest-sockets: {headline}")
-        else:  # Python 3.10: exceptiongroup, which pytest needs there, prints notes all the same
-            vars(error)["__notes__"] = [*getattr(error, "__notes__", ()), f"pytest-sockets: {headline}"]
-    except Exception:  # noqa: BLE001, S110  (an exception class may forbid attributes)
-        pass
-
-
 class _RecentAddresses:
-    """The last addresses that this process bound or connected to, from the leak ledger's audit hook.
+    """The last addresses that this process bound or connected to.
 
-    A plain bind() error names no address, and when the report is made a `with` block or a cleanup may have closed the socket
-    that could have told it. One append per bind() or connect(), 0.3 us; nothing where leak detection is off.
+    A plain bind() error names no address. When the report is made, a `with` block or a cleanup may have closed the socket
+    that could have told it.
     """
 
     def __init__(self) -> None:
         self._seen: collections.deque[object] = collections.deque(maxlen=16)
 
-    def socket_used(self, sock: object, address: object) -> None:  # noqa: ARG002  (a Listener's)
+    def socket_used(self, sock: object, address: object) -> None:  # noqa: ARG002  (of a Listener)
         """bind() or connect() is about to run."""
         self._seen.append(address)
 
@@ -114,7 +57,7 @@ class _RecentAddresses:
         """Not of interest."""
 
     def forget(self) -> None:
-        """A test is over: the next one's error is not about its addresses."""
+        """A test is over: the error of the next one is not about its addresses."""
         self._seen.clear()
 
     def addresses(self) -> list[tuple[str, int]]:
@@ -144,46 +87,11 @@ class _RecentAddresses:
 recent: Final = _RecentAddresses()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
+def watch(config: pytest.Config) -> None:
     """Remember addresses only where the audit hook is there anyway."""
-    settings = session.config.stash[SETTINGS]
+    settings = config.stash[SETTINGS]
     if settings.leaks != "off" or settings.unclosed != "off":
         from pytest_sockets.leaks import audit
 
         audit.listen(recent, from_the_first=True)
-        session.config.add_cleanup(functools.partial(audit.stop_listening, recent))
-
-
-class _SectionAdder(Part):
-    """Registered with the first explained error, so that other runs have no hook here."""
-
-    def __init__(self) -> None:
-        self.texts: dict[tuple[str, str], str] = {}
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        text = self.texts.pop((report.nodeid, report.when or ""), None)
-        if text is not None:
-            _add_section(report, text)
-
-
-def _add_section(report: Any, text: str) -> None:
-    if hasattr(report.longrepr, "addsection"):
-        report.longrepr.addsection(TITLE, text, "-")
-    elif isinstance(report.longrepr, str):
-        report.longrepr = f"{report.longrepr}\n{TITLE}\n{text}"
-    else:
-        report.sections.append((TITLE, text))
-
-
-def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
-    """Import and collection errors: their report is made before this hook and logged after it."""
-    if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
-        text = _explained(call.excinfo.value, iter(()))
-        if text is not None:
-            _add_section(report, text)
-
-
-def __dir__() -> list[str]:
-    return __all__
+        config.add_cleanup(functools.partial(audit.stop_listening, recent))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.printable import printable
 from pytest_sockets.reports import text
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]
         return
     report.user_properties.append(("sockets_leaked", str(len(findings))))
     lines = (
-        f"{finding.kind}: {finding.socket}, owner {finding.owner}, opened at {finding.place}"
+        printable(f"{finding.kind}: {finding.socket}, owner {finding.owner}, opened at {finding.place}")
         for finding in findings[:MOST]
     )
     report.user_properties.extend(("sockets_leak", line) for line in lines)

@@ -5,25 +5,26 @@ Imported when there is something to judge for the first time.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
-from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.reachability import reaches
+from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
+from pytest_sockets.originals import wall_clock
+from pytest_sockets.plugin.dropped_sockets import DroppedSockets
+from pytest_sockets.plugin.owner_place import place_of
 from pytest_sockets.plugin.payload import Batch, Leak
 from pytest_sockets.plugin.policies import Policy, policy_for
 from pytest_sockets.reports.text import short_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
-
-    import pytest
 
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
@@ -48,10 +49,14 @@ class Verdicts:
         self._worker: str | None = getattr(config, "workerinput", {}).get("workerid")
         self._explainer = Explainer(ledger, self._worker)
         self._ignores = Ignores(settings.ignore)
-        self._judge = Judge(ledger)
-        self._unclosed: collections.deque[tuple[Record, SocketEntry]] = collections.deque()
+        self._judge = Judge(ledger, settings.kinds)
+        self._reported: set[tuple[int, int] | None] = set()
+        self._dropped = DroppedSockets(ledger, watched=settings.unclosed != "off")
         self.watch: Any = None
         self._known: Any = None
+        """With a baseline: the `Ratchet` that counts against it."""
+        self._attempt = 0
+        """Each teardown of a test is one; of a test that is run again it is another."""
         self._rest = Batch()
         self._lives: list[SocketLife] = []
 
@@ -62,18 +67,19 @@ class Verdicts:
         if self._settings.unclosed != "off":
             from pytest_sockets.leaks.finalizers import FinalizerWatch
 
-            self.watch = FinalizerWatch(self._note_unclosed)
+            self.watch = FinalizerWatch(self._dropped.note_dying, self._dropped.note_opened)
             self.watch.start()
             self._config.add_cleanup(self.watch.stop)
         if self._settings.baseline is not None and not self._settings.update_baseline:
             from pytest_sockets.reports.baseline import read_baseline
+            from pytest_sockets.reports.baseline_check import Ratchet
 
-            self._known = frozenset(read_baseline(self._settings.baseline))
+            self._known = Ratchet(read_baseline(self._settings.baseline))
 
     @property
     def eventful(self) -> bool:
         """Whether there may be something to say that the ledger does not know."""
-        return bool(self._unclosed)
+        return self._dropped.any_seen
 
     # -- occasions -------------------------------------------------------------------------------------------
 
@@ -89,7 +95,9 @@ class Verdicts:
 
         What ended in this test's set-up was last used in the `previous` one.
         """
-        found = self._findings(live, lambda records: _drop_values(item, records), final=False)
+        self._attempt += 1
+        values = getattr(item, "funcargs", None) or {}
+        found = self._findings(live, values, final=False)
         leaks = []
         for owner, finding, mode in found:
             at_test = owner in erring or owner.context is item
@@ -103,7 +111,7 @@ class Verdicts:
 
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
         """The session is over: whatever was put off is judged now; no teardown is left that could err."""
-        for _, finding, mode in self._findings(live, lambda _: None, final=True):
+        for _, finding, mode in self._findings(live, {}, final=True):
             self._rest.leaks.append(
                 self._leak(dataclasses.replace(finding, nodeid=nodeid), mode, can_err=False)
             )
@@ -115,6 +123,16 @@ class Verdicts:
         self._rest.lives.extend(self._lives)
         self._rest.opened = untold
         self._rest.rule_hits = self._ignores.hits
+        self._rest.collected = self._dropped.collected
+        if self._judge.ran_out_of_patience:
+            self._rest.notes.append(
+                f"waiting for sockets to close was cut short after {LONGEST_WAITING:.0f} s in all; lower --sockets-grace"
+            )
+        if self._explainer.budget.cut_short:
+            self._rest.notes.append(
+                f"the search for what still refers to a socket was cut short in {self._explainer.budget.cut_short} cases"
+            )
+        self._rest.ignored = self._ignores.ignored
         return self._rest
 
     def _leak(self, finding: Finding, mode: str, *, can_err: bool) -> Leak:
@@ -122,13 +140,14 @@ class Verdicts:
         return Leak(finding, mode, raised=mode == "error" and can_err and not known, known=known)
 
     def _is_known(self, finding: Finding) -> bool:
-        from pytest_sockets.reports.baseline import key_of
-
-        return key_of(finding) in self._known
+        return bool(self._known.add(finding, self._attempt, None))
 
     def _warn(self, item: pytest.Item, findings: list[Finding]) -> None:
-        """A warning at the test's line that is recorded whatever the filters say, and is never raised."""
-        if not findings:
+        """A warning at the test's line that is recorded whatever the filters say, and is never raised.
+
+        Where somebody counts warnings, as `--max-warnings` does, it could change an outcome: then the section must do.
+        """
+        if not findings or self._counts_warnings():
             return
         path, line, _ = item.location
         warning = SocketLeakWarning(short_message(findings))
@@ -146,16 +165,30 @@ class Verdicts:
                 }
             )
 
+    def _counts_warnings(self) -> bool:
+        config = self._config
+        try:
+            limited = (
+                config.getoption("max_warnings", None) is not None
+                or config.getini("max_warnings") is not None
+            )
+        except (KeyError, ValueError):  # pytest before 9
+            limited = False
+        places = self._ledger.places
+        hooks = config.hook.pytest_warning_recorded.get_hookimpls()
+        return limited or any(places.is_users(impl.function.__code__.co_filename) for impl in hooks)
+
     # -- findings --------------------------------------------------------------------------------------------
 
     def _findings(
         self,
         live: Callable[[], Sequence[tuple[Owner, list[Any]]]],
-        drop: Callable[[Sequence[Record]], None],
+        values: dict[str, Any],
         *,
         final: bool,
     ) -> list[tuple[Owner, Finding, str]]:
         policies: dict[Owner, Policy] = {}
+        ended = wall_clock()
 
         def policy_of(owner: Owner) -> Policy:
             if owner not in policies:
@@ -168,49 +201,76 @@ class Verdicts:
             _give_to_late_fixture(record)
         suspects = [record for record in suspects if _counts(policy_of(record.opener))]
         found: list[tuple[Record | None, Owner, Finding]] = []
-        around = Surroundings(live, drop, self._settings.kinds, final)
+        suspects = self._judge.after_young_garbage(suspects)
+        children = self._children if self._children is not None and self._children.any_left else None
+        around = Surroundings(live() if suspects or children else (), values, final)
         if suspects:
             grace = max(policy_of(record.opener).grace for record in suspects)
-            for verdict in self._judge.judge(suspects, around, grace):
+            judgement = self._judge.judge(suspects, around, grace)
+            for verdict in judgement.leaks:
                 found.append((verdict.record, explainer.named_owner(verdict.record), explainer.open(verdict)))
-        for record, entry in self._take_unclosed():
+            for verdict in judgement.dropped:
+                finding = explainer.unclosed(verdict.record, verdict.entry)
+                found.append((verdict.record, explainer.named_owner(verdict.record), finding))
+        for record, entry in self._take_dropped():
             found.append((record, explainer.named_owner(record), explainer.unclosed(record, entry)))
-        if self._children is not None and self._children.any_left:
-            for listener in self._judge.judge_children(self._children, around, self._settings.grace):
-                found.append((None, listener.child.scope.owner, explainer.child(listener)))
+        self._reported.update(record.key for record, _, _ in found if record is not None)
+        if children is not None:
+            owners = [explainer.owner_of_child(child) for child in children.left]
+            grace = max((policy_of(owner).grace for owner in owners), default=self._settings.grace)
+            for listener in self._judge.judge_children(children, around, grace):
+                found.append((None, explainer.owner_of_child(listener.child), explainer.child(listener)))
         results = []
         for leaked, owner, finding in found:
             policy = policy_of(owner)
             mode = policy.mode_of(finding.kind)
-            if mode != "off" and not self._ignores.cover(finding, policy.ignore):
-                results.append((owner, finding, mode))
-                if leaked is not None and self._ledger.timeline is not None:
-                    self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            if mode == "off" or self._ignores.cover(finding, policy.ignore):
+                continue
+            finding = self._placed(owner, finding, leaked.created if leaked is not None else None, ended)
+            if not self._passes_hooks(owner, finding):
+                continue
+            if leaked is not None and self._ledger.timeline is not None:
+                self._note_life(self._ledger.timeline.leaked(leaked, finding.socket), finding.kind)
+            results.append((owner, finding, mode))
         return results
 
-    def _note_unclosed(self, sock: Any) -> None:
-        """Called by the interpreter's finalization of an open socket, in any thread."""
-        record = self._ledger.dying(sock)
-        entry = record.entry if record is not None and record.key is not None else None
-        if entry is None and record is not None:
-            from pytest_sockets.table.own_socket import describe
+    def _placed(self, owner: Owner, finding: Finding, created: float | None, ended: float) -> Finding:
+        file, line = place_of(owner, self._config.rootpath)
+        return dataclasses.replace(
+            finding,
+            owner_file=file,
+            owner_line=line,
+            owner_parameter=owner.parameter or None,
+            opened=created,
+            owner_ended=ended,
+        )
 
-            entry = describe(sock.fileno())
-        if record is not None and entry is not None:
-            self._unclosed.append((record, entry))
+    def _passes_hooks(self, owner: Owner, finding: Finding) -> bool:
+        """Ask the `pytest_sockets_finding` hooks; one that fails drops nothing."""
+        # A conftest's hook is called for what belongs to its folder.
+        node = owner.context
+        hook = node.ihook if isinstance(node, pytest.Item | pytest.Collector) else self._config.hook
+        try:
+            answers = hook.pytest_sockets_finding(finding=finding, config=self._config)
+        except Exception as error:  # noqa: BLE001  (the results of the tests are worth more)
+            text = f"a pytest_sockets_finding hook failed: {type(error).__name__}: {error}"
+            if text not in self._rest.troubles:
+                self._rest.troubles.append(text)
+            return True
+        if any(answer is False for answer in answers):
+            self._ignores.count("hook pytest_sockets_finding")
+            return False
+        return True
 
-    def _take_unclosed(self) -> list[tuple[Record, SocketEntry]]:
-        """Each socket once (its transport and itself may both be finalized), and each connection once."""
-        taken = []
-        told: set[int | None] = set()
-        while self._unclosed:
-            record, entry = self._unclosed.popleft()
-            if entry.protocol not in self._settings.kinds or entry.inode in told:
-                continue
-            told.add(entry.inode)
-            if entry.remote is None or not self._judge.is_other_end(record, entry):
-                taken.append((record, entry))
-        return taken
+    def _take_dropped(self) -> list[tuple[Record, SocketEntry]]:
+        """Of each connection one end."""
+        self._dropped.note_collected(self._judge.take_collected())
+        return [
+            (record, entry)
+            for record, entry in self._dropped.take(self._reported)
+            if entry.protocol in self._settings.kinds
+            and (entry.remote is None or not self._judge.is_other_end(record, entry))
+        ]
 
     # -- the timeline --------------------------------------------------------------------------------
 
@@ -257,16 +317,3 @@ def _give_to_late_fixture(record: Record) -> None:
                 record.owner = record.opener = Owner("fixture", name, "function", test.context)
                 record.phase = "setup"
                 return
-
-
-def _drop_values(item: pytest.Item, records: Sequence[Record]) -> None:
-    """Let go of the fixture values that lead to these sockets.
-
-    pytest drops `item.funcargs` right after the teardown hooks: what a fixture *returned* dies there, and would be
-    called open here.
-    """
-    values = getattr(item, "funcargs", None)
-    if not values:
-        return
-    for name in [name for name, value in values.items() if reaches(value, records)]:
-        del values[name]

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-import pytest_sockets
+from pytest_sockets import lookups
 from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
+from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
-from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin import address_in_use, failure_sections
 from pytest_sockets.plugin.hook_object import Part
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
     from types import FrameType
 
+    import pluggy
     from _pytest.fixtures import FixtureDef
 
     from pytest_sockets.leaks.findings import Finding
@@ -55,13 +57,13 @@ class LeakFailure(SocketLeakError, pytest.fail.Exception):  # type: ignore[misc,
 
 
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
-    """Our own trouble never changes a test's outcome: it becomes one line that says what was lost."""
+    """An error of this plugin never changes a test's outcome: one line says what was lost."""
 
     @functools.wraps(method)
     def guarded(self: LeakDetection, *args: Any) -> None:
         try:
             method(self, *args)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self._trouble(method.__name__.strip("_").replace("_", " "), error)
 
     return guarded
@@ -112,6 +114,7 @@ class LeakDetection(Part):
         self._children = Children(settings.kinds) if settings.scope == "tree" and os.name == "posix" else None
         self.ledger = Ledger(places, self._session_owner, self._children)
         self.ledger.who_runs = self._who_runs
+        self.ledger.on_error = self._trouble
         self._verdicts: Verdicts | None = None
         self._watch: Any = None
         self._troubles: list[str] = []
@@ -139,8 +142,11 @@ class LeakDetection(Part):
 
     # -- the session -----------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionstart(self) -> Generator[None, None, None]:
+    # These wrappers are pluggy's older kind on purpose: an error of the user's code does not pass through their frames, so
+    # that no `--tb` style shows them.
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionstart(self) -> Generator[None, object, None]:
         """What is open by now, and what plugins open here (xdist's, rerunfailures' own sockets), is not the suite's."""
         self.start()
         yield
@@ -151,8 +157,8 @@ class LeakDetection(Part):
         audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
-        before, pytest_sockets._opener_lookup = pytest_sockets._opener_lookup, self._opener
-        self._config.add_cleanup(functools.partial(setattr, pytest_sockets, "_opener_lookup", before))
+        before, lookups.socket_opener = lookups.socket_opener, self._opener
+        self._config.add_cleanup(functools.partial(setattr, lookups, "socket_opener", before))
 
     @_guarded
     def _begin(self) -> None:
@@ -187,7 +193,14 @@ class LeakDetection(Part):
             from pytest_sockets.plugin.report_attachments import Outbox
 
             stays = self._settings.counts_every_test
-            self._made_outbox = Outbox(self._config, self._trouble, self._take, self._unraisable, stays=stays)
+            self._made_outbox = Outbox(
+                self._config,
+                self._trouble,
+                self._take,
+                self._unraisable,
+                self.ledger.fds.spare,
+                stays=stays,
+            )
         return self._made_outbox
 
     @property
@@ -219,28 +232,24 @@ class LeakDetection(Part):
         place = record.origin.opened_at(self.ledger.places) if record.origin is not None else None
         return f"{record.opener}, at {place.file}:{place.line}" if place is not None else str(record.opener)
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_make_collect_report(
-        self, collector: pytest.Collector
-    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, object, None]:
         """What a module opens when it is imported is owned by that import."""
         name = collector.nodeid
         if isinstance(collector, pytest.Directory) and (collector.path / "conftest.py").is_file():
             name = f"{name}/conftest.py"
         owner = Owner("import", name, "module", collector)
         before = self._enter(Scope(owner, "import"))
-        try:
-            return (yield)
-        finally:
-            self._leave(before)
-            if self.ledger.owns(owner):
-                self._imports.append(owner)
+        yield
+        self._leave(before)
+        if self.ledger.owns(owner):
+            self._imports.append(owner)
 
     def _enter(self, scope: Scope) -> Scope | None:
         try:
             # What a test's set-up opens outside of fixtures, the fixture that comes next is not charged with: nobody looks.
             return self.ledger.enter(scope, look=self._item is not None)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self.ledger.scope = scope
             self._trouble("entering a scope", error)
             return None
@@ -248,22 +257,29 @@ class LeakDetection(Part):
     def _leave(self, before: Scope | None) -> None:
         try:
             self.ledger.leave(before)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self.ledger.scope = before
             self._trouble("leaving a scope", error)
 
-    def _trouble(self, what: str, error: Exception) -> None:
+    def _trouble(self, what: str, error: BaseException) -> None:
+        """Record an error of this plugin; raise what came from outside."""
+        if comes_from_outside(error):
+            raise without_own_frames(error)
         text = f"{what}: {type(error).__name__}: {error}"
         if len(self._troubles) < _MOST_TROUBLES and text not in self._troubles:
             self._troubles.append(text)
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, pluggy.Result[object], None]:
         """After the last teardown: judge the session, the imports, and what was put off until now."""
-        result = yield
-        if exitstatus not in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR):
-            self._finish_session()
-        return result
+        with self.ledger.fds.spare():  # pytest reads and writes files now, too
+            outcome = yield
+        if outcome.excinfo is None and exitstatus not in (
+            pytest.ExitCode.INTERRUPTED,
+            pytest.ExitCode.INTERNAL_ERROR,
+        ):
+            with self.ledger.fds.spare():
+                self._finish_session()
 
     @_guarded
     def _finish_session(self) -> None:
@@ -356,16 +372,23 @@ class LeakDetection(Part):
                 self._used.update(item.listchain())
         if call.excinfo is not None:
             self._raising = item
-            address_in_use.explain(item, call.excinfo.value, call.when)
+            failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
                 if not self.ledger.is_idle() or self._watch is not None:
-                    with self._unraisable.kept():
+                    with self._unraisable.kept(), self.ledger.fds.spare():
                         errors = self._judge_test(item)
                         if errors:
                             self._fail(item, call, errors)
-            except Exception as error:  # noqa: BLE001
-                self._trouble(f"judging {item.nodeid}", error)
+            except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
+                raise
+            except BaseException as error:  # noqa: BLE001
+                if comes_from_outside(error):  # raised here, it would be an internal error of pytest
+                    call.excinfo = call.excinfo or pytest.ExceptionInfo.from_exception(
+                        without_own_frames(error)
+                    )
+                else:
+                    self._trouble(f"judging {item.nodeid}", error)
             self._previous, self._item = item, None
             if self._erring:
                 self._erring.clear()
@@ -406,9 +429,9 @@ class LeakDetection(Part):
                 return []
             if self._raising is item and self._failed is not item:
                 _forget_expected_failure()
-            with ledger.fds.one_spare():  # the test may have used up all others (EMFILE)
-                batch = self._outbox().new(item.nodeid, opened)
-                previous = self._previous.nodeid if self._previous is not None else ""
+            batch = self._outbox().new(item.nodeid, opened)
+            previous = self._previous.nodeid if self._previous is not None else ""
+            with alarm_paused():
                 return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
@@ -418,23 +441,23 @@ class LeakDetection(Part):
 
     # -- fixtures --------------------------------------------------------------------------------------------
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_fixture_setup(
         self, fixturedef: FixtureDef[Any], request: pytest.FixtureRequest
-    ) -> Generator[None, object, object]:
+    ) -> Generator[None, pluggy.Result[object], None]:
         """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
         owner = owner_of(fixturedef, request)
         if owner is None:
-            return (yield)  # whoever runs now goes on; each parameter of a test comes here
+            yield  # the current owner goes on; each parameter of a test comes here
+            return
         before = self._enter(Scope(owner, "setup"))
         self._live[fixturedef] = owner  # in the order of set-up
+        outcome = yield
+        owner.raised = outcome.excinfo is not None
         try:
-            return (yield)
-        except BaseException:
-            owner.raised = True
-            raise
-        finally:
             self._leave(before)
+        except BaseException as error:  # noqa: BLE001  (raised here, pluggy would warn, too)
+            outcome.force_exception(without_own_frames(error))
 
     def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
         """Older pytest calls this for fixtures that were finished before: those have no result any more."""
@@ -450,7 +473,7 @@ class LeakDetection(Part):
                         self._hand_over(fixturedef, owner)
                 self._erring.add(owner)
             self.ledger.end(owner)
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             self._trouble(f"the end of {owner}", error)
 
     def _hand_over(self, fixturedef: FixtureDef[Any], owner: Owner) -> None:

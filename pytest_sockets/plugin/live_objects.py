@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import types
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_sockets.leaks.records import NEVER_OVER
+from pytest_sockets.leaks.safe_reading import attributes, is_a
 from pytest_sockets.leaks.teardown_analysis import put_by, touched_by
 
 if TYPE_CHECKING:
@@ -79,11 +81,13 @@ def kept_by(fixturedef: FixtureDef[Any], owner: Owner) -> list[Any]:
 
 def _is_pytests(finalizer: Any) -> bool:
     """The end of a fixture, as a method or a partial of one, or of a node."""
-    method = getattr(finalizer, "func", finalizer)
-    return isinstance(getattr(method, "__self__", None), (pytest.FixtureDef, pytest.Item, pytest.Collector))
+    method = finalizer.func if is_a(finalizer, functools.partial) else finalizer
+    owner = method.__self__ if type(method) is types.MethodType else None
+    return is_a(owner, pytest.FixtureDef, pytest.Item, pytest.Collector)
 
 
 def _attributes(holder: object) -> list[Any]:
-    """Copied, and the values of its stash, which would be a wall to the search."""
-    stash = getattr(holder, "stash", None)
-    return [*getattr(holder, "__dict__", {}).values(), *getattr(stash, "_storage", {}).values()]
+    """Copied, and the values of its stash, where the search would stop."""
+    own = attributes(holder)
+    stash = own.get("stash")
+    return [*own.values(), *attributes(stash).get("_storage", {}).values()]

@@ -1,7 +1,7 @@
-"""`sockets_override_ports`: the port fixtures of pytest-asyncio and anyio, served from our pool.
+"""`sockets_override_ports`: the port fixtures of pytest-asyncio and anyio, with ports from this plugin's pool.
 
-An existing suite becomes free of port races without an edit. Registered only if the setting is on, and then last, so that it
-wins over other plugins in whatever order those were loaded. A fixture of the same name in a conftest.py wins still.
+An existing suite loses its port races without an edit. Registered only if the setting is on, and last, so that it
+wins over other plugins whatever their order. A fixture of the same name in a conftest.py still wins.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.port_fixtures import give_back, port_pool
+from pytest_sockets.plugin.port_fixtures import give_back, one_port, port_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from pytest_sockets.ports.pool import PortPool, Reservation
 
 KEPT: Final = 256
-"""Ports that a session's factory keeps at a time. Each costs a descriptor, and suites that were not written for us may ask
-for thousands and never give one back. The oldest goes first, and the factory does not give it again."""
+"""Ports that a session's factory keeps at a time. Each costs a descriptor, and suites written for those plugins may ask for
+thousands without releasing one. The oldest is released first, and the factory does not return it again."""
 _TRIES: Final = 64
 
 
 class UnusedPortFactory:
-    """What those plugins' `*_port_factory` fixtures give: a callable that never gives the same port twice."""
+    """The value of those plugins' `*_port_factory` fixtures: a callable that never returns the same port twice."""
 
     def __init__(self, pool: PortPool, kind: socket.SocketKind) -> None:
         self.kind = kind  # anyio's FreePortFactory has it
@@ -38,7 +38,7 @@ class UnusedPortFactory:
     def __call__(self, family: socket.AddressFamily | None = None) -> int:  # noqa: ARG002
         """A port that is free on every address, so also on those of `family`, anyio's argument."""
         reservation = self._pool.reserve(self._protocol)
-        for _ in range(_TRIES):  # a pool that has given each of its ports once starts over
+        for _ in range(_TRIES):  # a pool that has returned each of its ports once starts over
             if reservation.port not in self._given:
                 break
             reservation.release()
@@ -50,15 +50,9 @@ class UnusedPortFactory:
         return reservation.port
 
     def close(self, request: pytest.FixtureRequest) -> None:
-        """Give back what is kept still."""
+        """Release the ports that are still kept."""
         for reservation in self._kept:
             give_back(request, reservation.release())
-
-
-def _one_port(request: pytest.FixtureRequest, protocol: str) -> Iterator[int]:
-    reservation = port_pool(request.config).reserve(protocol)
-    yield reservation.port
-    give_back(request, reservation.release())
 
 
 def _factory(request: pytest.FixtureRequest, kind: socket.SocketKind) -> Iterator[UnusedPortFactory]:
@@ -69,47 +63,47 @@ def _factory(request: pytest.FixtureRequest, kind: socket.SocketKind) -> Iterato
 
 @pytest.fixture
 def unused_tcp_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A free TCP port, kept until the test ends (pytest-sockets)."""
-    yield from _one_port(request, "tcp")
+    """A free TCP port, reserved until the test ends (pytest-sockets)."""
+    yield from one_port(request, "tcp")
 
 
 @pytest.fixture
 def unused_udp_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A free UDP port, kept until the test ends (pytest-sockets)."""
-    yield from _one_port(request, "udp")
+    """A free UDP port, reserved until the test ends (pytest-sockets)."""
+    yield from one_port(request, "udp")
 
 
 @pytest.fixture
 def free_tcp_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A free TCP port, kept until the test ends (pytest-sockets)."""
-    yield from _one_port(request, "tcp")
+    """A free TCP port, reserved until the test ends (pytest-sockets)."""
+    yield from one_port(request, "tcp")
 
 
 @pytest.fixture
 def free_udp_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A free UDP port, kept until the test ends (pytest-sockets)."""
-    yield from _one_port(request, "udp")
+    """A free UDP port, reserved until the test ends (pytest-sockets)."""
+    yield from one_port(request, "udp")
 
 
 @pytest.fixture(scope="session")
 def unused_tcp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Gives a different free TCP port at each call (pytest-sockets)."""
+    """Returns a different free TCP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_STREAM)
 
 
 @pytest.fixture(scope="session")
 def unused_udp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Gives a different free UDP port at each call (pytest-sockets)."""
+    """Returns a different free UDP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_DGRAM)
 
 
 @pytest.fixture(scope="session")
 def free_tcp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Gives a different free TCP port at each call (pytest-sockets)."""
+    """Returns a different free TCP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_STREAM)
 
 
 @pytest.fixture(scope="session")
 def free_udp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Gives a different free UDP port at each call (pytest-sockets)."""
+    """Returns a different free UDP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_DGRAM)

@@ -21,6 +21,7 @@ def owner_of(fixturedef: FixtureDef[Any], request: pytest.FixtureRequest) -> Own
         return None
     if not name.startswith(("_xunit_", "_unittest_")):
         owner = Owner("fixture", name, fixturedef.scope, request.node)
+        owner.definition = fixturedef.func
         if "param" in vars(request):
             owner.parameter = _in_words(request.param, request.param_index)  # type: ignore[attr-defined]
         return owner

@@ -1,12 +1,18 @@
-"""What one process tells the one that reports: plain data on the teardown report, the same with and without xdist."""
+"""What one process sends to the one that reports: plain data on the teardown report, the same with and without xdist."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any, NamedTuple
 
 from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.reports.spans import SocketLife
+
+
+_PLAIN = (
+    "rule_hits", "ignored", "collected", "troubles", "notes", "listening", "ports_given", "servers_started",
+)  # fmt: skip
 
 
 class Leak(NamedTuple):
@@ -28,49 +34,44 @@ class Batch:
     leaks: list[Leak] = dataclasses.field(default_factory=list)
     lives: list[SocketLife] = dataclasses.field(default_factory=list)
     rule_hits: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How often each rule of the run matched; rules that matched nothing are there with 0."""
+    ignored: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many findings were not reported, by the rule, default or hook that says so."""
+    collected: int = 0
+    """Sockets that were open after their owner and that only the garbage collector closed."""
     troubles: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0
     servers_started: int = 0
+    collected: int = 0
+    """Sockets that only the garbage collector closed."""
 
     def as_json(self) -> dict[str, Any]:
-        """JSON-able: xdist and report plugins serialize it."""
-        data: dict[str, Any] = {"opened": self.opened}
+        """What execnet and every report plugin can serialize.
+
+        All but the count is JSON text in ASCII: execnet refuses lone surrogates, which names of files and processes may have.
+        """
+        rest: dict[str, Any] = {}
         if self.leaks:
-            data["leaks"] = [
-                {
-                    "finding": leak.finding.as_json(),
-                    "mode": leak.mode,
-                    "raised": leak.raised,
-                    "known": leak.known,
-                }
-                for leak in self.leaks
+            rest["leaks"] = [
+                {**leak._asdict(), "finding": leak.finding.as_json()} for leak in self.leaks
             ]
         if self.lives:
-            data["lives"] = [dataclasses.asdict(life) for life in self.lives]
-        for name in ("rule_hits", "troubles", "notes", "listening", "ports_given", "servers_started"):
-            if value := getattr(self, name):
-                data[name] = value
-        return data
+            rest["lives"] = [dataclasses.asdict(life) for life in self.lives]
+        rest |= {name: value for name in _PLAIN if (value := getattr(self, name))}
+        return {"opened": self.opened, "rest": json.dumps(rest)} if rest else {"opened": self.opened}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Batch:
         """The inverse of `as_json`."""
-        return cls(
-            opened=data["opened"],
-            leaks=[
-                Leak(Finding.from_json(leak["finding"]), leak["mode"], leak["raised"], leak["known"])
-                for leak in data.get("leaks", ())
-            ],
-            lives=[_life(life) for life in data.get("lives", ())],
-            rule_hits=data.get("rule_hits", {}),
-            troubles=list(data.get("troubles", ())),
-            notes=list(data.get("notes", ())),
-            listening=[(endpoint, process) for endpoint, process in data.get("listening", ())],
-            ports_given=data.get("ports_given", 0),
-            servers_started=data.get("servers_started", 0),
-        )
+        rest = json.loads(data.get("rest", "{}"))
+        leaks = [
+            Leak(**{**leak, "finding": Finding.from_json(leak["finding"])}) for leak in rest.pop("leaks", ())
+        ]
+        lives = [_life(life) for life in rest.pop("lives", ())]
+        listening = [(endpoint, process) for endpoint, process in rest.pop("listening", ())]
+        return cls(opened=data["opened"], leaks=leaks, lives=lives, listening=listening, **rest)
 
 
 def _life(data: dict[str, Any]) -> SocketLife:

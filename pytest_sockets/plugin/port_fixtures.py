@@ -1,7 +1,8 @@
-"""The fixtures that give ports, and the pool of this run that they share. The engine is imported on first use."""
+"""The fixtures that reserve ports, and the pool that they share. The engine is imported on first use."""
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -22,20 +23,20 @@ __all__ = [
     "blackhole_port", "closed_port", "free_port", "free_port_factory", "pytest_configure",
     "pytest_report_header", "pytest_sessionstart",
 ]  # fmt: skip
-"""All that pytest looks at, see `Part`."""
+"""The names that pytest looks at, see `Part`."""
 
 _POOL: Final = pytest.StashKey["PortPool"]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the range that the user set; nothing else is read or built before the first port is asked for."""
+    """Check the range that the user set. Everything else waits for the first port."""
     if config.stash[SETTINGS].ports is not None:
         _ranges(config)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Bring in our versions of other plugins' fixtures, as the last plugin of all: among plugins the last one wins.
+    """Register the replacements of other plugins' fixtures last: among plugins the last one wins.
 
     pytest reads the fixtures of plugins and then those of conftest files in its own, later, `pytest_sessionstart`.
     """
@@ -46,18 +47,18 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """One line if ports come from a port server, or are held because too few lie outside the ephemeral range."""
+    """One line if ports come from a port server, or need placeholders inside the ephemeral range."""
     from pytest_sockets.ports.port_server import VARIABLE, port_server_address
 
     address = port_server_address()
     if address is not None:
         return f"sockets: free ports come from the port server at {address} ({VARIABLE})"
     ranges = _ranges(config)
-    if not ranges.holding:
+    if not ranges.needs_placeholders:
         return None
     return (
-        f"sockets: free ports ({ranges}) lie in the kernel's ephemeral range and are held until they are bound; before a "
-        "child process binds one without SO_REUSEADDR: free_port_factory.release(port)"
+        f"sockets: free ports ({ranges}) lie in the kernel's ephemeral range, so placeholders keep them until they are "
+        "bound; before a child process binds one without SO_REUSEADDR: free_port_factory.release(port)"
     )
 
 
@@ -65,20 +66,38 @@ def port_pool(config: pytest.Config) -> PortPool:
     """The pool of this run, built on first use."""
     pool = config.stash.get(_POOL, None)
     if pool is None:
+        from pytest_sockets import lookups
         from pytest_sockets.plugin.counts import counts
-        from pytest_sockets.ports.pool import PortPool
-        from pytest_sockets.ports.port_server import PortServer, port_server_address
+        from pytest_sockets.ports.process_pool import make_pool
 
-        address = port_server_address()
-        pool = PortPool(_ranges(config), server=PortServer(address) if address else None)
-        config.stash[_POOL] = pool
+        pool = config.stash[_POOL] = make_pool(_ranges(config))
         counts(config).port_pools.append(pool)
         config.add_cleanup(pool.close)
+        before, lookups.port_fixture = lookups.port_fixture, functools.partial(_fixture_of, pool)
+        config.add_cleanup(functools.partial(setattr, lookups, "port_fixture", before))
     return pool
 
 
+def _fixture_of(pool: PortPool, port: int) -> str | None:
+    """Why a port may be in use: two fixtures of a test that request `free_port` get the same number."""
+    reservation = pool.reservation_of(port)
+    if reservation is None:
+        return None
+    if reservation.label:
+        return f"{port} is this test's {reservation.label}; use free_port_factory for a second one"
+    return f"{port} is a port of free_port_factory, which keeps it until the session ends; call it again for a second one"
+
+
+def one_port(request: pytest.FixtureRequest, protocol: str = "both") -> Iterator[int]:
+    """A port for the fixture of this request, until its teardown."""
+    reservation = port_pool(request.config).reserve(protocol)
+    reservation.label = request.fixturename or ""
+    yield reservation.port
+    give_back(request, reservation.release())
+
+
 def give_back(request: pytest.FixtureRequest, released: Released | None) -> None:
-    """A port's fixture is over: one that is still listened on is looked at again, and told."""
+    """Remember a released port on which a socket still listens, so that the run can report it."""
     if released is not None and released.still_listening:
         from pytest_sockets.plugin import still_listening
 
@@ -87,17 +106,18 @@ def give_back(request: pytest.FixtureRequest, released: Released | None) -> None
 
 @pytest.fixture
 def free_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A port that is free on TCP and UDP, IPv4 and IPv6, and that nobody takes until the test ends."""
-    reservation = port_pool(request.config).reserve()
-    yield reservation.port
-    give_back(request, reservation.release())
+    """A port that is free on TCP and UDP, IPv4 and IPv6, and stays reserved until the test ends.
+
+    All fixtures of a test that request it get the same port. Use `free_port_factory` for more than one.
+    """
+    yield from one_port(request)
 
 
 @pytest.fixture(scope="session")
 def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
-    """`free_port_factory(protocol="both", host=None)`: a free port, kept until the session ends or `.release(port)`.
+    """`free_port_factory(protocol="both", host=None)`: a free port, reserved until the session ends or `.release(port)`.
 
-    `.block(n)` gives n consecutive ports, `.listener(host)` a listening socket to hand over to a server.
+    `.block(n)` returns n consecutive ports, `.listener(host)` a listening socket to hand over to a server.
     """
     from pytest_sockets.ports.factory import PortFactory
 
@@ -109,7 +129,7 @@ def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
 
 @pytest.fixture
 def closed_port(request: pytest.FixtureRequest) -> Iterator[int]:
-    """A port that refuses every TCP connection and that nobody can take until the test ends."""
+    """A port that refuses every TCP connection, and that no other process can bind until the test ends."""
     from pytest_sockets.ports import unreachable_ports
 
     closed = unreachable_ports.closed_port(port_pool(request.config))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ from pytest_sockets.plugin.shared_processes import SharedProcesses
 if TYPE_CHECKING:
     from collections.abc import Generator
     from types import ModuleType
+
+    import pluggy
 
     from pytest_sockets.plugin.leak_hooks import LeakDetection
     from pytest_sockets.plugin.settings import Settings
@@ -26,10 +29,21 @@ def register(config: pytest.Config, settings: Settings) -> None:
         config.pluginmanager.register(MarkCheck(None), "sockets-marks")
         return
     parts = _Parts(config, settings)
+    if sys.platform != "linux":
+        from pytest_sockets.plugin import leak_support
+
+        leak_support.check(config, settings)
     if not hasattr(config, "workerinput"):
         # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
         parts.reporting = Reporting(config, settings)
         config.pluginmanager.register(parts.reporting, "sockets-reporting")
+    if settings.baseline is not None:
+        from pytest_sockets.plugin.selection import Selection
+
+        selection = Selection(config)
+        config.pluginmanager.register(selection, "sockets-selection")
+        if parts.reporting is not None:
+            parts.reporting.watch_selection(selection)
     if _is_xdist_controller(config):
         parts.do_without_detection()
         config.pluginmanager.register(SharedProcesses(), "sockets-shared-processes")
@@ -45,14 +59,14 @@ def register(config: pytest.Config, settings: Settings) -> None:
 def modules() -> tuple[ModuleType, ...]:
     """Those with fixtures, and with hooks that every run has."""
     from pytest_sockets.plugin import (
-        address_in_use,
+        failure_sections,
         port_fixtures,
         process_fixtures,
         server_fixtures,
         table_fixture,
     )
 
-    return (address_in_use, table_fixture, port_fixtures, server_fixtures, process_fixtures)
+    return (failure_sections, table_fixture, port_fixtures, server_fixtures, process_fixtures)
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:
@@ -70,7 +84,7 @@ class _Parts:
 
     def do_without_detection(self) -> None:
         """What the detection does in its own hooks: every hook call counts in the budget of an empty test."""
-        from pytest_sockets.plugin.address_in_use import FailureWatch
+        from pytest_sockets.plugin.failure_sections import FailureWatch
 
         manager = self._config.pluginmanager
         manager.register(FailureWatch(), "sockets-failures")
@@ -140,12 +154,12 @@ class Ending(Part):
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
 
-    @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_sessionfinish(self) -> Generator[None, pluggy.Result[object], None]:
         """Registered after the reporting and before the detection: of trylast wrappers the later one is the inner."""
-        result = yield
-        self._parts.end()
-        return result
+        outcome = yield
+        if outcome.excinfo is None:
+            self._parts.end()
 
 
 class MarkCheck(Part):

@@ -11,6 +11,7 @@ from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from pytest_sockets.plugin.payload import Batch
     from pytest_sockets.plugin.unraisable import Unraisable
@@ -28,15 +29,20 @@ class Outbox(Part):
         trouble: Callable[[str, Exception], None],
         take: Callable[[pytest.TestReport], None] | None,
         unraisable: Unraisable,
+        spare: Callable[[], AbstractContextManager[None]],
         *,
         stays: bool,
     ) -> None:
-        """`take` is told of every report if this `stays`, else at least of those that carry something."""
+        """`take` is called with every report if this `stays`, else at least with those that carry something.
+
+        `spare` makes a descriptor available, since the test may have used up all others.
+        """
         self._plugins = config.pluginmanager
         self._config = config
         self._trouble = trouble
         self._take = take
         self._unraisable = unraisable
+        self._spare = spare
         self._stays = stays
         self._passed_by = 0
         """Tests in a row that had nothing."""
@@ -74,7 +80,11 @@ class Outbox(Part):
         """Put the plain data on the teardown report before xdist serializes it."""
         if report.when == "teardown":
             with self._unraisable.kept():
-                self._tell(report)
+                if report.nodeid in self._opened or report.nodeid in self._batches:
+                    with self._spare():
+                        self._tell(report)
+                else:
+                    self._tell(report)
         elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:

@@ -1,28 +1,37 @@
-"""Gathers what the tests' processes tell, and shows it: exit status, summary section, report files."""
+"""Gathers what the tests' processes send, and shows it: exit status, summary section, report files."""
 
 from __future__ import annotations
 
+import dataclasses
+import sys
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.plugin.hook_object import Part
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.reports.baseline import Baseline
+    from pytest_sockets.reports.baseline_check import Ran
     from pytest_sockets.plugin.counts import Counts
     from pytest_sockets.plugin.payload import Batch, Leak
+    from pytest_sockets.plugin.selection import Selection
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.run import Run
 
+_MOST_WARNINGS: Final = 3
+"""How many leaks the warnings summary shows one by one."""
 OUTPUT: Final = "sockets"
 """The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
 USAGE_ERROR: Final = "sockets_usage_error"
 """The key of a mark that cannot be used, found where the tests are collected."""
 NOTHING: Final[dict[str, Any]] = {"opened": 0}
-"""The batch of a process that has nothing to tell."""
+"""The batch of a process that has nothing to report."""
 COUNTS: Final[pytest.StashKey[Counts]] = pytest.StashKey()
 """`config.stash[COUNTS]`: what the fixtures gave out in this process; absent if that was nothing."""
 
@@ -45,10 +54,22 @@ class Reporting(Part):
         self._run: Run | None = None
         self._tests_seen = 0
         self._timeline = wants_timeline(settings)
-        self._ran: set[str] | None = set() if settings.baseline is not None else None
+        self._ran: Ran | None = None
+        self._selection: Selection | None = None
+        if settings.baseline is not None:
+            from pytest_sockets.reports.baseline_check import Ran
+
+            self._ran = Ran(
+                kinds=settings.kinds,
+                leaks=settings.leaks != "off",
+                unclosed=settings.unclosed != "off",
+                children=settings.scope == "tree",
+            )
+        self._began = time.time()
         self._outcomes: dict[tuple[str, str | None], str] = {}
         self._starts: dict[tuple[str, str | None], float] = {}
         self._part_only = config.args_source is pytest.Config.ArgsSource.ARGS
+        self._failed_tests: set[str] = set()
         self._rule_hits: dict[str, int] = {}
         self._imports_seen: set[tuple[str, object]] = set()
         self._untold: list[Finding] = []
@@ -57,6 +78,14 @@ class Reporting(Part):
         self._incomplete = False
         self._usage_error: str | None = None
         self._leaks: list[Leak] = []
+        self._batches: list[int] = []
+        """For each leak the number of the batch that brought it: another attempt of a test has another number."""
+        self._batch = 0
+        self._strict_failure = False
+
+    def watch_selection(self, selection: Selection) -> None:
+        """With a baseline: what tells which part of the suite runs."""
+        self._selection = selection
 
     @property
     def run(self) -> Run:
@@ -64,7 +93,8 @@ class Reporting(Part):
         if self._run is None:
             from pytest_sockets.reports.run import Run
 
-            self._run = Run(_version() if self._settings.reports else "", self._settings.leaks)
+            self._run = Run(_version() if self._settings.wants_report else "", self._settings.mode())
+            self._run.environment.platform = sys.platform
         return self._run
 
     # -- gathering -------------------------------------------------------------------------------------------
@@ -73,20 +103,31 @@ class Reporting(Part):
         """Take the plain data from the teardown report, on whatever process the test ran."""
         if self._timeline:
             self._note_span(report)
+        if self._ran is not None:
+            self._note_ran(report, self._ran)
         if report.when != "teardown":
             return
         self._tests_seen += 1
-        if self._ran is not None:
-            self._ran.add(report.nodeid)
         data = getattr(report, OUTPUT, None)
         if data is not None:
             self.run.opened_sockets += data["opened"] > 0
             self.gather(data)
 
+    def _note_ran(self, report: pytest.TestReport, ran: Ran) -> None:
+        nodeid = report.nodeid
+        ran.seen.add(nodeid)
+        if report.when == "call" and report.passed:
+            ran.passed.add(nodeid)  # of a rerun test the last attempt counts
+            self._failed_tests.discard(nodeid)
+        elif report.when != "teardown" and report.failed:
+            self._failed_tests.add(nodeid)
+
     def gather(self, data: dict[str, Any]) -> None:
         """One process's batch; one that cannot be read becomes one line."""
         if data == NOTHING:
             return
+        if self._settings.leaks == "off" and data["opened"]:
+            self.run.marked = True
         if data.keys() == NOTHING.keys():  # a test that closed what it opened: the usual case
             self.run.opened_total += data["opened"]
             return
@@ -112,8 +153,12 @@ class Reporting(Part):
         run.listening.extend(batch.listening)
         run.notes.extend(batch.notes)
         run.troubles.extend(trouble for trouble in batch.troubles if trouble not in run.troubles)
+        run.collected += batch.collected
         for rule, hits in batch.rule_hits.items():
             self._rule_hits[rule] = self._rule_hits.get(rule, 0) + hits
+        for reason, count in batch.ignored.items():
+            run.ignored[reason] = run.ignored.get(reason, 0) + count
+        self._batch += 1
         for leak in batch.leaks:
             self._take(leak)
 
@@ -126,10 +171,7 @@ class Reporting(Part):
                 return
             self._imports_seen.add(place)
         self._leaks.append(leak)
-        if not leak.known:
-            self.run.findings.append(finding)
-            if leak.mode == "error" and not leak.raised:
-                self._untold.append(finding)
+        self._batches.append(self._batch)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -138,7 +180,7 @@ class Reporting(Part):
         self._usage_error = self._usage_error or output.get(USAGE_ERROR)
         data = output.get(OUTPUT)
         if data is None:
-            self._incomplete = True
+            self._incomplete = self.run.incomplete = True
         else:
             self.gather(data)
 
@@ -169,56 +211,119 @@ class Reporting(Part):
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Compare with the baseline, write the reports, and let the exit status show what no teardown could."""
         result = yield
-        stopped = bool(session.shouldstop or session.shouldfail)
+        stopped = bool(session.shouldstop or session.shouldfail) or session.exitstatus in (
+            pytest.ExitCode.INTERRUPTED,
+            pytest.ExitCode.INTERNAL_ERROR,
+            pytest.ExitCode.USAGE_ERROR,
+        )
         try:
             self._finish(complete=not stopped)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             self.trouble("finishing the reports", error)
         self._passed = session.exitstatus == pytest.ExitCode.OK
-        if self._untold and self._passed:
+        if (self._untold or self._strict_failure) and self._passed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._usage_error is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
         return result
 
     def _finish(self, *, complete: bool) -> None:
-        if self._run is None and not self._settings.counts_every_test:
+        settings = self._settings
+        hooked = bool(self._config.hook.pytest_sockets_report.get_hookimpls())
+        if self._run is None and not settings.counts_every_test and not hooked:
             return
         run = self.run
-        if run.findings:
-            _show_in_set_up_errors(self._config.pluginmanager.get_plugin("terminalreporter"))
         run.tests_seen = self._tests_seen
         if complete and not self._incomplete and not self._part_only:
             run.unmatched_rules = [rule for rule, hits in self._rule_hits.items() if hits == 0]
-        if self._settings.baseline is not None:
-            self._finish_baseline(complete)
-        if self._settings.reports:
+        known = [leak.known for leak in self._leaks]
+        if settings.baseline is not None:
+            known = self._finish_baseline(complete)
+        for leak, is_known in zip(self._leaks, known, strict=True):
+            run.findings.append(dataclasses.replace(leak.finding, known=is_known))
+            if leak.mode == "error" and not leak.raised and not is_known:
+                self._untold.append(leak.finding)
+        if run.findings:
+            terminalreporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            _show_in_set_up_errors(terminalreporter)
+            warned = [leak.finding for leak, is_known in zip(self._leaks, known, strict=True) if leak.mode == "warn" and not is_known]
+            _group_warnings(terminalreporter, warned)
+        if settings.wants_report or hooked:
+            self._describe_environment(run)
+        if hooked:
+            self._call_report_hook(run)
+        if settings.reports:
             from pytest_sockets.reports.writing import write_reports
 
-            run.troubles.extend(write_reports(run, self._settings.reports))
+            run.troubles.extend(write_reports(run, settings.reports))
+        if settings.github:
+            from pytest_sockets.reports.github import write_step_summary
 
-    def _finish_baseline(self, complete: bool) -> None:
-        from pytest_sockets.reports import baseline, writing
+            run.troubles.extend(write_step_summary(run))
 
-        path = self._settings.baseline
+    def _finish_baseline(self, complete: bool) -> list[bool]:
+        from pytest_sockets.reports import baseline, baseline_check, writing
+
+        path, ran = self._settings.baseline, self._ran
         assert path is not None
-        ran = None if complete and not self._part_only and not self._incomplete else self._ran
-        findings = [leak.finding for leak in self._leaks]
-        listed = baseline.read_baseline(path) if path.exists() else ()
+        assert ran is not None
+        listed = baseline.read_baseline(path) if path.exists() else baseline.Baseline()
+        self._complete_ran(ran, listed, complete)
+        found = [
+            baseline_check.Found(leak.finding, batch, leak.finding.worker, leak.known)
+            for leak, batch in zip(self._leaks, self._batches, strict=True)
+        ]
         if self._settings.update_baseline:
-            entries = baseline.update(listed, findings, ran=ran)
-            writing.write_text(path, baseline.format_baseline(entries), writing.SHARED)
-            self.run.notes.append(f"the baseline {path.name} was written: {len(entries)} known leaks")
-            self._untold.clear()
-            return
-        comparison = baseline.compare(findings, listed, ran=ran)
-        self.run.known_leaks = len(comparison.known)
-        self.run.vanished = [str(entry) for entry in comparison.vanished]
+            updated = baseline_check.update(found, listed, ran)
+            writing.write_text(path, baseline.format_baseline(updated), writing.SHARED)
+            self.run.notes.append(f"the baseline {path.name} was written: {_entries(len(updated.entries))}")
+            return [True] * len(found)
+        comparison = baseline_check.compare(found, listed, ran)
+        self.run.baseline_changes = comparison.changes
+        self._strict_failure = self._settings.baseline_strict and bool(comparison.changes)
+        return list(comparison.known)
+
+    def _complete_ran(self, ran: Ran, listed: Baseline, complete: bool) -> None:
+        root = self._config.rootpath
+        names = {entry.key.owner.partition(" ")[2].partition("::")[0] for entry in listed.entries}
+        ran.existing_files = frozenset(name for name in names if name and (root / name).exists())
+        ran.failed_files = {nodeid.partition("::")[0] for nodeid in self._failed_tests}
+        ran.passed -= self._failed_tests
+        if self._selection is not None:
+            self._selection.complete(ran, stopped=not complete or self._incomplete)
+
+    def _describe_environment(self, run: Run) -> None:
+        import platform
+
+        from pytest_sockets.printable import masked
+
+        config, environment = self._config, run.environment
+        environment.project = config.rootpath.name
+        environment.rootdir = str(config.rootpath)
+        environment.pytest = pytest.__version__
+        environment.python = platform.python_version()
+        environment.platform = sys.platform
+        environment.command = ("pytest", *(masked(str(word)) for word in config.invocation_params.args))
+        environment.started = self._began
+        environment.duration = time.time() - self._began
+
+    def _call_report_hook(self, run: Run) -> None:
+        from pytest_sockets.reports.json_report import as_report
+
+        try:
+            self._config.hook.pytest_sockets_report(report=as_report(run), config=self._config)
+        except Exception as error:  # noqa: BLE001  (the results of the tests are worth more)
+            self.trouble("a pytest_sockets_report hook failed", error)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The section, if there is something to say, and one line of totals."""
+        """The section, if there is something to say, one line of totals, and annotations."""
         try:
             self._summarize(terminalreporter)
+            if self._settings.github and self._run is not None:
+                from pytest_sockets.reports.github import annotations
+
+                for line in annotations(self._run):
+                    terminalreporter.write_line(line)
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             terminalreporter.write_line(
                 f"pytest-sockets could not do all of its work: printing its summary: {type(error).__name__}: {error}"
@@ -230,7 +335,7 @@ class Reporting(Part):
         run = self._run
         if run is None:
             return
-        if run.eventful:
+        if run.eventful or self._strict_failure:
             self._write_section(terminalreporter, run)
         if run.opened_total or run.ports_given or run.servers_started:
             terminalreporter.write_line(run.totals())
@@ -238,15 +343,36 @@ class Reporting(Part):
     def _write_section(self, terminalreporter: pytest.TerminalReporter, run: Run) -> None:
         from pytest_sockets.reports import text
 
-        terminalreporter.section(text.title(run), yellow=not self._untold, red=bool(self._untold))
+        fails = bool(self._untold) or self._strict_failure
+        terminalreporter.section(text.title(run), yellow=not fails, red=fails)
         for line in text.summary(run):
             terminalreporter.write_line(line)
         if self._untold:
             terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
             for line in ("", *text.message(self._untold).splitlines()):
                 terminalreporter.write_line(line, red=True)
+        elif self._strict_failure:
+            terminalreporter.write_line(text.FAILED_STRICT, red=True)
         elif self._passed and any(leak.raised for leak in self._leaks):
             terminalreporter.write_line(text.PASSED_WHEN_RERUN)
+
+
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+def _group_warnings(terminalreporter: pytest.TerminalReporter | None, findings: list[Finding]) -> None:
+    """In the warnings summary, many warnings become one that lists the opening lines."""
+    shown = terminalreporter.stats.get("warnings", []) if terminalreporter is not None else []
+    ours = [report for report in shown if f"{SocketLeakWarning.__name__}: " in report.message]
+    if len(ours) <= _MOST_WARNINGS:
+        return
+    from pytest_sockets.reports.text import warning_of_all
+
+    message = f"{SocketLeakWarning.__name__}: {warning_of_all(findings)}"
+    position = shown.index(ours[0])
+    shown[:] = [report for report in shown if report not in ours]
+    shown.insert(position, dataclasses.replace(ours[0], message=message, nodeid=None, fslocation=None))
 
 
 def _show_in_set_up_errors(terminalreporter: pytest.TerminalReporter | None) -> None:

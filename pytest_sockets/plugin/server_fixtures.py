@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 
     from pytest_sockets.servers.certificates import Authority
     from pytest_sockets.servers.echo import EchoServer
-    from pytest_sockets.servers.factory import EchoServerFactory, FaultProxyFactory
+    from pytest_sockets.servers.factory import (
+        EchoServerFactory,
+        FaultProxyFactory,
+        ScriptedServerFactory,
+        ServerFactory,
+    )
     from pytest_sockets.servers.server import Server
 
+F = TypeVar("F", bound="ServerFactory[Any]")
+
 __all__ = [
-    "echo_server_factory", "fault_proxy_factory", "session_echo_server_factory", "sockets_tls",
-    "tcp_echo_server", "tls_echo_server", "udp_echo_server", "unix_echo_server",
+    "echo_server_factory", "fault_proxy_factory", "scripted_server_factory", "session_echo_server_factory",
+    "session_scripted_server_factory", "sockets_tls", "tcp_echo_server", "tls_echo_server",
+    "udp_echo_server", "unix_echo_server",
 ]  # fmt: skip
 """All that pytest looks at, see `Part`."""
 
@@ -44,11 +52,11 @@ def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
     return made
 
 
-def _echo_factory(node: pytest.Item | pytest.Session) -> EchoServerFactory:
-    from pytest_sockets.servers.echo import EchoServer
-    from pytest_sockets.servers.factory import ServerFactory
-
-    return ServerFactory(_skipping(EchoServer), _remember_on(node))
+def _factory(
+    make_factory: type[F], name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session
+) -> F:
+    owner = f"the {name} of {node.nodeid}" if isinstance(node, pytest.Item) else f"the {name} of this session"
+    return make_factory(_skipping(make), _remember_on(node), owner)
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
@@ -69,7 +77,11 @@ def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]
 @pytest.fixture
 def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
     """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; all are stopped after it."""
-    factory = _echo_factory(request.node)
+    __tracebackhide__ = True
+    from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory
+
+    factory = _factory(EchoServerFactory, "echo_server_factory", EchoServer, request.node)
     yield factory
     factory.close()
 
@@ -77,7 +89,40 @@ def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFa
 @pytest.fixture(scope="session")
 def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
     """Makes echo servers that serve until the session ends."""
-    factory = _echo_factory(request.session)
+    __tracebackhide__ = True
+    from pytest_sockets.servers.echo import EchoServer
+    from pytest_sockets.servers.factory import EchoServerFactory
+
+    factory = _factory(EchoServerFactory, "session_echo_server_factory", EchoServer, request.session)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture
+def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
+    """Makes servers that speak a protocol: `factory(handler)`; `handler(conn)` runs in a thread for each connection.
+
+    A handler that fails, or still waits for its client after the test, fails the test.
+    """
+    __tracebackhide__ = True
+    from pytest_sockets.servers.factory import ScriptedServerFactory
+    from pytest_sockets.servers.scripted import ScriptedServer
+
+    factory = _factory(ScriptedServerFactory, "scripted_server_factory", ScriptedServer, request.node)
+    yield factory
+    factory.close()
+
+
+@pytest.fixture(scope="session")
+def session_scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
+    """Makes scripted servers that serve until the session ends."""
+    __tracebackhide__ = True
+    from pytest_sockets.servers.factory import ScriptedServerFactory
+    from pytest_sockets.servers.scripted import ScriptedServer
+
+    factory = _factory(
+        ScriptedServerFactory, "session_scripted_server_factory", ScriptedServer, request.session
+    )
     yield factory
     factory.close()
 
@@ -109,10 +154,11 @@ def tls_echo_server(echo_server_factory: EchoServerFactory) -> EchoServer:
 @pytest.fixture
 def fault_proxy_factory(request: pytest.FixtureRequest) -> Iterator[FaultProxyFactory]:
     """Puts faults in front of a real service: `factory(("127.0.0.1", 6379), faults=[...])`; stopped after the test."""
-    from pytest_sockets.servers.factory import ServerFactory
+    __tracebackhide__ = True
+    from pytest_sockets.servers.factory import FaultProxyFactory
     from pytest_sockets.servers.proxy import FaultProxy
 
-    factory = ServerFactory(_skipping(FaultProxy), _remember_on(request.node))
+    factory = _factory(FaultProxyFactory, "fault_proxy_factory", FaultProxy, request.node)
     yield factory
     factory.close()
 
@@ -139,7 +185,7 @@ class ServersShown(Part):
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A failing test shows up to five connections of each of its servers."""
+        """A failing test shows up to five connections of each of its servers, and the end of their transcripts."""
         report = yield
         if report.failed and report.when != "teardown":
             text = "\n".join(_shown(item))

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.errors import SettingError, quoted
+from pytest_sockets.printable import cut_in_middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytest_sockets.reports.run import Mode
+
 MODES: Final = ("off", "warn", "error")
 KINDS: Final = ("tcp", "udp", "unix")
 SCOPES: Final = ("process", "tree")
-REPORT_SUFFIXES: Final = (".json", ".html")
+REPORT_SUFFIXES: Final = (".json", ".html", ".md", ".sarif")
+GITHUB: Final = "github"
+"""The word that asks for annotations and a step summary instead of a file."""
 _LONGEST: Final = 320
 """Characters of a message that others made."""
 _MOST_DIGITS: Final = 40
@@ -72,7 +77,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         action="append",
         default=None,
-        help="write a report when the run ends: .json or .html; repeatable",
+        help="write a report when the run ends: .json, .html, .md or .sarif; or the word github; repeatable",
     )
     group.addoption(
         "--sockets-baseline", metavar="FILE", default=None, help="a file of known leaks, which do not fail"
@@ -84,12 +89,25 @@ def add_options(parser: pytest.Parser) -> None:
         help="rewrite the baseline file from this run's leaks",
     )
     group.addoption(
+        "--sockets-baseline-strict",
+        action="store_true",
+        default=False,
+        help="fail if the baseline lists leaks that are gone",
+    )
+    group.addoption(
         "--sockets-table",
         metavar="FILTER",
         nargs="?",
         const="",
         default=None,
-        help="print the socket table with its holders and exit; FILTER: a status, :PORT or a process name",
+        help="print the socket table with its holders and exit; FILTER: a status, :PORT, tcp, udp, unix, a process id or "
+        "name; left: processes that interrupted runs left behind",
+    )
+    group.addoption(
+        "--sockets-show-secrets",
+        action="store_true",
+        default=False,
+        help="show passwords in the command lines of processes, which are masked as *** otherwise",
     )
     group.addoption(
         "--sockets-ports",
@@ -108,7 +126,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("sockets_ignore", "rules for what not to report", type="linelist", default=[])
     parser.addini("sockets_kinds", "which sockets to watch: tcp, udp, unix", type="string", default=None)
     parser.addini("sockets_scope", "process or tree", type="string", default=None)
-    parser.addini("sockets_report", "reports to write, .json or .html", type="linelist", default=[])
+    parser.addini("sockets_report", "reports to write: .json, .html, .md, .sarif or github", type="linelist", default=[])
     parser.addini("sockets_baseline", "a file of known leaks", type="string", default=None)
     parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
     parser.addini(
@@ -152,8 +170,8 @@ class _Reader:
 
 
 def shortened(text: str) -> str:
-    """What others say of a value, which they quote in full: cut in the middle, since the advice stands at the end."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 :]}"
+    """Return a message of other code, which quotes the value in full, cut in its middle: the advice stands at the end."""
+    return cut_in_middle(text, _LONGEST)
 
 
 def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
@@ -232,7 +250,9 @@ class Settings:
         base = config.invocation_params.dir
 
         def report_paths(values: Any) -> tuple[Path, ...]:
-            return tuple(dict.fromkeys(_report_path(base, str(value)) for value in values))
+            names = [str(value) for value in values]
+            self.github = GITHUB in names
+            return tuple(dict.fromkeys(_report_path(base, name) for name in names if name != GITHUB))
 
         def baseline_path(value: object) -> Path:
             return _baseline_path(config, str(value), self.update_baseline)
@@ -243,6 +263,8 @@ class Settings:
         self.ignore: tuple[str, ...] = reader.read("ignore", rule_lines, ())
         self.kinds: tuple[str, ...] = reader.read("kinds", _kinds, ("tcp", "udp"))
         self.scope: str = reader.read("scope", one_of(SCOPES, "scope"), "tree")
+        self.github = False
+        """Whether annotations and a step summary are wanted."""
         self.reports: tuple[Path, ...] = reader.read("report", report_paths, ())
         self.update_baseline = bool(config.getoption("sockets_update_baseline"))
         self.baseline: Path | None = reader.read("baseline", baseline_path, None)
@@ -251,15 +273,38 @@ class Settings:
                 "pytest-sockets: command line, --sockets-update-baseline: no baseline file is named; "
                 "add --sockets-baseline=FILE"
             )
+        if self.update_baseline and self.leaks == self.unclosed == "off":
+            raise pytest.UsageError(
+                f"pytest-sockets: {reader.origins['leaks']}: the mode is off, so the baseline cannot be updated: "
+                "no leak would be found; use --sockets-leaks=warn"
+            )
+        self.baseline_strict = bool(config.getoption("sockets_baseline_strict"))
+        if self.baseline_strict and self.baseline is None:
+            raise pytest.UsageError(
+                "pytest-sockets: command line, --sockets-baseline-strict: no baseline file is named; "
+                "add --sockets-baseline=FILE"
+            )
         self.ports: tuple[int, int] | None = reader.read("ports", _port_range, None)
+        self.show_secrets = bool(config.getoption("sockets_show_secrets"))
         self.override_ports: bool = reader.read("override_ports", bool, False)
         self.origins = reader.origins
         """Where each was set, by the name of its option or ini key; "default" if nowhere."""
 
     @property
     def counts_every_test(self) -> bool:
-        """Whether somebody wants to know of the tests that open nothing, too."""
-        return bool(self.reports) or self.baseline is not None
+        """Whether a report or the baseline needs the tests that open nothing, too."""
+        return self.wants_report or self.baseline is not None
+
+    @property
+    def wants_report(self) -> bool:
+        """Whether anything but the terminal shows the run."""
+        return bool(self.reports) or self.github
+
+    def mode(self) -> Mode:
+        """What this run looks for, for the reports."""
+        from pytest_sockets.reports.run import Mode
+
+        return Mode(self.leaks, self.unclosed, self.kinds, self.scope, self.grace)
 
 
 def _check_html() -> None:
@@ -276,10 +321,10 @@ def _report_path(base: Path, value: str) -> Path:
         _check_html()
     if path.suffix not in REPORT_SUFFIXES:
         raise SettingError(
-            f"{quoted(value)} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}"
+            f"{quoted(value)} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}; "
+            f"or the word {GITHUB}"
         )
-    if path.is_dir():
-        raise SettingError(f"{quoted(value)} is a directory; name a file")
+    _check_regular(path, value)
     if not path.parent.is_dir():
         raise SettingError(
             f"{quoted(str(path.parent))} is no directory, so the report cannot be written; make it first"
@@ -300,6 +345,14 @@ def _check_name(path: Path, value: str) -> None:
         raise SettingError(f"{quoted(value)} cannot be used as a file: {reason}; name another") from None
 
 
+def _check_regular(path: Path, value: str) -> None:
+    """Replacing a device or a pipe would destroy it; reading one may never end."""
+    if path.is_dir():
+        raise SettingError(f"{quoted(value)} is a directory; name a file")
+    if path.exists() and not path.is_file():
+        raise SettingError(f"{quoted(value)} is a device, pipe or socket; name a regular file")
+
+
 def _writable(path: Path) -> bool:
     import os
 
@@ -309,8 +362,7 @@ def _writable(path: Path) -> bool:
 def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
     path = config.rootpath / value
     _check_name(path, value)
-    if path.is_dir():
-        raise SettingError(f"{quoted(value)} is a directory; name a file")
+    _check_regular(path, value)
     if not update and not path.is_file():
         raise SettingError(f"{quoted(value)} does not exist; make it with --sockets-update-baseline")
     if not path.parent.is_dir():

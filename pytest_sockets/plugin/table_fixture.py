@@ -34,13 +34,14 @@ def sockets(request: pytest.FixtureRequest) -> SocketsView:
 class _Baseline(Part):
     """Takes the baseline before the first fixture of a test that uses `sockets`."""
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    # pluggy's older kind of wrapper has no frame in the traceback of a test's error.
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
         if "sockets" in getattr(item, "fixturenames", ()):
             from pytest_sockets.asserting.view import known_sockets
 
             item.stash[_KNOWN] = known_sockets()
-        return (yield)
+        yield
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -2,163 +2,63 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import fnmatch
-import functools
 import shutil
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_sockets import addresses, model
-from pytest_sockets.errors import QueryError, quoted
-from pytest_sockets.listing import columns
+from pytest_sockets.errors import QueryError
+from pytest_sockets.plugin import table_filter, table_text
 from pytest_sockets.plugin.settings import shortened
-from pytest_sockets.service_names import service_name
+from pytest_sockets.printable import secrets_shown
 from pytest_sockets.table.readers import reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from pytest_sockets.model import Endpoint, SocketEntry
-
-_HEADER: Final = ("Proto", "Status", "Local address", "Remote address", "User", "PID", "Process")
-_PROTOCOLS: Final = ("tcp", "udp", "unix")
-_NARROWEST: Final = 20
-_LONGEST_PORT: Final = 20  # int() refuses thousands of digits with an error of its own
-_HELP: Final = "use a status (LISTEN), :PORT, tcp, udp, unix, a pid or a process name; several must all hold"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Line:
-    """An entry with the names that the table shows."""
-
-    entry: SocketEntry
-    process: str
-    user: str
-
-    def cells(self) -> tuple[str, ...]:
-        """One cell for each column."""
-        entry = self.entry
-        return (
-            entry.protocol,
-            "-" if entry.status == model.NONE else entry.status,
-            _place(entry.local, entry.protocol),
-            _place(entry.remote, entry.protocol) if entry.remote else "-",
-            self.user,
-            str(entry.pid or "-"),
-            self.process,
-        )
-
-    def order(self) -> tuple[object, ...]:
-        """Protocol, listeners first, then port and address."""
-        entry = self.entry
-        rank = model.STATUSES.index(entry.status) if entry.status in model.STATUSES else len(model.STATUSES)
-        return _PROTOCOLS.index(entry.protocol), rank, entry.local.port or 0, entry.local.host, entry.pid or 0
+    from typing import TextIO
 
 
 def show(config: pytest.Config) -> int:
-    """Print the table that `--sockets-table` asks for; exit code 0. Raises `pytest.UsageError` for a wrong filter."""
-    text = str(config.getoption("sockets_table"))
+    """Print the table that `--sockets-table` asks for. Returns the exit code 0.
+
+    Raises `pytest.UsageError` for a filter that cannot mean anything.
+    """
+    filter_ = str(config.getoption("sockets_table"))
     try:
-        holds = parse_filter(text)
+        with secrets_shown(bool(config.getoption("sockets_show_secrets"))):
+            text = table(filter_, shutil.get_terminal_size((120, 40)).columns)
     except QueryError as error:
-        origin = f"command line, --sockets-table={shortened(text)}"
+        origin = f"command line, --sockets-table={shortened(filter_)}"
         raise pytest.UsageError(f"pytest-sockets: {origin}: {error}") from None
-    sys.stdout.write(render(reader().system(), holds, shutil.get_terminal_size((120, 40)).columns))
+    write(text, sys.stdout)
     return 0
 
 
-def parse_filter(text: str) -> Callable[[Line], bool]:
-    """All words must hold. Raises `QueryError` for a word that can mean nothing."""
-    tests = [_word(word) for word in text.replace(",", " ").split()]
-    if not any(word in ("unix",) for word in text.lower().replace(",", " ").split()):
-        tests.append(lambda line: line.entry.protocol != "unix")
-    return lambda line: all(test(line) for test in tests)
+def table(filter_: str, width: int) -> str:
+    """Return the table of what holds for a filter, with lines of at most `width` columns. Raises `QueryError`."""
+    chosen = table_filter.parse(filter_)
+    if chosen.left_overs:
+        return table_text.left_overs(width)
+    return table_text.sockets(reader().system(), chosen, width)
 
 
-def _word(word: str) -> Callable[[Line], bool]:
-    if word.startswith(":"):
-        if not word[1:].isdecimal() or len(word) > _LONGEST_PORT:
-            raise QueryError(f"{quoted(word)} is no port; {_HELP}")
-        port = addresses.checked_port(int(word[1:]))
-        return lambda line: port in (line.entry.local.port, line.entry.remote and line.entry.remote.port)
-    if word.lower() in _PROTOCOLS:
-        return lambda line: line.entry.protocol == word.lower()
-    if word.upper() in model.STATUSES:
-        # What listens by UDP has no status word, but is what somebody who asks for LISTEN wants to see.
-        return functools.partial(_has_status, word.upper())
-    if word.isdecimal():
-        return lambda line: line.entry.pid == int(word)
-    if word.replace("-", "_").isupper() or "/" in word:
-        near = difflib.get_close_matches(word.upper().replace("-", "_"), model.STATUSES, 1, 0.5)
-        raise QueryError(
-            f"{quoted(word)} is no status; " + (f"did you mean {near[0]}? " if near else "") + _HELP
-        )
-    pattern = word.lower() if any(sign in word for sign in "*?[") else f"*{word.lower()}*"
-    return lambda line: fnmatch.fnmatchcase(line.process.lower(), pattern)
-
-
-def _has_status(status: str, line: Line) -> bool:
-    return line.entry.status == status or (status == model.LISTEN and line.entry.is_listening)
-
-
-def render(table: Iterable[SocketEntry], holds: Callable[[Line], bool], width: int) -> str:
-    """The lines that hold, sorted, under a header, cut to `width` columns; then what is not shown and why."""
-    lines = [Line(entry, _process(entry.pid), _user(entry)) for entry in table]
-    shown = sorted(filter(holds, lines), key=Line.order)
-    text = columns([_HEADER, *(line.cells() for line in shown)])
-    cut = max(width, _NARROWEST)
-    rows = [row if len(row) <= cut else f"{row[: cut - 3]}..." for row in text.splitlines()]
-    return "\n".join([*rows, "", *_footer(lines, shown)]) + "\n"
-
-
-def _footer(lines: list[Line], shown: list[Line]) -> list[str]:
-    told = [f"{len(shown)} of {len(lines)} sockets"]
-    unix = sum(line.entry.protocol == "unix" for line in lines)
-    if unix and not any(line.entry.protocol == "unix" for line in shown):
-        told[0] += f"; {unix} unix sockets are not shown (--sockets-table=unix)"
-    hidden = sum(line.entry.pid is None and line.entry.inode is not None for line in shown)
-    if hidden:
-        told.append(
-            f"{hidden} of them are held by processes that this user may not look at; a privileged user sees more"
-        )
-    return told
-
-
-def _place(endpoint: Endpoint, protocol: str) -> str:
-    name = service_name(endpoint.port, protocol) if endpoint.port and protocol != "unix" else None
-    return f"{endpoint} ({name})" if name else str(endpoint)
-
-
-@functools.lru_cache(4096)
-def _process(pid: int | None) -> str:
-    if pid is None:
-        return "-"
-    from pytest_sockets.table import holders, processes
-
-    name = processes.name(pid)
-    command = holders.command_line(pid)
-    return f"{name}: {command}" if name and command else name or command or "-"
-
-
-def _user(entry: SocketEntry) -> str:
-    if entry.uid is not None:
-        return _user_name(entry.uid)
-    if entry.pid is not None:
-        from pytest_sockets.table import processes
-
-        return processes.facts(entry.pid).user or "-"
-    return "-"
-
-
-@functools.lru_cache(256)
-def _user_name(uid: int) -> str:
+def write(text: str, stream: TextIO) -> None:
+    """Write to a stream of any encoding, which may be a pipe that its reader closes early."""
+    encoding = stream.encoding or "utf-8"
     try:
-        import pwd
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        _discard(stream)
 
-        return pwd.getpwuid(uid).pw_name
-    except (ImportError, KeyError):
-        return str(uid)
+
+def _discard(stream: TextIO) -> None:
+    """Let the interpreter flush into nothing when it exits: it would complain about the pipe."""
+    import os
+
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except (OSError, ValueError):
+        pass

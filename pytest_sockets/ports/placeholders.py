@@ -15,14 +15,14 @@ from typing import Any, Final
 from pytest_sockets.ports.probing import TCP, UDP, Place, Prober, bind
 from pytest_sockets.real_socket import BareSocket, keep
 
-_held: dict[tuple[int, int], list[BareSocket]] = {}
+_placed: dict[tuple[int, int], list[BareSocket]] = {}
 """By (port, socket type): every port that this process holds."""
 _installed = False
 _INET: Final = (int(socket.AF_INET), int(socket.AF_INET6))
 _KIND_MASK: Final = 0xF  # SOCK_NONBLOCK and SOCK_CLOEXEC are flags beside the type
 
 
-def hold(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
+def place(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
     """Hold `port` for each socket type; False (and nothing held) if somebody has it. This is the probe as well."""
     _install()
     if len(prober.places) > 1 and not prober.is_free(
@@ -32,30 +32,30 @@ def hold(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
     for kind in kinds:
         sockets = _bind_all(prober, port, kind)
         if sockets is None:
-            let_go(port)
+            release(port)
             return False
         for sock in sockets:
             keep(sock)
-        _held[port, kind] = sockets
+        _placed[port, kind] = sockets
     return True
 
 
-def let_go(port: int, kinds: tuple[int, ...] = (TCP, UDP)) -> None:
+def release(port: int, kinds: tuple[int, ...] = (TCP, UDP)) -> None:
     """Hold `port` no longer; without effect if it is not held."""
     for kind in kinds:
-        _close(_held.pop((port, kind), ()))
+        _close(_placed.pop((port, kind), ()))
 
 
-def is_held(port: int) -> bool:
+def is_placed(port: int) -> bool:
     """Whether some socket of ours sits on the port."""
-    return (port, TCP) in _held or (port, UDP) in _held
+    return (port, TCP) in _placed or (port, UDP) in _placed
 
 
 def after_fork() -> None:
     """In a forked child: the holds are the parent's; its own descriptors of them keep the ports."""
-    for sockets in _held.values():
+    for sockets in _placed.values():
         _close(sockets)
-    _held.clear()
+    _placed.clear()
 
 
 def _bind_all(prober: Prober, port: int, kind: int) -> list[BareSocket] | None:
@@ -105,7 +105,7 @@ def _install() -> None:
 
 
 def _on_audit_event(event: str, args: tuple[Any, ...]) -> None:
-    if event != "socket.bind" or not _held:
+    if event != "socket.bind" or not _placed:
         return
     try:
         _before_bind(*args)
@@ -117,8 +117,8 @@ def _before_bind(sock: Any, address: Any) -> None:
     if type(address) is not tuple or sock.family not in _INET:
         return
     kind = sock.type & _KIND_MASK
-    held = _held.get((address[1], kind))
+    held = _placed.get((address[1], kind))
     # a TCP server that reuses addresses binds beside our socket: then the port is still held when that server ends
     if held is None or (kind == TCP and sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)):
         return
-    _close(_held.pop((address[1], kind), ()))
+    _close(_placed.pop((address[1], kind), ()))

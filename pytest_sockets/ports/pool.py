@@ -55,13 +55,15 @@ class Taken(NamedTuple):
 class Reservation:
     """A port that is ours until `release()`."""
 
-    __slots__ = ("__weakref__", "_pool", "lock", "port", "protocol")
+    __slots__ = ("__weakref__", "_pool", "label", "lock", "port", "protocol")
 
     def __init__(self, pool: PortPool, port: int, protocol: str, lock: Lock) -> None:
         self._pool = pool
         self.port = port
         self.protocol = protocol
         self.lock = lock
+        self.label = ""
+        """The fixture that it is for, if that has only this one."""
 
     def release(self) -> Released | None:
         """Give the port back. None if that was done before, or if this is a forked child's copy."""
@@ -87,7 +89,7 @@ class PortPool:
         self._locks = locks or choose_locks()
         self.prober = prober or Prober()
         self._ports = ranges.ports()
-        self._risky = bool(ranges.risky)
+        self._uses_placeholders = bool(ranges.ephemeral)
         self._kept: dict[int, Reservation] = {}
         self.given = 0
         """How many ports were reserved so far, those of blocks one by one."""
@@ -99,6 +101,10 @@ class PortPool:
     def kept(self) -> tuple[int, ...]:
         """The ports that are reserved now, oldest first."""
         return tuple(self._kept)
+
+    def reservation_of(self, port: int) -> Reservation | None:
+        """The reservation of this port, if it is reserved now."""
+        return self._kept.get(port)
 
     def reserve(self, protocol: str = "both", host: str | None = None) -> Reservation:
         """A free port. `host` only adds that this address must be one of the machine: the port is free on all of them.
@@ -143,7 +149,7 @@ class PortPool:
         port = checked_port(port)
         reservation = self._kept.get(port)
         released = (
-            self.give_back(reservation, linger=self.ranges.is_risky(port))
+            self.give_back(reservation, linger=self.ranges.is_ephemeral(port))
             if reservation is not None
             else None
         )
@@ -160,8 +166,8 @@ class PortPool:
         if self._kept.get(port) is not reservation:
             return None
         del self._kept[port]
-        if self._risky:
-            placeholders.let_go(port)
+        if self._uses_placeholders:
+            placeholders.release(port)
         still_listening = not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol)
         if still_listening:
             self._left[port] = reservation.lock
@@ -189,7 +195,7 @@ class PortPool:
         for port in self.kept:
             reservation = self._kept.pop(port, None)
             if reservation is not None:
-                placeholders.let_go(port)
+                placeholders.release(port)
                 reservation.lock.close()
         for lock in (*self._left.values(), *self._lingering):
             lock.close()
@@ -225,8 +231,8 @@ class PortPool:
         return reservation
 
     def _secure(self, port: int, kinds: tuple[int, ...], host: str | None) -> bool:
-        if self._risky and self.ranges.is_risky(port):
-            return placeholders.hold(self.prober, port, kinds)
+        if self._uses_placeholders and self.ranges.is_ephemeral(port):
+            return placeholders.place(self.prober, port, kinds)
         return self.prober.is_free(port, kinds, host)
 
     def _look_at_all(self, protocol: str, kinds: tuple[int, ...], host: str | None) -> Reservation:

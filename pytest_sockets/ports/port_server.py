@@ -1,18 +1,20 @@
 """Ports from portpicker's port server (`PORTSERVER_ADDRESS`), as on Bazel and shared CI hosts.
 
-The server lends a port to a process until that process ends; it has no "give back". So what a test returns is kept here
-and used again, the oldest first and not before a minute has passed: until then the kernel may keep TIME_WAIT remains.
+The server lends a port to a process until that process ends, and never takes one back. Released ports are therefore kept
+here and used again, oldest first, a minute later at the earliest: until then the kernel may keep TIME_WAIT entries.
 """
 
 from __future__ import annotations
 
 import collections
 import os
+import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.errors import PortUnavailable
+from pytest_sockets.errors import PortUnavailable, quoted
 from pytest_sockets.originals import monotonic
+from pytest_sockets.ports.ranges import read_kernel
 from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 VARIABLE: Final = "PORTSERVER_ADDRESS"
 REST: Final = 60.0
 """Seconds until a returned port is used again while the server has others: Linux keeps TIME_WAIT that long."""
+TIMEOUT: Final = 5.0
+"""Seconds for one answer. A port server answers from memory, within a millisecond."""
 _TRIES: Final = 64
+_LONGEST_ANSWER: Final = 64
+_ANSWER: Final = re.compile(rb"\s*(\d{1,5})\s*\n")
 
 
 def port_server_address() -> str | None:
@@ -34,15 +40,19 @@ def port_server_address() -> str | None:
 class PortServer:
     """A client of the port server at `address`: a unix socket's path, "@" first for an abstract name."""
 
-    def __init__(self, address: str, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self, address: str, *, clock: Callable[[], float] = monotonic, timeout: float = TIMEOUT
+    ) -> None:
         self.address = address
+        self._timeout = timeout
+        self._lowest = read_kernel().unprivileged_start
         self._clock = clock
         self._resting: collections.deque[tuple[float, int]] = collections.deque()
 
     def offers(self) -> Iterator[int]:
-        """Ports to try, a bounded number; each either becomes a reservation or is to be `returned`.
+        """Yield a bounded number of ports to try. The caller reserves each one or hands it back with `returned`.
 
-        Raises PortUnavailable if the server does not answer; ends when neither it nor we have more.
+        Ends when no port is left. Raises PortUnavailable if the server does not answer properly.
         """
         for _ in range(_TRIES):
             if self._resting and self._clock() - self._resting[0][0] >= REST:
@@ -52,17 +62,15 @@ class PortServer:
             if port is None:
                 break
             yield port
-        for _ in range(
-            len(self._resting)
-        ):  # the server has no more: the probe says whether one has rested enough
+        for _ in range(len(self._resting)):  # the server has no more: try those that still rest
             yield self._resting.popleft()[1]
 
     def returned(self, port: int) -> None:
-        """This port is no longer used by us."""
+        """Keep a released port for later."""
         self._resting.append((self._clock(), port))
 
     def block(self, count: int, reserve: Callable[[], Reservation]) -> list[Reservation]:
-        """`count` reservations with consecutive ports, if they turn up among the next ones that the server gives."""
+        """`count` reservations with consecutive ports, if the server offers such a run. Raises PortUnavailable."""
         taken: dict[int, Reservation] = {}
         try:
             for _ in range(4 * count + 16):
@@ -76,16 +84,16 @@ class PortServer:
             for reservation in taken.values():
                 reservation.release()
         raise PortUnavailable(
-            f"the port server at {self.address} ({VARIABLE}) gave no {count} consecutive ports; "
+            f"the port server at {self.address} ({VARIABLE}) offered no {count} consecutive ports; "
             "ask for single ports, or unset the variable to use this host's own pool"
         )
 
     def after_fork(self) -> None:
-        """In a forked child: the server lent those ports to the parent."""
+        """In a forked child: forget the ports that the server lent to the parent."""
         self._resting.clear()
 
     def nothing_usable(self) -> PortUnavailable:
-        """The server answers, but no port of it can be used."""
+        """The error for a server that answers but has no usable port."""
         return PortUnavailable(
             f"the port server at {self.address} ({VARIABLE}) has no free port left for process {os.getpid()}. "
             "It takes ports back when the process that has them ends: end runs that hang, "
@@ -93,34 +101,65 @@ class PortServer:
         )
 
     def _ask(self) -> int | None:
-        from portpicker import get_port_from_port_server
-
+        """A port, or None if the server has none left. Raises PortUnavailable for anything else."""
         try:
-            port: int | None = get_port_from_port_server(self.address)
-        except RuntimeError as error:  # pytest-socket's SocketBlockedError
-            raise PortUnavailable(
-                f"the port server at {self.address} ({VARIABLE}) cannot be asked: {error}. "
-                "If pytest-socket blocks sockets here, --allow-unix-socket lets the port server's one through."
+            answer = request(self.address, os.getpid(), self._timeout)
+        except TimeoutError as error:
+            raise self._unusable(
+                f"did not finish its answer within {self._timeout:g} s", "Restart it"
             ) from error
-        if port:
-            return port
-        trouble = self._trouble()
-        if trouble is None:
+        except OSError as error:
+            raise self._unusable(f"does not answer: {error.strerror or error}", "Start it") from error
+        if not answer.strip() or answer.strip() == b"0":
             return None
-        raise PortUnavailable(
-            f"the port server at {self.address} ({VARIABLE}) does not answer: {trouble}. "
-            "Start it, or unset the variable to use this host's own pool."
+        port = _port_in(answer)
+        if port is None:
+            raise self._unusable(
+                f"answered {quoted(answer)}, which is not a port number",
+                "Check which program has this address",
+            )
+        if port < self._lowest:
+            raise self._unusable(
+                f"answered {port}, a privileged port (below {self._lowest})", "Give it a pool of higher ports"
+            )
+        return port
+
+    def _unusable(self, what: str, fix: str) -> PortUnavailable:
+        return PortUnavailable(
+            f"the port server at {self.address} ({VARIABLE}) {what}. "
+            f"{fix}, or unset the variable to use this host's own pool."
         )
 
-    def _trouble(self) -> str | None:
-        """Why the server cannot be reached; None if it can and has nothing to give. portpicker does not tell which."""
-        if not hasattr(socket, "AF_UNIX"):
-            return None
-        name = "\0" + self.address[1:] if self.address.startswith("@") else self.address
-        with RealSocket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.settimeout(5)
-                probe.connect(name)
-            except OSError as error:
-                return error.strerror or str(error)
-        return None
+
+def request(address: str, pid: int, timeout: float) -> bytes:
+    """Ask for a port on behalf of `pid` and return the answer up to its newline, within `timeout` seconds in all.
+
+    The protocol is portpicker's: the client sends its process id, the server a port or nothing. Raises OSError.
+    """
+    if not hasattr(socket, "AF_UNIX"):  # Windows: a named pipe, which portpicker reads
+        from portpicker import get_port_from_port_server
+
+        return str(get_port_from_port_server(address, pid) or "").encode()
+    deadline = monotonic() + timeout
+    answer = b""
+    with RealSocket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.settimeout(timeout)
+        client.connect("\0" + address[1:] if address.startswith("@") else address)
+        client.sendall(b"%d\n" % pid)
+        while b"\n" not in answer and len(answer) <= _LONGEST_ANSWER:
+            left = deadline - monotonic()
+            if left <= 0:
+                raise TimeoutError
+            client.settimeout(left)
+            piece = client.recv(_LONGEST_ANSWER)
+            if not piece:
+                break
+            answer += piece
+    return answer.partition(b"\n")[0] + b"\n" * (b"\n" in answer)
+
+
+def _port_in(answer: bytes) -> int | None:
+    """The port in a complete answer. An answer without its newline was cut off: its number may lack digits."""
+    found = _ANSWER.fullmatch(answer)
+    port = int(found[1]) if found else 0
+    return port if 0 < port <= 65535 else None

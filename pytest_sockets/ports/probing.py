@@ -88,7 +88,7 @@ class Prober:
         return known
 
 
-def occupy(prober: Prober, port: int) -> list[BareSocket] | None:
+def bind_exclusively(prober: Prober, port: int) -> list[BareSocket] | None:
     """TCP sockets that keep `port` to themselves on the wildcard address of each family; None if somebody has it."""
     taken: list[BareSocket] = []
     for place in prober.places:

@@ -54,10 +54,10 @@ class Kernel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PortRanges:
-    """The ports to give out (`spans`) and those of them that must be held, since the kernel may choose them (`risky`)."""
+    """The ports to give out (`spans`), and those that need placeholders because the kernel may choose them (`ephemeral`)."""
 
     spans: tuple[Span, ...]
-    risky: tuple[Span, ...] = ()
+    ephemeral: tuple[Span, ...] = ()
 
     @property
     def count(self) -> int:
@@ -65,17 +65,17 @@ class PortRanges:
         return sum(span.high - span.low + 1 for span in self.spans)
 
     @property
-    def holding(self) -> bool:
+    def needs_placeholders(self) -> bool:
         """Whether some ports must be held."""
-        return without(self.spans, self.risky) != list(self.spans)
+        return without(self.spans, self.ephemeral) != list(self.spans)
 
     def ports(self) -> list[int]:
         """Every port to give out."""
         return list(itertools.chain.from_iterable(range(span.low, span.high + 1) for span in self.spans))
 
-    def is_risky(self, port: int) -> bool:
+    def is_ephemeral(self, port: int) -> bool:
         """Whether the kernel might give this port to a bind(0) or connect() of anybody."""
-        return contains(self.risky, port)
+        return contains(self.ephemeral, port)
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.spans)) or "none"

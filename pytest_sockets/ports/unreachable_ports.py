@@ -1,15 +1,16 @@
-"""Ports that lead nowhere: one that refuses every connection, one that never answers."""
+"""Ports that no client gets through to: one refuses every connection, one never answers."""
 
 from __future__ import annotations
 
 import errno
 import select
 import socket
+import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import PortUnavailable
 from pytest_sockets.ports import placeholders
-from pytest_sockets.ports.probing import TCP, Place, occupy
+from pytest_sockets.ports.probing import TCP, Place, bind_exclusively
 from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ _TRIES: Final = 8
 _LARGEST_QUEUE: Final = 64
 _PENDING_AFTER: Final = 0.02
 """Seconds after which a connect over loopback is taken for unanswered; an answered one needs some 50 us."""
+_ANSWERS_A_FULL_QUEUE: Final = {
+    # XNU's solisten() replaces a backlog of 0 by kern.ipc.somaxconn
+    "darwin": "macOS takes a backlog of 0 for its largest one, so no listener's queue can be filled",
+    # the client sends SYN three times, 500 ms apart, and gets RST each time
+    "win32": "Windows refuses connections to a full queue after 2 s instead of leaving them unanswered",
+}
+_POLLOUT: Final = getattr(select, "POLLOUT", 0)
 _poll = getattr(select, "poll", None)  # gevent takes it away later; Windows has none
 
 
@@ -26,8 +34,8 @@ class CannotHang(PortUnavailable):
     """This system answers connects even if the listener's queue is full."""
 
 
-class DeadEnd:
-    """A port with what makes it a dead end, until `close()`."""
+class UnreachablePort:
+    """A reserved port and the sockets that make it unreachable, until `close()`."""
 
     def __init__(self, reservation: Reservation, sockets: list[socket.socket]) -> None:
         self.port = reservation.port
@@ -35,53 +43,55 @@ class DeadEnd:
         self._sockets = sockets
 
     def close(self) -> Released | None:
-        """Give the port back."""
+        """Close the sockets and release the port."""
         for sock in self._sockets:
             sock.close()
         return self._reservation.release()
 
 
-def closed_port(pool: PortPool) -> DeadEnd:
-    """A TCP port that is bound and never listens: the kernel refuses every connection, and nobody else can bind it.
+def closed_port(pool: PortPool) -> UnreachablePort:
+    """Reserve a TCP port that is bound and never listens: the kernel refuses every connection, and no one else can bind it.
 
-    An unbound port would not do: a client whose own port happens to be the same connects to itself.
+    An unbound port is not enough: a client whose own port happens to be the same connects to itself.
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        placeholders.let_go(reservation.port, (TCP,))
-        sockets = occupy(pool.prober, reservation.port)
+        placeholders.release(reservation.port, (TCP,))
+        sockets = bind_exclusively(pool.prober, reservation.port)
         if sockets is not None:
-            return DeadEnd(reservation, list(sockets))
+            return UnreachablePort(reservation, list(sockets))
         reservation.release()
     raise PortUnavailable(
-        f"no port could be kept closed: {_TRIES} ports were taken in the moment between lock and bind"
+        f"no port could be kept closed: {_TRIES} ports were taken by other programs just before the bind"
     )
 
 
-def blackhole_port(pool: PortPool) -> DeadEnd:
-    """A TCP port on which every connect to 127.0.0.1, ::1 or localhost gets no answer and times out.
+def blackhole_port(pool: PortPool) -> UnreachablePort:
+    """Reserve a TCP port on which every connect to 127.0.0.1, ::1 or localhost times out.
 
-    The listener's queue is full and nobody accepts: Linux and macOS drop further SYN packets. Raises CannotHang where
-    the system does otherwise.
+    The queue of its listener is full, so Linux drops further SYN packets. Raises CannotHang where the system answers them.
     """
+    reason = _ANSWERS_A_FULL_QUEUE.get(sys.platform)
+    if reason is not None:
+        raise CannotHang(reason)
     for _ in range(_TRIES):
         reservation = pool.reserve()
-        placeholders.let_go(reservation.port, (TCP,))
+        placeholders.release(reservation.port, (TCP,))
         sockets: list[socket.socket] = []
         try:
             for place in _loopbacks():
                 _saturate(place, reservation.port, sockets)
         except OSError as error:
-            DeadEnd(reservation, sockets).close()
+            UnreachablePort(reservation, sockets).close()
             if error.errno == errno.EADDRINUSE:
                 continue
             raise
         except CannotHang:
-            DeadEnd(reservation, sockets).close()
+            UnreachablePort(reservation, sockets).close()
             raise
-        return DeadEnd(reservation, sockets)
+        return UnreachablePort(reservation, sockets)
     raise PortUnavailable(
-        f"no port could be made a black hole: {_TRIES} ports were taken in the moment before the bind"
+        f"no port could be made a black hole: {_TRIES} ports were taken by other programs just before the bind"
     )
 
 
@@ -134,5 +144,5 @@ def _writable(client: socket.socket) -> bool:
     if _poll is None:
         return bool(select.select([], [client], [], _PENDING_AFTER)[1])
     poll = _poll()  # unlike select(2) it takes descriptors above 1023
-    poll.register(client, select.POLLOUT)
+    poll.register(client, _POLLOUT)
     return bool(poll.poll(_PENDING_AFTER * 1000))

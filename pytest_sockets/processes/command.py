@@ -11,12 +11,15 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import addresses
 from pytest_sockets.errors import ServerFault, SettingError, quoted
 from pytest_sockets.processes import placeholders
 from pytest_sockets.waiting import checked_timeout
+
+if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol
 
 _PROTOCOLS: Final = ("tcp", "udp")
 _TITLE: Final = 100
@@ -43,7 +46,7 @@ class Command:
 
     words: tuple[str, ...]
     host: str
-    protocol: str
+    protocol: PortProtocol
     env: Mapping[str, str | None]
     cwd: str | None
     ready: Callable[..., Any] | re.Pattern[str] | re.Pattern[bytes] | None
@@ -161,10 +164,10 @@ def _environment(env: object) -> dict[str, str | None]:
     return dict(env)
 
 
-def _protocol(value: object) -> str:
+def _protocol(value: object) -> PortProtocol:
     if value not in _PROTOCOLS:
         raise SettingError(f"protocol={quoted(value)}: use 'tcp' or 'udp'")
-    return str(value)
+    return value
 
 
 def _seconds(name: str, value: object) -> float:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.ports.pool import PortPool
     from pytest_sockets.processes.shared import SharedServers
 
@@ -43,7 +44,7 @@ class ServerProcessFactory:
         command: Sequence[str | PathLike[str]],
         *,
         host: str = "127.0.0.1",
-        protocol: str = "tcp",
+        protocol: PortProtocol = "tcp",
         env: Mapping[str, str | None] | None = None,
         cwd: str | PathLike[str] | None = None,
         ready: Callable[..., Any] | re.Pattern[str] | re.Pattern[bytes] | None = None,

@@ -11,6 +11,8 @@ from pytest_sockets.asserting.holder_text import who_holds
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from pytest_sockets.literals import PortProtocol
+
 _SHOWN: Final = 4
 _KEEPS: Final = (model.LISTEN, model.CLOSE, model.NONE)
 """What keeps every server from binding, also one that sets SO_REUSEADDR."""
@@ -27,7 +29,7 @@ def text(headline: str, details: Iterable[str], output: Sequence[str]) -> str:
 
 
 def taken_ports(
-    ports: Iterable[int], protocol: str, tree: Collection[int], output: Sequence[str]
+    ports: Iterable[int], protocol: PortProtocol, tree: Collection[int], output: Sequence[str]
 ) -> list[str]:
     """Who holds a port that the server wanted: one of its ports, or the one that its output complains of."""
     found: dict[int, None] = dict.fromkeys(
@@ -42,7 +44,7 @@ def taken_ports(
     return lines
 
 
-def listens_instead(tree: Sequence[int], protocol: str) -> list[str]:
+def listens_instead(tree: Sequence[int], protocol: PortProtocol) -> list[str]:
     """What the processes of the tree listen on."""
     from pytest_sockets.table import holders
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import addresses
 from pytest_sockets.asserting.watched_process import ending
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout, blames_the_call, quoted
-from pytest_sockets.ports import placeholders as held_ports
+from pytest_sockets.ports import placeholders
+from pytest_sockets.ports.process_pool import process_pool
 from pytest_sockets.processes import command as commands
 from pytest_sockets.processes import failures, readiness
 from pytest_sockets.processes.kept_tree import AVAILABLE, KeptTree
 from pytest_sockets.processes.output import Output
-from pytest_sockets.processes.port_supply import default_pool
 from pytest_sockets.table import proc
 from pytest_sockets.waiting import checked_timeout, wait_until
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.ports.pool import PortPool, Reservation
     from pytest_sockets.processes.command import Command, Launch
 
@@ -47,7 +48,7 @@ class ServerProcess:
         command: Sequence[str | PathLike[str]],
         *,
         host: str = "127.0.0.1",
-        protocol: str = "tcp",
+        protocol: PortProtocol = "tcp",
         env: Mapping[str, str | None] | None = None,
         cwd: str | PathLike[str] | None = None,
         ready: Callable[..., Any] | re.Pattern[str] | re.Pattern[bytes] | None = None,
@@ -74,7 +75,7 @@ class ServerProcess:
         )  # fmt: skip
         self._watch = watch
         self._lock = threading.RLock()
-        self._pool = pool or default_pool()
+        self._pool = pool or process_pool()
         self._reservations: dict[str, Reservation] = {}
         self._output = self._make_output()
         self._begin = 0
@@ -329,7 +330,7 @@ class ServerProcess:
         ports = self.filled_ports
         self._launch = launch = command.launch(ports)
         for port in ports.values():
-            held_ports.let_go(port)  # only where ports are held: the server may bind without SO_REUSEADDR
+            placeholders.release(port)  # only where ports are held: the server may bind without SO_REUSEADDR
         self._begin = self._output.size()
         self.found_port = None
         self._end_expected = self._was_ready = False

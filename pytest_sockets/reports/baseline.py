@@ -1,190 +1,163 @@
-"""The file of known leaks: how a suite with two hundred of them adopts the detector without mending all on one day.
+"""The file of known leaks: how it reads.
 
-One leak is one line, `KIND | OWNER | OPENED IN`, sorted, without columns to align: two branches that each remove lines
-merge cleanly. Neither ports, descriptors nor line numbers are in it, so it does not change when the code moves.
+One line lists an owner and an opening place, `KIND | OWNER | OPENED IN | COUNT  # comment`. Lines are sorted and not
+aligned: branches that fix different leaks merge without a conflict.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+import stat
+from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED
+from pytest_sockets.reports.baseline_keys import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from pytest_sockets.leaks.findings import Finding, Frame
-
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TITLE = "# pytest-sockets baseline, version"
-_HEADER = f"""\
-{_TITLE} {VERSION}
-# Known socket leaks: they do not fail the run. Mended one? Delete its line, or run pytest --sockets-update-baseline.
-# kind | owner | opened in
-"""
+_LOOKED_FOR = "# looked for: "
+_COLUMNS = "# kind | owner | opened in | count  # comment"
+_ADVICE = "# Known socket leaks: they do not fail the run. To drop fixed ones: pytest --sockets-update-baseline"
+_OLD_HEADER = ("# Known socket leaks: they do not fail the run. Mended one?", "# kind | owner | opened in")
 _SEPARATOR = " | "
 _KINDS = (OPEN, UNCLOSED)
-_COMPREHENSIONS = frozenset(("<listcomp>", "<setcomp>", "<dictcomp>"))
-
-
-class Known(NamedTuple):
-    """One line of the file: a leak by its owner and the function that opened it."""
-
-    owner: str
-    place: str
-    kind: str
-
-    def __str__(self) -> str:
-        return _SEPARATOR.join((self.kind, _escape(self.owner), _escape(self.place)))
+_ANY = "*"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Comparison:
-    """A run against the baseline."""
+class Known:
+    """One line of the file."""
 
-    known: tuple[Finding, ...]
-    new: tuple[Finding, ...]
-    vanished: tuple[Known, ...]
-    """Listed, could have occurred in this run, and did not."""
+    key: Key
+    count: int | None = 1
+    """How many sockets; None stands for any number, which version 1 did not count."""
+    comment: str = ""
+    above: tuple[str, ...] = ()
+    """The comment lines above it."""
 
-
-def key_of(finding: Finding) -> Known:
-    """The line that would list this finding."""
-    if finding.owner_kind == "fixture":
-        owner = f"fixture {finding.owner_name} ({finding.owner_scope})"
-    elif finding.owner_kind == "session":
-        owner = "session"
-    else:
-        owner = f"{finding.owner_kind} {finding.owner_name}"
-    return Known(owner, _place_of(finding), finding.kind)
+    def __str__(self) -> str:
+        """The line without its comment."""
+        key = self.key
+        count = _ANY if self.count is None else str(self.count)
+        return _SEPARATOR.join((key.kind, _escape(key.owner), _escape(key.place), count))
 
 
-def _place_of(finding: Finding) -> str:
-    if finding.opened_at is None:
-        return f"process {_program(finding.process)}" if finding.process else "not opened by Python code"
-    frame = _named_function(finding.opened_at, finding.stack)
-    return f"{frame.file.replace(chr(92), '/')} in {frame.function}"
+@dataclasses.dataclass(frozen=True, slots=True)
+class Baseline:
+    """The whole file."""
+
+    entries: tuple[Known, ...] = ()
+    kinds: tuple[str, ...] = ("tcp", "udp")
+    """The protocols that were looked for in the runs that wrote it."""
+    below: tuple[str, ...] = ()
+    """The comment lines after the last entry."""
+    version: int = VERSION
 
 
-def _named_function(frame: Frame, stack: tuple[Frame, ...]) -> Frame:
-    """The function around a comprehension, which is a frame of its own only before Python 3.12."""
-    if frame.function not in _COMPREHENSIONS or frame not in stack:
-        return frame
-    outer = (other for other in stack[stack.index(frame) :] if other.file == frame.file)
-    return next((other for other in outer if other.function not in _COMPREHENSIONS), frame)
-
-
-def _program(command_line: str) -> str:
-    """The program and, for Python, its module or script: no ports, temporary paths or secrets of its arguments."""
-    words = command_line.split()
-    name = re.split(r"[/\\]", words[0])[-1] if words else ""
-    name = re.sub(r"(?<=python)[\d.]+", "", name)
-    if not name.startswith("python"):
-        return name
-    for position, word in enumerate(words[1:], 1):
-        if word == "-m" and position + 1 < len(words):
-            return f"{name} -m {words[position + 1]}"
-        if word.startswith("-c"):
-            return f"{name} -c"
-        if not word.startswith("-"):
-            return f"{name} {re.split(r'[/]', word)[-1]}"
-    return name
-
-
-def compare(
-    findings: Iterable[Finding], baseline: Collection[Known], *, ran: Collection[str] | None = None
-) -> Comparison:
-    """Sort the findings into known and new ones, and name the listed leaks that are gone.
-
-    `ran` holds the ids of the tests that ran, if the run was a part of the suite (-k, -x, a path): then only what belongs
-    to those tests, or to a class or module of theirs, can be said to have vanished.
-    """
-    listed = set(baseline)
-    known: list[Finding] = []
-    new: list[Finding] = []
-    seen = set()
-    for finding in findings:
-        key = key_of(finding)
-        seen.add(key)
-        (known if key in listed else new).append(finding)
-    could_occur = _judge(ran)
-    vanished = sorted(key for key in listed - seen if could_occur(key))
-    return Comparison(tuple(known), tuple(new), tuple(vanished))
-
-
-def update(
-    baseline: Collection[Known], findings: Iterable[Finding], *, ran: Collection[str] | None = None
-) -> tuple[Known, ...]:
-    """The baseline after this run: what it found, and what a part of the suite could not have found."""
-    could_occur = _judge(ran)
-    kept = {key for key in baseline if not could_occur(key)}
-    return tuple(sorted(kept | {key_of(finding) for finding in findings}))
-
-
-def _judge(ran: Collection[str] | None) -> Callable[[Known], bool]:
-    if ran is None:
-        return lambda _key: True
-    names = {nodeid[: match.start()] for nodeid in ran for match in re.finditer(r"::|$", nodeid)}
-
-    def could_occur(key: Known) -> bool:
-        kind, _, name = key.owner.partition(" ")
-        return kind in ("test", "class", "module") and name in names
-
-    return could_occur
-
-
-def format_baseline(entries: Iterable[Known]) -> str:
+def format_baseline(baseline: Baseline) -> str:
     """The file's text: sorted, each entry once."""
-    return _HEADER + "".join(f"{entry}\n" for entry in sorted(set(entries)))
+    lines = [f"{_TITLE} {VERSION}", _ADVICE, _LOOKED_FOR + ", ".join(baseline.kinds), _COLUMNS]
+    for entry in sorted(baseline.entries, key=lambda entry: entry.key):
+        lines += entry.above
+        lines.append(f"{entry}  # {entry.comment}" if entry.comment else str(entry))
+    return "\n".join([*lines, *baseline.below, ""])
 
 
-def parse_baseline(text: str, origin: str = "") -> tuple[Known, ...]:
-    """The entries of a baseline file; comments and empty lines are skipped. Raises SettingError naming the line."""
-    entries: dict[Known, None] = {}
+def parse_baseline(text: str, origin: str = "") -> Baseline:
+    """The content of a baseline file of version 1 or 2. Raises SettingError naming the line."""
+    reader = _Reader()
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            entry = _parse_line(line.strip(" \t\r\ufeff"))
+            reader.read(line.strip(" \t\r\ufeff"))
         except SettingError as error:
             raise error.at(f"{origin}, line {number}" if origin else f"line {number}") from None
-        if entry:
-            entries[entry] = None
-    return tuple(entries)
+    return Baseline(tuple(reader.entries.values()), reader.kinds, tuple(reader.comments), reader.version)
 
 
-def _parse_line(line: str) -> Known | None:
-    if line.startswith(_TITLE):
-        version = line[len(_TITLE) :].strip()
-        if version != str(VERSION):
+class _Reader:
+    """Reads line after line."""
+
+    def __init__(self) -> None:
+        self.version = VERSION
+        self.kinds: tuple[str, ...] = ("tcp", "udp")
+        self.entries: dict[Key, Known] = {}
+        self.comments: list[str] = []
+
+    def read(self, line: str) -> None:
+        if line.startswith(_TITLE):
+            self._check_version(line[len(_TITLE) :].strip())
+        elif line.startswith(_LOOKED_FOR):
+            self.kinds = tuple(word for word in re.split(r"[,\s]+", line[len(_LOOKED_FOR) :]) if word)
+        elif line in (_ADVICE, _COLUMNS) or line.startswith(_OLD_HEADER) or not line:
+            return
+        elif line.startswith("#"):
+            self.comments.append(line)
+        else:
+            self._add(_parse_entry(line, self.version))
+
+    def _check_version(self, version: str) -> None:
+        if version not in ("1", "2"):
             raise SettingError(
-                f"this is a baseline of version {version or '?'}, this pytest-sockets reads version {VERSION}"
+                f"this baseline has version {version or '?'}; this pytest-sockets reads versions 1 and 2"
             )
-    if not line or line.startswith("#"):
-        return None
+        self.version = int(version)
+
+    def _add(self, entry: Known) -> None:
+        entry = dataclasses.replace(entry, above=tuple(self.comments))
+        self.comments.clear()
+        before = self.entries.get(entry.key)
+        if before is not None and before.count is not None:  # both sides of a merge added it
+            most = None if entry.count is None else max(before.count, entry.count)
+            entry = dataclasses.replace(
+                before, count=most, comment=before.comment or entry.comment, above=before.above + entry.above
+            )
+        self.entries[entry.key] = before if before is not None and before.count is None else entry
+
+
+def _parse_entry(line: str, version: int) -> Known:
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>", "|||||||")):
         raise SettingError(
             "this is a conflict marker of a merge; keep the lines of both sides and delete the markers"
         )
     kind, *rest = line.split(_SEPARATOR)
-    if len(rest) != 2 or not all(rest):
-        raise SettingError(f"{_short(line)} is no entry; each line is KIND | OWNER | OPENED IN")
+    shape = "KIND | OWNER | OPENED IN" if version == 1 else "KIND | OWNER | OPENED IN | COUNT"
+    if len(rest) < (2 if version == 1 else 3) or not all(rest):
+        raise SettingError(f"{_short(line)} is not an entry; each line is {shape}")
     if kind not in _KINDS:
-        raise SettingError(f"{_short(kind)} is no kind of leak; use one of: {', '.join(_KINDS)}")
-    return Known(_unescape(rest[0]), _unescape(rest[1]), kind)
+        raise SettingError(f"{_short(kind)} is not a kind of leak; use one of: {', '.join(_KINDS)}")
+    if version == 1:
+        if len(rest) != 2:
+            raise SettingError(f"{_short(line)} is not an entry; each line is {shape}")
+        return Known(Key(_unescape(rest[0]), _unescape(rest[1]), kind), None)
+    count, hash_sign, comment = _SEPARATOR.join(rest[2:]).partition("#")
+    return Known(Key(_unescape(rest[0]), _unescape(rest[1]), kind), _count(count.strip()), comment.strip())
 
 
-def read_baseline(path: Path) -> tuple[Known, ...]:
-    """The entries of the file at `path`; a SettingError says why it cannot be read."""
+def _count(text: str) -> int | None:
+    if text == _ANY:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text):
+        raise SettingError(f"{_short(text)} is not a count; use the number of sockets, 1 or more, or * for any")
+    return int(text)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """The content of the file at `path`; a SettingError says why it cannot be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SettingError("is not a regular file; name a file", str(path))
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise SettingError(f"cannot be read: {error.strerror}", str(path)) from None
     except UnicodeDecodeError:
-        raise SettingError("is not a text file in UTF-8, so no baseline", str(path)) from None
+        raise SettingError("is not a text file in UTF-8", str(path)) from None
     return parse_baseline(text, str(path))
 
 

@@ -1,4 +1,4 @@
-"""The report for people: one file with everything in it, which asks the network for nothing."""
+"""The report for people: one file with everything in it, which sends no request to the network."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import importlib.util
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.printable import masked
 from pytest_sockets.reports.json_report import sort_key
+from pytest_sockets.reports.overview import headline, is_good
 from pytest_sockets.reports.page_data import as_script, page_data, when
+from pytest_sockets.reports.run import number
 
 if TYPE_CHECKING:
     from pytest_sockets.reports.run import Run
@@ -43,6 +46,11 @@ def render_html(run: Run) -> str:
     return environment.from_string(_page_file("page.html.j2")).render(
         run=run,
         headline=headline(run),
+        tone="good" if is_good(run) else "bad" if run.new else "plain",
+        empty=_empty(run),
+        command=masked(" ".join(run.environment.command)),
+        versions=_versions(run),
+        not_looked_for=run.not_looked_for,
         started=started,
         seconds=f"{seconds:,.1f}" if seconds else "",
         workers=len({test.worker for test in run.tests}),
@@ -51,61 +59,65 @@ def render_html(run: Run) -> str:
         plain=sorted(run.findings, key=sort_key)[:_WITHOUT_SCRIPT],
         listening=_by_process(run.listening),
         lists=[(title, lines) for title, lines in _lists(run) if lines],
-        style=Markup(style),  # noqa: S704 -- our own file
-        script=Markup(script),  # noqa: S704 -- our own file
+        style=Markup(style),  # noqa: S704 -- a file of this package
+        script=Markup(script),  # noqa: S704 -- a file of this package
         data=Markup(as_script(data)),  # noqa: S704 -- escaped by as_script
         style_hash=Markup(_hash(style)),  # noqa: S704
         script_hash=Markup(_hash(script)),  # noqa: S704
     )
 
 
-def headline(run: Run) -> str:
-    """The run in one sentence."""
-    if not run.findings:
-        return "No socket was left behind"
-    count = len(run.findings)
-    blamed = {(finding.owner_kind, finding.owner_name) for finding in run.findings}
-    tests = sum(kind == "test" for kind, _ in blamed)
-    fixtures = sum(kind == "fixture" for kind, _ in blamed)
-    others = len(blamed) - tests - fixtures
-    owners = [_count(tests, "test"), _count(fixtures, "fixture"), _count(others, "wider owner")]
-    return f"{_count(count, 'socket')} left behind by {' and '.join(owner for owner in owners if owner)}"
+def _empty(run: Run) -> str:
+    """What stands in the place of the leaks if there is none."""
+    if not run.looked:
+        return "Leaks were not looked for in this run: --sockets-leaks=warn looks for them."
+    if not run.tests_seen:
+        return "No test ran."
+    if not run.opened_total:
+        return "No test opened a socket."
+    return "No leaked socket was found among those that were looked for."
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}" if number else ""
+def _versions(run: Run) -> list[str]:
+    environment = run.environment
+    found = (("pytest", environment.pytest), ("Python", environment.python), ("pytest-sockets", run.version))
+    return [f"{name} {version}" for name, version in found if version]
 
 
 def _figures(run: Run) -> list[dict[str, str]]:
-    unclosed = sum(finding.kind == "unclosed" for finding in run.findings)
+    new = run.new
+    unclosed = sum(finding.kind == "unclosed" for finding in new)
     rows = [
-        ("tests", run.tests_seen, ""),
-        ("sockets opened", run.opened_total, ""),
-        ("left open", len(run.findings) - unclosed, "open"),
-        ("closed by the interpreter", unclosed, "unclosed"),
-        ("known, in the baseline", run.known_leaks, ""),
-        ("ports given", run.ports_given, ""),
-        ("servers started", run.servers_started, ""),
+        ("test", "tests", run.tests_seen, ""),
+        ("socket opened", "sockets opened", run.opened_total, ""),
+        ("left open", "left open", len(new) - unclosed, "open"),
+        ("closed by the interpreter", "closed by the interpreter", unclosed, "unclosed"),
+        ("known, in the baseline", "known, in the baseline", len(run.known), ""),
+        ("ignored by a rule", "ignored by rules", sum(run.ignored.values()), ""),
+        ("port given", "ports given", run.ports_given, ""),
+        ("server started", "servers started", run.servers_started, ""),
     ]
-    always = ("tests", "sockets opened", "left open")
+    always = ("tests", "sockets opened", "left open") if run.looked else ("tests",)
     return [
-        {"name": name, "value": f"{value:,}", "tone": tone if value else "none"}
-        for name, value, tone in rows
-        if value or name in always
+        {"name": one if value == 1 else many, "value": f"{value:,}", "tone": tone if value else "none"}
+        for one, many, value, tone in rows
+        if value or many in always
     ]
 
 
 def _notes(run: Run, omitted: list[int]) -> list[str]:
-    notes = [*run.notes, *(f"pytest-sockets could not do everything: {trouble}" for trouble in run.troubles)]
-    for number, noun in zip(omitted, ("tests", "sockets", "leaks"), strict=True):
-        if number:
-            notes.append(f"{number:,} more {noun} are counted above, but too many to be shown here.")
+    notes = [*run.counts, *run.notes]
+    notes += [f"pytest-sockets could not do everything: {trouble}" for trouble in run.troubles]
+    for count, noun in zip(omitted, ("more test", "more socket", "more leak"), strict=True):
+        if count:
+            verb = "is" if count == 1 else "are"
+            notes.append(f"{number(count, noun)} {verb} counted above, but not shown here.")
     return notes
 
 
 def _lists(run: Run) -> list[tuple[str, list[str]]]:
     return [
-        ("In the baseline, but gone", run.vanished),
+        ("Different from the baseline", run.baseline_changes),
         ("Ignore rules that matched nothing", run.unmatched_rules),
     ]
 

@@ -1,37 +1,108 @@
-"""The report for machines: `schema: 1`, sorted, the same text for the same findings whatever worker found them first."""
+"""The report for machines: `schema: 2`, sorted, the same text for the same findings in any order of arrival."""
 
 from __future__ import annotations
 
+import datetime
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.reports.advice import advice
+
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.leaks.findings import Finding, Frame
     from pytest_sockets.reports.run import Run
 
-SCHEMA: Final = 1
-
-_NOT_IN_SCHEMA = ("held_by", "note")
-"""What findings carry for people; a strict reader of schema 1 would refuse unknown keys."""
+SCHEMA: Final = 2
 
 
 def render_json(run: Run) -> str:
-    """The whole report as text, pure ASCII, with a final newline.
+    """The whole report as text, pure ASCII, with a final newline."""
+    return json.dumps(as_report(run), indent=2) + "\n"
+
+
+def as_report(run: Run) -> dict[str, Any]:
+    """The report as JSON types.
 
     `leaks` is sorted by test, owner, opening line and socket, so that two reports can be compared with diff.
     """
-    report = {
+    environment, mode = run.environment, run.mode
+    return {
         "schema": SCHEMA,
         "pytest_sockets": run.version,
-        "mode": run.mode,
+        "pytest": environment.pytest,
+        "python": environment.python,
+        "platform": environment.platform,
+        "started": _moment(environment.started),
+        "duration_s": round(environment.duration, 3),
+        "command": list(environment.command),
+        "mode": {
+            "leaks": mode.leaks,
+            "unclosed": mode.unclosed,
+            "kinds": list(mode.kinds),
+            "scope": mode.scope,
+            "grace": mode.grace,
+        },
         "tests": {"seen": run.tests_seen, "opened_sockets": run.opened_sockets, "leaking": run.leaking},
-        "leaks": [_leak(finding) for finding in sorted(run.findings, key=sort_key)],
+        "totals": {
+            "opened": run.opened_total,
+            "leaked": None if mode.leaks == "off" else len(run.new),
+            "known": len(run.known),
+            "ignored": sum(run.ignored.values()),
+            "collected": run.collected,
+        },
+        "leaks": [_leak(finding, environment.started) for finding in sorted(run.findings, key=sort_key)],
     }
-    return json.dumps(report, indent=2) + "\n"
 
 
-def _leak(finding: Finding) -> dict[str, Any]:
-    return {key: value for key, value in finding.as_json().items() if key not in _NOT_IN_SCHEMA}
+def _moment(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(int(seconds), datetime.UTC).isoformat()
+
+
+def _leak(finding: Finding, started: float) -> dict[str, Any]:
+    socket = finding.socket
+    leak: dict[str, Any] = {
+        "kind": finding.kind,
+        "known": finding.known,
+        "nodeid": finding.nodeid,
+        "owner": {
+            "kind": finding.owner_kind,
+            "name": finding.owner_name,
+            "scope": finding.owner_scope,
+            "phase": finding.phase,
+            "file": finding.owner_file,
+            "line": finding.owner_line,
+            "parameter": finding.owner_parameter,
+        },
+        "socket": {
+            "protocol": socket.protocol,
+            "family": socket.family,
+            "local": list(socket.local),
+            "remote": list(socket.remote) if socket.remote else None,
+            "status": socket.status,
+            "fd": socket.fd,
+            "inode": socket.inode,
+            "pid": socket.pid,
+            "process": finding.process,
+        },
+        "opened_at": _frame(finding.opened_at) if finding.opened_at else None,
+        "stack": [_frame(frame) for frame in finding.stack],
+        "held_by": list(finding.held_by),
+        "advice": advice(finding),
+        "opened_s": _since(finding.opened, started),
+        "owner_ended_s": _since(finding.owner_ended, started),
+        "worker": finding.worker,
+    }
+    if finding.annotations:
+        leak["annotations"] = {str(key): str(value) for key, value in finding.annotations.items()}
+    return leak
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    return {"file": frame.file, "line": frame.line, "function": frame.function}
+
+
+def _since(moment: float | None, started: float) -> float | None:
+    return None if moment is None else round(max(0.0, moment - started), 4)
 
 
 def sort_key(finding: Finding) -> tuple[Any, ...]:

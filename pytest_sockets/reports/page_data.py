@@ -9,6 +9,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.json_report import sort_key
 from pytest_sockets.reports.status_text import STATUS_WORDS
 
@@ -135,6 +136,10 @@ class _Packer:
             self.text(finding.note),
             self.lane(finding.worker),
             self.text(sock.protocol),
+            self.text(finding.owner_kind),
+            int(finding.known),
+            self.text(advice(finding)),
+            [self.text(f"{key}: {value}") for key, value in finding.annotations.items()],
         ]
 
 
@@ -144,7 +149,7 @@ def page_data(run: Run) -> dict[str, Any]:
     tests = [packer.test(test) for test in _by_start(run.tests)[:MAX_TESTS]]
     lives = sorted(run.lives, key=lambda life: (life.leak is None, life.opened))[:MAX_LIVES]
     lives_rows = [packer.life(life) for life in sorted(lives, key=lambda life: life.opened)]
-    leaks = [packer.leak(finding) for finding in sorted(run.findings, key=sort_key)[:MAX_FINDINGS]]
+    leaks = [packer.leak(finding) for finding in _new_first(run.findings)[:MAX_FINDINGS]]
     return {
         "stop": packer.moment(packer.stop),
         "lanes": packer.lanes.values,
@@ -163,6 +168,10 @@ def page_data(run: Run) -> dict[str, Any]:
         ],
         "words": STATUS_WORDS,
     }
+
+
+def _new_first(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (finding.known, sort_key(finding)))
 
 
 def as_script(data: object) -> str:

@@ -1,4 +1,4 @@
-"""What a run gathered, on the controller: the one thing that every report is made from."""
+"""What a run gathered, on the controller: the one value that every report is made from."""
 
 from __future__ import annotations
 
@@ -10,12 +10,41 @@ if TYPE_CHECKING:
     from pytest_sockets.reports.spans import SocketLife, TestSpan
 
 
+@dataclasses.dataclass(eq=False, repr=False, match_args=False)
+class Mode:
+    """The settings that decide what was looked for."""
+
+    leaks: str = "warn"
+    unclosed: str = "off"
+    kinds: tuple[str, ...] = ("tcp", "udp")
+    scope: str = "tree"
+    grace: float = 0.5
+
+
+@dataclasses.dataclass(eq=False, repr=False, match_args=False)
+class Environment:
+    """Where the run took place; known only if a report wants it."""
+
+    project: str = ""
+    """The name of rootdir."""
+    rootdir: str = ""
+    pytest: str = ""
+    python: str = ""
+    platform: str = "linux"
+    command: tuple[str, ...] = ()
+    started: float = 0.0
+    """Seconds since the epoch."""
+    duration: float = 0.0
+    """Seconds."""
+
+
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)  # compiled in every run that opens a socket
 class Run:
     """Everything that was gathered, in the order of arrival."""
 
     version: str
-    mode: str
+    mode: Mode = dataclasses.field(default_factory=Mode)
+    environment: Environment = dataclasses.field(default_factory=Environment)
     tests_seen: int = 0
     """Only when a report or a baseline wants them."""
     opened_sockets: int = 0
@@ -23,49 +52,127 @@ class Run:
     opened_total: int = 0
     """Sockets that were opened."""
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    """Those that the baseline lists, too: they are marked."""
+    ignored: dict[str, int] = dataclasses.field(default_factory=dict)
+    """How many findings were not reported, by the rule, default or hook that says so."""
+    collected: int = 0
+    """Sockets that were open after their owner and that only the garbage collector closed."""
     tests: list[TestSpan] = dataclasses.field(default_factory=list)
     """Only when a report with a timeline is asked for."""
     lives: list[SocketLife] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """Ports left listening when the run ended: endpoint and process."""
     unmatched_rules: list[str] = dataclasses.field(default_factory=list)
-    known_leaks: int = 0
-    """Findings that the baseline lists; they are not in `findings`."""
-    vanished: list[str] = dataclasses.field(default_factory=list)
-    """Entries of the baseline that did not occur."""
+    baseline_changes: list[str] = dataclasses.field(default_factory=list)
+    """Where the run differs from the baseline: entries that are gone, fewer or moved."""
     ports_given: int = 0
     servers_started: int = 0
+    marked: bool = False
+    """Detection was off, and a mark turned it on for some tests."""
+    incomplete: bool = False
+    """A worker crashed, and what it had found last is lost."""
     notes: list[str] = dataclasses.field(default_factory=list)
     """What pytest-sockets did beside reporting."""
     troubles: list[str] = dataclasses.field(default_factory=list)
     """What pytest-sockets itself could not do."""
 
     @property
+    def new(self) -> list[Finding]:
+        """The findings that the baseline does not list."""
+        return [finding for finding in self.findings if not finding.known]
+
+    @property
+    def known(self) -> list[Finding]:
+        """The findings that the baseline lists."""
+        return [finding for finding in self.findings if finding.known]
+
+    @property
     def leaking(self) -> int:
-        """How many tests have at least one finding."""
+        """How many tests have at least one finding after them."""
         return len({finding.nodeid for finding in self.findings})
+
+    @property
+    def looked(self) -> bool:
+        """Whether leaks were looked for; if not, no report may say that all is well."""
+        return self.mode.leaks != "off" or self.marked
 
     @property
     def eventful(self) -> bool:
         """Whether there is more to say than the totals."""
-        said = self.findings or self.unmatched_rules or self.vanished or self.notes or self.troubles
-        return bool(said or self.known_leaks)
+        return bool(
+            self.findings
+            or self.unmatched_rules
+            or self.baseline_changes
+            or self.notes
+            or self.troubles
+            or self.incomplete
+        )
+
+    @property
+    def not_looked_for(self) -> list[str]:
+        """A sentence for each kind of leak that this run could not have found."""
+        mode = self.mode
+        if not self.looked:
+            return ["Leaks were not looked for (--sockets-leaks=off)."]
+        lines = []
+        if mode.leaks == "off":
+            lines.append("Sockets left open were looked for only in tests with a mark (--sockets-leaks=off).")
+        missing = [kind for kind in ("tcp", "udp", "unix") if kind not in mode.kinds]
+        if missing:
+            lines.append(
+                f"Sockets of {' and '.join(missing)} were not looked for (--sockets-kinds={','.join(mode.kinds)})."
+            )
+        if mode.unclosed == "off":
+            lines.append("Sockets that only the interpreter closed were not named (--sockets-unclosed=off).")
+        if self.environment.platform == "win32":
+            lines.append("Sockets of C extensions and of child processes are not seen on Windows.")
+        elif mode.scope != "tree":
+            lines.append("Sockets that child processes left listening were not looked for (--sockets-scope=process).")
+        if self.incomplete:
+            lines.append("A worker crashed: the leaks of its last test and its session are not known.")
+        return lines
+
+    @property
+    def counts(self) -> list[str]:
+        """What is known, ignored and collected, one sentence each; empty for what is zero."""
+        lines = []
+        if known := len(self.known):
+            lines.append(f"{number(known, 'known leak')} of the baseline {'is' if known == 1 else 'are'} not new.")
+        if self.ignored:
+            parts = [
+                f"{count} by {rule!r}" for rule, count in sorted(self.ignored.items(), key=lambda one: -one[1])
+            ]
+            shown = ", ".join(parts[:5]) + (f", and {len(parts) - 5} more rules" if len(parts) > 5 else "")
+            lines.append(f"{number(sum(self.ignored.values()), 'leak')} ignored: {shown}.")
+        if self.collected and self.mode.unclosed == "off":
+            lines.append(
+                f"{number(self.collected, 'socket')} closed only by the garbage collector; "
+                "--sockets-unclosed=warn names them."
+            )
+        return lines
 
     def totals(self) -> str:
         """One short line: what was opened, given, started and leaked."""
-        of_children = sum(finding.process is not None for finding in self.findings)
-        # What no Python code opened is counted only if it leaks.
-        others = sum(finding.opened_at is None and finding.process is None for finding in self.findings)
-        leaked = f"{len(self.findings)} leaked" + (
-            f" ({of_children} by child processes)" if of_children else ""
-        )
-        parts = [f"{_number(self.opened_total + others, 'socket')} opened", leaked]
+        new = self.new
+        parts = []
+        if self.looked:
+            of_children = sum(finding.process is not None for finding in new)
+            # What no Python code opened is counted only if it leaks.
+            others = sum(finding.opened_at is None and finding.process is None for finding in self.findings)
+            parts.append(f"{number(self.opened_total + others, 'socket')} opened")
+            parts.append(f"{len(new)} leaked" + (f" ({of_children} by child processes)" if of_children else ""))
+            for count, what in ((len(self.known), "known"), (sum(self.ignored.values()), "ignored")):
+                if count:
+                    parts.append(f"{count} {what}")
+        else:
+            parts.append("leaks not looked for (--sockets-leaks=off)")
         if self.ports_given:
-            parts.append(f"{_number(self.ports_given, 'port')} given")
+            parts.append(f"{number(self.ports_given, 'port')} given")
         if self.servers_started:
-            parts.append(f"{_number(self.servers_started, 'server')} started")
+            parts.append(f"{number(self.servers_started, 'server')} started")
         return "sockets: " + ", ".join(parts)
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def number(count: int, noun: str) -> str:
+    """`1 socket`, `2 sockets`, `1,200 sockets`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

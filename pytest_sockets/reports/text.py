@@ -6,27 +6,39 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.leaks.findings import LEFT_BEHIND, SETUP_RAISED, UNCLOSED
+from pytest_sockets.leaks.findings import UNCLOSED
+from pytest_sockets.printable import printable
+from pytest_sockets.reports.advice import advice
+from pytest_sockets.reports.grouping import by_opening_line
+from pytest_sockets.reports.run import number
 from pytest_sockets.reports.status_text import STATUS_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sockets.leaks.findings import Finding, Frame
+    from pytest_sockets.reports.grouping import Group
     from pytest_sockets.reports.run import Run
 
 MOST_SOCKETS: Final = 8
 """How many sockets one message describes in full."""
-MOST_GROUPS: Final = 20
-"""How many groups the summary section lists."""
+MOST_WARNED: Final = 3
+"""How many opening lines one warning names."""
+MOST_GROUPS: Final = 13
+"""How many opening lines the summary section and the grouped warning list."""
+_MOST_OWNERS: Final = 3
 _MOST_FRAMES: Final = 6
 _MOST_NOTES: Final = 3
+_MOST_LINES: Final = 5
+"""Of each other list in the section."""
+_LONGEST: Final = 400
+"""Characters of a line: names of tests and processes have no bound."""
+_WHERE_ALL_ARE: Final = "--sockets-report=leaks.json lists every socket"
 
 
 def headline(findings: Sequence[Finding]) -> str:
     """How many sockets, whose; one line."""
-    count = len(findings)
-    what = "1 socket" if count == 1 else f"{count} sockets"
+    what = number(len(findings), "socket")
     owners = list(dict.fromkeys(finding.owner for finding in findings))
     whose = owners[0] if len(owners) == 1 else f"{len(owners)} owners, first {owners[0]}"
     if all(finding.kind == UNCLOSED for finding in findings):
@@ -35,42 +47,56 @@ def headline(findings: Sequence[Finding]) -> str:
 
 
 def message(findings: Sequence[Finding]) -> str:
-    """The whole message: the headline, then each socket with its line, its holder and the fix."""
+    """The whole message: the headline, then each socket with its line, what refers to it and the fix."""
     lines = [headline(findings)]
     several = len({finding.owner for finding in findings}) > 1
-    groups = _grouped(findings, by_callers=True)
+    groups = _alike(findings)
     for group in groups[:MOST_SOCKETS]:
         lines.append("")
         lines.extend(_explained(group, several))
-    more = len(groups) - MOST_SOCKETS
-    if more > 0:
-        lines.extend(
-            ["", f"... and {more} more opening lines; --sockets-report=leaks.json lists every socket"]
-        )
-    return "\n".join(map(_printable, lines))
+    rest = [finding for group in groups[MOST_SOCKETS:] for finding in group]
+    if rest:
+        lines.extend(["", f"... and {_more(rest)}; {_WHERE_ALL_ARE}"])
+    return "\n".join(map(printable, lines))
 
 
 def short_message(findings: Sequence[Finding]) -> str:
     """The headline and a line for each opening line, for a warning; the summary section has the rest."""
-    groups = _grouped(findings)
+    groups = by_opening_line(findings)
     lines = [headline(findings)]
-    lines.extend(f"  {_counted(group)}, opened at {group[0].place}" for group in groups[:MOST_SOCKETS])
-    if len(groups) > MOST_SOCKETS:
-        lines.append(f"  ... and {len(groups) - MOST_SOCKETS} more opening lines")
-    return "\n".join(map(_printable, lines))
+    lines.extend(f"  {group.what} {group.first.place}" for group in groups[:MOST_WARNED])
+    rest = [finding for group in groups[MOST_WARNED:] for finding in group.findings]
+    if rest:
+        lines.append(f"  ... and {_more(rest)}")
+    return "\n".join(_bounded(lines))
 
 
-def _printable(line: str) -> str:
-    """Command lines, socket paths and file names may hold anything: no escape sequence of theirs reaches a terminal."""
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+def warning_of_all(findings: Sequence[Finding]) -> str:
+    """One text for the leaks of many tests, by opening line."""
+    groups = by_opening_line(findings)
+    owners = len({finding.owner for finding in findings})
+    lines = [f"{number(len(findings), 'socket')} left open by {number(owners, 'owner')}"]
+    lines.extend(f"  {group.what} {group.first.place} {group.whose}" for group in groups[:MOST_GROUPS])
+    rest = [finding for group in groups[MOST_GROUPS:] for finding in group.findings]
+    if rest:
+        lines.append(f"  ... and {_more(rest)}")
+    return "\n".join(_bounded(lines))
 
 
-def _grouped(findings: Iterable[Finding], *, by_callers: bool = False) -> list[list[Finding]]:
-    """Findings of one owner, kind, status and opening line together, in the order of their first.
+def _more(findings: Sequence[Finding]) -> str:
+    """`3 more sockets of 2 opening lines`."""
+    places = number(len({finding.place for finding in findings}), "opening line")
+    return f"{len(findings):,} more socket{'s' * (len(findings) != 1)} of {places}"
 
-    `by_callers`: also those lines of the user's own that called the opening line; one helper may open all of them.
+
+def _bounded(lines: Iterable[str]) -> list[str]:
+    return [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..." for line in map(printable, lines)]
+
+
+def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings that one explanation fits, in the order of their first.
+
+    They share owner, kind, status, opening line and those of the user's own lines that called it: one helper may open all.
     """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
@@ -80,7 +106,7 @@ def _grouped(findings: Iterable[Finding], *, by_callers: bool = False) -> list[l
             finding.process,
             finding.opened_at or finding.socket.local,
             finding.socket.status,
-            _callers(finding) if by_callers else None,
+            _callers(finding),
         )
         groups.setdefault(key, []).append(finding)
     return list(groups.values())
@@ -101,7 +127,7 @@ def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
     yield f"  opened at  {_opened_at(first)}"
     for frame in first.stack[:_MOST_FRAMES]:
         if frame != first.opened_at:
-            yield f"             {_short_file(frame.file)}:{frame.line} in {frame.function}"
+            yield f"             {short_file(frame.file)}:{frame.line} in {frame.function}"
     for position, text in enumerate(first.held_by):
         yield f"  {'held by  ' if position == 0 else '         '}  {text}"
     notes = dict.fromkeys(finding.note for finding in group if finding.note)
@@ -109,10 +135,12 @@ def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
         yield f"  note       {note}"
     if len(notes) > _MOST_NOTES:
         yield f"             ... and {len(notes) - _MOST_NOTES} more"
-    yield f"  fix        {_fix(first)}"
+    for key, value in first.annotations.items():
+        yield f"  {key:<9}  {value}"
+    yield f"  fix        {advice(first)}"
 
 
-def _short_file(file: str) -> str:
+def short_file(file: str) -> str:
     """A library's file without the place of its installation: urllib3/connection.py, asyncio/streams.py."""
     return re.split(r"(?:site|dist)-packages/|/python3\.\d+t?/", file)[-1]
 
@@ -124,7 +152,7 @@ def _holder(finding: Finding) -> str:
 
 
 def short_command(command_line: str, most: int) -> str:
-    """A command line without the program's folder, cut in the middle: its end tells more than the path of a Python."""
+    """A command line without the program's folder, cut in the middle: its end says more than the path of a Python."""
     program, space, rest = command_line.partition(" ")
     text = f"{program.rpartition('/')[2]}{space}{rest}"
     if len(text) <= most:
@@ -147,96 +175,60 @@ def _why(finding: Finding) -> str:
     words = STATUS_WORDS.get(status, "open")
     state = f"{status}: {words}" if status != "NONE" else words
     if finding.kind == UNCLOSED:
-        return f"{state}; nobody closed it, only the interpreter did when the object died"
+        return f"{state}; no code closed it, only the interpreter did when the object died"
     return state
 
 
-def _fix(finding: Finding) -> str:
-    note = finding.note or ""
-    if LEFT_BEHIND in note:
-        return "end that one, too: run the server without a shell, or with start_new_session=True and os.killpg()"
-    if finding.process is not None:
-        return "end the process and wait for it: proc.terminate(); proc.wait(), in a fixture's teardown"
-    if SETUP_RAISED in note:
-        return "open it in a `with` that reaches over the `yield`, or close it where the set-up fails"
-    if finding.owner_kind == "fixture":
-        return f"close it after the `yield` of fixture {finding.owner_name!r}, or in request.addfinalizer()"
-    if finding.owner_kind in ("class", "module"):
-        return f"close it in the teardown of the {finding.owner_kind}, or open it in a fixture with `yield`"
-    if finding.owner_kind == "import":
-        return "open it in a fixture instead of at import time"
-    if any(frame.function == "accept" for frame in finding.stack):
-        return "end the server that accepted it and wait for its thread; if it ends late by design: --sockets-grace=SECONDS"
-    if finding.socket.status == "LISTEN":
-        return "close the server also when the test fails: `with` or a fixture with `yield`"
-    if finding.opened_at is None:
-        rule = (
-            f"remote={finding.socket.remote}"
-            if finding.socket.remote
-            else f"owner={finding.owner_kind}:{finding.owner_name}"
-        )
-        return f"close the library's object that made it; or ignore it: --sockets-ignore='{rule}'"
-    return "close it also when the test fails: `with contextlib.closing(...)` or a fixture with `yield`"
-
-
 def summary(run: Run) -> list[str]:
-    """The section at the end of the run: each owner with its opening lines; bounded."""
-    groups = _grouped(sorted(run.findings, key=lambda finding: (finding.owner, finding.place)))
-    lines = []
-    owner = None
-    for group in groups[:MOST_GROUPS]:
-        first = group[0]
-        if first.owner != owner:
-            owner = first.owner
-            lines.append(owner)
-        lines.append(f"  {_counted(group)}  opened at {first.place}{_workers(group)}")
-    if len(groups) > MOST_GROUPS:
-        lines.append(
-            f"... and {len(groups) - MOST_GROUPS} more opening lines; --sockets-report=leaks.json lists every socket"
-        )
-    for rule in run.unmatched_rules:
-        lines.append(f"the ignore rule {rule!r} matched nothing: remove it")
-    if run.known_leaks:
-        lines.append(f"{run.known_leaks} known leaks of the baseline are not shown")
-    lines.extend(f"the baseline lists a leak that is gone: {entry}" for entry in run.vanished)
-    lines.extend(run.notes)
-    lines.extend(f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles)
-    return [_printable(line) for line in lines]
+    """The section at the end of the run: each opening line with its owners; at most 40 lines."""
+    groups = by_opening_line(run.findings)
+    lines = [line for group in groups[:MOST_GROUPS] for line in _group_lines(group)]
+    rest = [finding for group in groups[MOST_GROUPS:] for finding in group.findings]
+    if rest:
+        lines.append(f"... and {_more(rest)}; {_WHERE_ALL_ARE}")
+    lines += _first_of([f"the ignore rule {rule!r} matched nothing: remove it" for rule in run.unmatched_rules])
+    lines += _first_of(run.baseline_changes, most=12)
+    lines += run.counts
+    if run.incomplete or not run.looked:
+        lines += run.not_looked_for
+    lines += _first_of(run.notes)
+    lines += _first_of([f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles])
+    return _bounded(lines)
+
+
+def _first_of(lines: list[str], most: int = _MOST_LINES) -> list[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"... and {len(lines) - most + 1} more like this"]
+
+
+def _group_lines(group: Group) -> Iterator[str]:
+    process = group.first.process
+    child = f" in pid {group.first.socket.pid} ({short_command(process, 60)})" if process else ""
+    place = group.first.place if group.first.opened_at or not process else "a child process"
+    yield f"{group.what}{child} {place} {group.whose}{group.mark}{group.workers}"
+    owners = group.owners
+    if len({finding.owner for finding in group.findings}) > 1:
+        names = [f"{name} ({count})" if count > 1 else name for name, count in owners[:_MOST_OWNERS]]
+        more = len(owners) - _MOST_OWNERS
+        yield f"    {', '.join(names)}{f', and {more} more' if more > 0 else ''}"
 
 
 FAILED_WITHOUT_TEARDOWN: Final = (
-    "The run fails: a leak above has no test whose teardown could err (import, session, or a fixture that ended "
-    "in the set-up of another test)."
+    "The run fails: no teardown could report a leak above (of an import, the session, a fixture that ended in the set-up of "
+    "another test, or one more than the baseline lists)."
 )
+FAILED_STRICT: Final = "The run fails: the baseline is out of date (--sockets-baseline-strict)."
 
 PASSED_WHEN_RERUN: Final = (
-    "The run passes all the same: the attempts that left these had failed by themselves, and their tests passed when they "
-    "were run again."
+    "The run passes: the attempts that left these sockets had failed on their own, and their tests passed when they were "
+    "run again."
 )
 
 
 def title(run: Run) -> str:
     """The title of the section."""
-    count = len(run.findings)
-    if not count:
-        return "sockets"
-    owners = len({finding.owner for finding in run.findings})
-    return f"{count} leaked socket{'s' * (count > 1)} of {owners} owner{'s' * (owners > 1)}"
-
-
-def _counted(group: list[Finding]) -> str:
-    first = group[0]
-    kind = "never closed" if first.kind == UNCLOSED else first.socket.status.replace("NONE", "open")
-    if len(group) == 1:
-        remote = f" -> {first.socket.remote}" if first.socket.remote else ""
-        return f"{first.socket.protocol} {first.socket.local}{remote} {kind}{_process(first)}"
-    return f"{len(group)} x {first.socket.protocol} {kind}{_process(first)}"
-
-
-def _process(finding: Finding) -> str:
-    return f" in pid {finding.socket.pid} ({short_command(finding.process, 60)})" if finding.process else ""
-
-
-def _workers(group: list[Finding]) -> str:
-    workers = sorted({finding.worker for finding in group if finding.worker})
-    return f"  [{', '.join(workers)}]" if workers else ""
+    new = run.new
+    if new:
+        owners = number(len({finding.owner for finding in new}), "owner")
+        known = f", {len(run.known)} known" if run.known else ""
+        return f"{number(len(new), 'leaked socket')} of {owners}{known}"
+    return f"sockets: {number(len(run.known), 'known leak')}" if run.known else "sockets"

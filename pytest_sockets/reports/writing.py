@@ -1,4 +1,4 @@
-"""Report files: written whole or not at all, and whatever goes wrong becomes one sentence, never an exception."""
+"""Report files: written whole or not at all. What goes wrong becomes one sentence, never an exception."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write_reports(run: Run, paths: Iterable[Path]) -> list[str]:
             write_text(path, _render(run, path.suffix))
         except OSError as error:
             troubles.append(f"the report {path} was not written: {error.strerror or error}; {_advice(error)}")
-        except Exception as error:  # noqa: BLE001 -- a bug of ours in a renderer must not end the run
+        except Exception as error:  # noqa: BLE001 -- a bug in a renderer must not end the run
             troubles.append(
                 f"the report {path} was not written: {type(error).__name__}: {error}; "
                 "this is a bug in pytest-sockets, please report it"
@@ -46,6 +46,14 @@ def _render(run: Run, suffix: str) -> str:
         from pytest_sockets.reports.html_report import render_html
 
         return render_html(run)
+    if suffix == ".md":
+        from pytest_sockets.reports.markdown_report import render_markdown
+
+        return render_markdown(run)
+    if suffix == ".sarif":
+        from pytest_sockets.reports.sarif_report import render_sarif
+
+        return render_sarif(run)
     from pytest_sockets.reports.json_report import render_json
 
     return render_json(run)
@@ -62,8 +70,11 @@ def _advice(error: OSError) -> str:
 def write_text(path: Path, text: str, mode: int = PRIVATE) -> None:
     """Replace the file at `path` by `text` in one step; raises OSError, and then an older file is still whole.
 
-    A new file gets `mode` (less the umask), an existing one keeps its own. A link at `path` is replaced, not followed.
+    A new file gets `mode` (less the umask), an existing one keeps its own. A link at `path` is replaced, not followed. A
+    device, pipe or directory is never replaced, nor a link to one.
     """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "there is a device, pipe, socket or directory of that name", str(path))
     data = text.encode("utf-8", "backslashreplace")
     try:
         found = os.lstat(path)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from pytest_sockets.originals import monotonic
 from pytest_sockets.servers.faults.base import Ending, Place
 from pytest_sockets.servers.faults.pipe import Pipe
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.stream import CLOSED, DRAINING, ENDED, HANGS, OPEN, PAUSED, TOO_MUCH, StreamSocket
+from pytest_sockets.servers.transcript import TranscriptEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_sockets.literals import ClosedBy
     from pytest_sockets.real_socket import RealSocket
-    from pytest_sockets.servers.faults.base import InForce, Stage
+    from pytest_sockets.servers.faults.base import ActiveFault, Stage
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
+    from pytest_sockets.servers.transcript import Events
+
+T = TypeVar("T")
 
 SETTLE_SECONDS: Final = 0.05
 """How long after accept a reset on connect comes if the client sends nothing: a loaded machine took more than 5 ms to let
@@ -34,7 +39,9 @@ class Owner(Protocol):
     max_buffer: int
     record_size: int
     connecting: set[object]
+    events: Events
 
+    def run(self, work: Callable[[], T]) -> T: ...
     def connection_gone(self, connection: Connection) -> None: ...
     def trouble(self, error: BaseException, where: str) -> None: ...
 
@@ -42,18 +49,29 @@ class Owner(Protocol):
 class Connection(StreamSocket):
     """From the client's bytes through the "in" stages to `deliver`; from `answer` through the "out" stages to the client."""
 
-    __slots__ = ("_ending", "_room", "_stages", "inbound", "outbound", "owner", "plain", "record")
+    __slots__ = (
+        "_ending",
+        "_room",
+        "_room_out",
+        "_stages",
+        "fast_path",
+        "inbound",
+        "outbound",
+        "owner",
+        "record",
+    )
 
     def __init__(self, hub: Hub, sock: RealSocket, owner: Owner, record: ConnectionRecord) -> None:
         super().__init__(hub, sock)
         self.owner = owner
         self.record = record
-        self.plain = False
+        self.fast_path = False
         self.inbound = Pipe(self.deliver, self.deliver_end)
-        self.outbound = Pipe(self.send_out, self.end_out)
-        self._stages: dict[InForce, tuple[Stage | None, Stage | None]] = {}
+        self.outbound = Pipe(self._pass_out, self.end_out)
+        self._stages: dict[ActiveFault, tuple[Stage | None, Stage | None]] = {}
         self._ending: Ending | None = None
-        self._room = owner.record_size
+        self._room = self._room_out = owner.record_size
+        record._connection = self
 
     # What a subclass does
 
@@ -65,7 +83,10 @@ class Connection(StreamSocket):
         """The client's end, or a fault's, has passed the "in" stages."""
         self.outbound.end(ending)
 
-    def may_be_plain(self) -> bool:
+    def opened(self) -> None:
+        """The connection is in the hub, its faults are active."""
+
+    def allows_fast_path(self) -> bool:
         """True if `received` may hand what comes in straight to `write` while no fault is in force."""
         return False
 
@@ -80,7 +101,9 @@ class Connection(StreamSocket):
         if self._finish and self._finish != "half":
             return  # its end is decided: a service behind a proxy must not get what came after
         self.note_received(data)
-        if self.plain:
+        if self.fast_path:
+            if self._room_out:
+                self.note_sent(data)
             self.write(data)
             if self.out_size >= self.owner.max_buffer:
                 self.hold(TOO_MUCH)
@@ -97,8 +120,17 @@ class Connection(StreamSocket):
         record.last_at = now
         record.bytes_in += size
         if self._room:
-            record._received += data[: self._room]
-            self._room = max(0, self._room - size)
+            kept = bytes(data[: self._room])
+            record._received += kept
+            self._room -= len(kept)
+            self.owner.events.append(TranscriptEvent(now, record.number, "in", kept))
+
+    def note_sent(self, data: bytes | memoryview) -> None:
+        """Write what goes to the client into the record."""
+        kept = bytes(data[: self._room_out])
+        self.record._sent += kept
+        self._room_out -= len(kept)
+        self.owner.events.append(TranscriptEvent(self.hub.now, self.record.number, "out", kept))
 
     def read_end(self) -> None:
         """The client sends no more."""
@@ -118,6 +150,11 @@ class Connection(StreamSocket):
     def answer(self, data: bytes) -> None:
         """Send this through the "out" stages."""
         self.outbound.feed(data)
+
+    def _pass_out(self, data: bytes) -> None:
+        if self._room_out and self._phase == OPEN and not self._finish:
+            self.note_sent(data)
+        self.send_out(data)
 
     def send_out(self, data: bytes) -> None:
         """The "out" stages let this pass."""
@@ -183,16 +220,19 @@ class Connection(StreamSocket):
 
     def _note_closed(self, by: str) -> None:
         if self.record.closed_at is None:
-            self.record.closed_by = by
-            self.record.closed_at = monotonic()
+            self.record.closed_by = cast("ClosedBy", by)
+            self.record.closed_at = now = monotonic()
+            self.owner.events.append(TranscriptEvent(now, self.record.number, "closed"))
 
     def destroyed(self) -> None:
         """The descriptor is closed."""
+        self.record._connection = None
         self.owner.connection_gone(self)
 
     def abandon(self) -> None:
         """Close the descriptor without the hub: it is stuck, or this is a forked child."""
         self._phase = CLOSED
+        self.record._connection = None
         self.sock.close()
 
     def failed(self, error: BaseException) -> None:
@@ -207,15 +247,15 @@ class Connection(StreamSocket):
 
     # Faults
 
-    def apply(self, in_force: Sequence[InForce]) -> None:
+    def apply(self, active_faults: Sequence[ActiveFault]) -> None:
         """Put these faults in force; those that were already keep their counts."""
         if self._phase not in (OPEN,):
             return
-        wanted = [force for force in in_force if force.fault.is_for(self.record.number)]
+        wanted = [force for force in active_faults if force.fault.is_for(self.record.number)]
         if not wanted and not self._stages:
-            self.plain = self.may_be_plain()
+            self.fast_path = self.allows_fast_path()
             return
-        self.plain = False
+        self.fast_path = False
         old, self._stages = self._stages, {}
         for force in wanted:
             self._stages[force] = old.get(force) or self._make(force)
@@ -224,9 +264,9 @@ class Connection(StreamSocket):
         self.outbound.set_stages([stage for _, stage in made if stage])
         self.balance()
         if not self._stages and self._phase == OPEN:
-            self.plain = self.may_be_plain()
+            self.fast_path = self.allows_fast_path()
 
-    def _make(self, force: InForce) -> tuple[Stage | None, Stage | None]:
+    def _make(self, force: ActiveFault) -> tuple[Stage | None, Stage | None]:
         acts = force.claim()
         made: list[Stage | None] = []
         for direction in ("in", "out"):
@@ -286,7 +326,7 @@ class EchoConnection(Connection):
         if answer:
             self.answer(answer)
 
-    def may_be_plain(self) -> bool:
+    def allows_fast_path(self) -> bool:
         """A bare echo needs no copy: what was read is sent from the hub's own buffer."""
         return self._reply is None
 
@@ -295,7 +335,7 @@ class EchoConnection(Connection):
 
         It does what `_read`, `received` and `write` do for a bare echo without faults of which nothing waits.
         """
-        if events != READ or not self.plain or self._out or self._held or self._finish:
+        if events != READ or not self.fast_path or self._out or self._held or self._finish:
             super().on_event(events)
             return
         hub, record = self.hub, self.record
@@ -316,6 +356,8 @@ class EchoConnection(Connection):
         else:
             record.last_at = hub.now
             record.bytes_in += size
+        if self._room_out:
+            self.note_sent(data)
         record.bytes_out += size
         try:
             sent = self._send_now(data)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets.model import Endpoint
 from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import RealSocket
+from pytest_sockets.servers import listening
 from pytest_sockets.servers.engine import Engine, SocketHandler
-from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, InForce
+from pytest_sockets.servers.faults.base import ActiveFault, Datagram, DatagramPlace, DatagramStage
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import DatagramRecord
 
@@ -40,7 +41,7 @@ class DatagramEngine(Engine):
         self._record_size = record_size
         self._handlers = [SocketHandler(self, one.sock, self._read_some) for one in bound]
         self._refuses = False
-        self._stages: dict[InForce, tuple[DatagramStage | None, DatagramStage | None]] = {}
+        self._stages: dict[ActiveFault, tuple[DatagramStage | None, DatagramStage | None]] = {}
         self._feed_in: Callable[[Datagram], None] = self._deliver
         self._feed_out: Callable[[Datagram], None] = self._send
         for one in bound:
@@ -67,9 +68,18 @@ class DatagramEngine(Engine):
         data, (host, port, *_), _ = datagram
         record = DatagramRecord(Endpoint(host, port), data[: self._record_size], len(data), monotonic())
         self.datagrams.append(record)
+        self.serve(datagram, record)
+
+    def serve(self, datagram: Datagram, record: DatagramRecord) -> None:
+        """Answer, through the "out" stages."""
+        data = datagram.data
         answer = data if self._reply is None else self._reply(data, record)
         if answer is not None:
-            self._feed_out(datagram._replace(data=answer))
+            self.answer(datagram._replace(data=answer))
+
+    def answer(self, datagram: Datagram) -> None:
+        """Send this to its client through the "out" stages."""
+        self._feed_out(datagram)
 
     def _send(self, datagram: Datagram) -> None:
         try:
@@ -79,7 +89,7 @@ class DatagramEngine(Engine):
 
     def faults_changed(self) -> None:
         old, self._stages = self._stages, {}
-        for force in self.in_force:
+        for force in self.active_faults:
             self._stages[force] = old.get(force) or self._make(force)
         for force, pair in old.items():
             if force not in self._stages:
@@ -89,9 +99,9 @@ class DatagramEngine(Engine):
         self._feed_in = self._link([pair[0] for pair in self._stages.values()], self._deliver)
         self._feed_out = self._link([pair[1] for pair in self._stages.values()], self._send)
 
-    def _make(self, force: InForce) -> tuple[DatagramStage | None, DatagramStage | None]:
+    def _make(self, force: ActiveFault) -> tuple[DatagramStage | None, DatagramStage | None]:
         made = [
-            force.fault.datagram_stage(DatagramPlace(self, force.take, force.rng(way)))
+            force.fault.datagram_stage(DatagramPlace(self, force.chance(way), force.rng(way)))
             if force.fault.works_in(way)
             else None
             for way in ("in", "out")
@@ -165,19 +175,34 @@ class DatagramEngine(Engine):
 
 
 def _take_over(bound: Bound) -> RealSocket:
-    """A fresh socket on the same port; connect(2) cannot be undone from Python."""
+    """A fresh socket on the same port; connect(2) cannot be undone from Python.
+
+    Only Linux lets two sockets with SO_REUSEADDR share a UDP port without a thief. Elsewhere the old one is closed first.
+    """
     old = bound.sock
     new = RealSocket(old.family, old.type)
+    if not listening.CAN_STOP_LISTENING:
+        old.close()
+        return _bound_again(new, bound)
     try:
         for sock in (old, new):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if new.family == socket.AF_INET6:
-            new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bound.endpoint.host == "::" else 1)
-        new.bind(tuple(bound.endpoint))
     except BaseException:
         new.close()
         raise
+    _bound_again(new, bound)
     new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    new.setblocking(False)
     old.close()
+    return new
+
+
+def _bound_again(new: RealSocket, bound: Bound) -> RealSocket:
+    try:
+        if new.family == socket.AF_INET6:
+            new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if bound.endpoint.host == "::" else 1)
+        new.bind(tuple(bound.endpoint))
+        new.setblocking(False)
+    except BaseException:
+        new.close()
+        raise
     return new

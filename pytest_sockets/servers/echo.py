@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import socket
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
@@ -13,18 +13,22 @@ from pytest_sockets.servers.connection import EchoConnection
 from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
 
+    from pytest_sockets.literals import ClientCertificate, Transport
     from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.certificates import Certificate
     from pytest_sockets.servers.connection import Connection
-    from pytest_sockets.servers.faults.base import Fault, InForce
+    from pytest_sockets.servers.faults.base import ActiveFault, Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
     from pytest_sockets.servers.stream_engine import StreamEngine
+    from pytest_sockets.servers.tls_settings import ServerTls
 
     Reply = Callable[..., "bytes | None"]
 
-TRANSPORTS: Final = ("tcp", "udp", "unix", "tls")
+TRANSPORTS: Final[tuple[Transport, ...]] = ("tcp", "udp", "unix", "tls")
 MAX_BUFFER: Final = 64 * 1024 * 1024
 RECORD: Final = 64 * 1024
 
@@ -40,11 +44,16 @@ class EchoServer(StreamServer):
     runs in the servers' own thread and must not block. `greeting`: sent at accept. `faults`: see `pytest_sockets.faults`.
     `max_buffer`: so many bytes per connection are kept for a client that does not read, then the server stops reading
     from it. `record`: so many bytes of each connection are kept in its record. `backlog`: as in listen(2).
+
+    Only for "tls": `context` is an `ssl.SSLContext` or a certificate of `sockets_tls.issue()`, by default a certificate for
+    localhost. `alpn`: protocol names in the order of preference. `client_certificate`: "none", "optional" or "required",
+    signed by the same authority. `minimum_version`, `maximum_version`: an `ssl.TLSVersion`. They are set on a `context`
+    that is given. `client_context` fits them all.
     """
 
     def __init__(
         self,
-        transport: str = "tcp",
+        transport: Transport = "tcp",
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -54,9 +63,22 @@ class EchoServer(StreamServer):
         max_buffer: int = MAX_BUFFER,
         record: int = RECORD,
         backlog: int = 128,
+        context: ssl.SSLContext | Certificate | None = None,
+        alpn: Iterable[str] | None = None,
+        client_certificate: ClientCertificate = "none",
+        minimum_version: ssl.TLSVersion | None = None,
+        maximum_version: ssl.TLSVersion | None = None,
     ) -> None:
         if transport not in TRANSPORTS:
-            raise SettingError(f"{transport!r} is no transport; use one of: {', '.join(TRANSPORTS)}")
+            raise SettingError(f"{transport!r} is not a transport; use one of: {', '.join(TRANSPORTS)}")
+        self._tls = server_tls(
+            transport,
+            context=context,
+            alpn=alpn,
+            client_certificate=client_certificate,
+            minimum_version=minimum_version,
+            maximum_version=maximum_version,
+        )
         check_greeting(greeting, transport)
         answer = None if reply is None else two_arguments(reply)
         if transport == "udp":
@@ -65,7 +87,7 @@ class EchoServer(StreamServer):
             return
         super().__init__(
             transport,
-            _maker(transport, answer),
+            _maker(self._tls, answer),
             kind=f"{transport} echo server",
             host=host,
             port=port,
@@ -122,11 +144,28 @@ def two_arguments(reply: Reply) -> Reply:
     return checked
 
 
+def server_tls(transport: str, **settings: Any) -> ServerTls | None:
+    """The TLS side of a server; None without TLS. Raises SettingError for settings of TLS on another transport."""
+    if transport != "tls":
+        for name, value in settings.items():
+            if value not in (None, "none"):
+                raise SettingError(f'{name}: transport={transport!r} has no TLS; use transport="tls"')
+        return None
+    originals.load_ssl()
+    from pytest_sockets.servers.certificates import process_authority
+
+    process_authority()  # says how to install trustme where it is missing
+    from pytest_sockets.servers.tls_settings import ServerTls, TlsSettings, checked_alpn
+
+    context = settings.pop("context")
+    return ServerTls(context, TlsSettings(**{**settings, "alpn": checked_alpn(settings["alpn"])}))
+
+
 def _maker(
-    transport: str, reply: Reply | None
+    tls: ServerTls | None, reply: Reply | None
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
-    if transport == "tls":
-        return _tls_maker(reply)
+    if tls is not None:
+        return _tls_maker(tls, reply)
 
     def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
         return EchoConnection(hub, sock, owner, record, reply)
@@ -135,26 +174,23 @@ def _maker(
 
 
 def _tls_maker(
-    reply: Reply | None,
+    tls: ServerTls, reply: Reply | None
 ) -> Callable[[Hub, RealSocket, StreamEngine, ConnectionRecord], Connection]:
-    originals.load_ssl()
-    from pytest_sockets.servers.certificates import process_authority
-    from pytest_sockets.servers.faults.certificates import TlsFault
     from pytest_sockets.servers.tls import TlsConnection
 
-    authority = process_authority()
-    assert authority.server_context  # made here: the hub must not spend 4 ms on it
-
     def make(hub: Hub, sock: RealSocket, owner: StreamEngine, record: ConnectionRecord) -> Connection:
-        kind = _certificate(owner.in_force, record, TlsFault)
-        context = None if kind == "hang" else authority.context(kind)
+        kind = chosen_certificate(owner.active_faults, record)
+        context = None if kind == "hang" else tls.context(kind)
         return TlsConnection(hub, sock, owner, record, reply, context=context)
 
     return make
 
 
-def _certificate(in_force: list[InForce], record: ConnectionRecord, tls_fault: type[Any]) -> str:
-    for force in in_force:
-        if isinstance(force.fault, tls_fault) and force.fault.is_for(record.number) and force.take():
-            return cast("str", force.fault.certificate)
+def chosen_certificate(active_faults: list[ActiveFault], record: ConnectionRecord) -> str:
+    """The first TLS fault that is for this connection chooses; "good" without one."""
+    from pytest_sockets.servers.faults.certificates import TlsFault
+
+    for active in active_faults:
+        if isinstance(active.fault, TlsFault) and active.fault.is_for(record.number) and active.take():
+            return active.fault.certificate
     return "good"

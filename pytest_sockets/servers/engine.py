@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.servers import listening
-from pytest_sockets.servers.faults.base import Fault, InForce
+from pytest_sockets.servers.faults.base import ActiveFault, Fault
 from pytest_sockets.servers.hub import HubStuck, current_hub, give_up
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ class Engine:
         self.name = name
         self.hub: Hub = current_hub()
         self.troubles: list[tuple[BaseException, str]] = []
-        self.in_force: list[InForce] = []
-        self.stopped = False
+        self.active_faults: list[ActiveFault] = []
+        self.stopping = self.stopped = False
         self.connecting: set[object] = set()
         """Our own clients that are inside connect(2) now, added and taken out in their own threads."""
         self._pid = os.getpid()
@@ -40,7 +40,7 @@ class Engine:
         raise NotImplementedError
 
     def faults_changed(self) -> None:
-        """`in_force` is a new list."""
+        """`active_faults` is a new list."""
         raise NotImplementedError
 
     def close_sockets(self) -> None:
@@ -72,27 +72,27 @@ class Engine:
         """Serve from now on; clients may have connected already."""
 
         def work() -> None:
-            self.hub.tenants.add(self)
+            self.hub.hosted.add(self)
             self.started()
 
         self.run(work)
 
-    def put_in_force(self, faults: tuple[Fault, ...]) -> list[InForce]:
+    def add_faults(self, faults: tuple[Fault, ...]) -> list[ActiveFault]:
         """These faults too, behind those that are in force."""
-        added = [InForce(fault) for fault in faults]
+        added = [ActiveFault(fault) for fault in faults]
 
         def work() -> None:
-            self.in_force = [*self.in_force, *added]
+            self.active_faults = [*self.active_faults, *added]
             self.faults_changed()
 
         self.run(work)
         return added
 
-    def take_out(self, forces: list[InForce]) -> None:
+    def remove_faults(self, forces: list[ActiveFault]) -> None:
         """These no longer."""
 
         def work() -> None:
-            self.in_force = [force for force in self.in_force if force not in forces]
+            self.active_faults = [force for force in self.active_faults if force not in forces]
             self.faults_changed()
 
         if not self.stopped:
@@ -104,7 +104,7 @@ class Engine:
             return
 
         def work() -> None:
-            self.hub.tenants.discard(self)
+            self.hub.hosted.discard(self)
             self.stop_sockets()
 
         try:

@@ -3,18 +3,24 @@
 A lock says who may touch the servers: the hub holds it while it works and lets go of it while it waits in epoll(7). A test
 that starts or stops a server takes it for some microseconds and does the work in its own thread: no other thread has to
 be woken. Only when the hub is busy is the work queued for it, and then the caller waits 5 seconds at most.
+
+Code under test may close descriptors that are not its own. When the epoll instance or the wake-up sockets are no longer
+the hub's, they are made anew, and every server goes on.
 """
 
 from __future__ import annotations
 
+import _thread
 import collections
 import heapq
 import itertools
 import os
+import sys
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from pytest_sockets import originals, own_threads
 from pytest_sockets.errors import ServerFault
-from pytest_sockets.originals import allocate_lock, get_ident, monotonic, start_new_thread
+from pytest_sockets.originals import allocate_lock, get_ident, monotonic
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.poller import READ, choose_poller
 
@@ -27,18 +33,25 @@ PATIENCE: Final = 5.0
 """Seconds that a call into a busy hub waits before it gives up."""
 EVENTS_PER_ROUND: Final = 128
 """After so many, jobs and timers get their turn."""
+_native_id: Final[Callable[[], int]] = getattr(_thread, "get_native_id", lambda: -1)
 READ_SIZE: Final = 256 * 1024
+CHECK_SECONDS: Final = 1.0
+"""How often a hub with servers looks, while nothing happens, whether its descriptors are still its own."""
+FORK_PATIENCE: Final = 0.2
+"""Seconds that a fork waits for the hub's thread to end."""
 
 
 class Handler(Protocol):
-    """Who is told about events on a descriptor."""
+    """Something that is told about events on its socket."""
+
+    sock: RealSocket
 
     def on_event(self, events: int) -> None: ...
     def failed(self, error: BaseException) -> None: ...
     def describe(self) -> str: ...
 
 
-class Tenant(Protocol):
+class HostedServer(Protocol):
     """A server that lives in the hub."""
 
     def abandon_in_child(self) -> None: ...
@@ -70,18 +83,40 @@ class Hub:
         self.buffer = memoryview(
             bytearray(READ_SIZE)
         )  # one for all: what is read is sent or copied before the next read
-        self.tenants: set[Tenant] = set()
+        self.hosted: set[HostedServer] = set()
         self._poller = choose_poller()
         self._handlers: dict[int, Handler] = {}
+        self._masks: dict[int, int] = {}
+        self._identities: dict[int, object] = {}
         self._lock = allocate_lock()
         self._jobs: collections.deque[Callable[[], None]] = collections.deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._sleeps_until: float | None = None
+        self._failed_polls = 0
         self._busy_with: Handler | None = None
         self._wake_reader, self._wake_writer = _wake_pair()
         self._poller.add(self._wake_reader.fileno(), READ)
-        self._thread = start_new_thread(self._serve, ())
+        self._wake_fds = tuple((sock.fileno(), _identity(sock.fileno())) for sock in self._wake_sockets())
+        self._generation = 0
+        self._serves = True
+        self._thread = self._native_id = 0
+        self._start_thread()
+
+    def _wake_sockets(self) -> tuple[RealSocket, RealSocket]:
+        return self._wake_reader, self._wake_writer
+
+    def _start_thread(self) -> None:
+        """Serve in a new thread; one of an earlier generation ends when it next wakes."""
+        self._generation += 1
+        self._serves = True
+        self._native_id = 0
+        self._thread = own_threads.start(self._serve, self._generation, self._wake_reader)
+
+    @property
+    def thread(self) -> int:
+        """The identifier of the thread that serves."""
+        return self._thread
 
     def run(self, work: Callable[[], T], on_behalf_of: Callable[[], str]) -> T:
         """Do `work` with the hub at rest; at once if it waits for events, else queued for it.
@@ -90,6 +125,7 @@ class Hub:
         """
         if get_ident() == self._thread:
             return work()
+        self.ensure_sound()
         if not self._lock.acquire(False):
             return self._queued(work, on_behalf_of)
         try:
@@ -133,17 +169,21 @@ class Hub:
     def add(self, fd: int, handler: Handler, mask: int) -> None:
         """Tell `handler` of the events in `mask` on `fd`."""
         self._handlers[fd] = handler
+        self._masks[fd] = mask
+        self._identities[fd] = _identity(fd)
         self._poller.add(fd, mask)
         self._noticed()
 
     def change(self, fd: int, mask: int) -> None:
         """Other events on `fd` from now on."""
+        self._masks[fd] = mask
         self._poller.change(fd, mask)
         self._noticed()
 
     def remove(self, fd: int) -> None:
         """No more events on `fd`; call it before the descriptor is closed."""
         if self._handlers.pop(fd, None) is not None:
+            del self._masks[fd], self._identities[fd]
             self._poller.remove(fd)
 
     def later(self, seconds: float, call: Callable[[], None], owner: Handler) -> Timer:
@@ -157,16 +197,33 @@ class Hub:
 
     # The thread
 
-    def _serve(self) -> None:
+    def _serve(self, generation: int, wake_reader: RealSocket) -> None:
+        self._thread = get_ident()
+        self._native_id = _native_id()
+        try:
+            while self._serve_some(generation):
+                pass
+        finally:
+            if self._generation == generation:
+                self._serves = False  # the next call starts another thread
+            if wake_reader is not self._wake_reader:
+                wake_reader.close()
+
+    def _serve_some(self, generation: int) -> bool:
+        """Serve until poll(2) fails; returns false when another thread serves from now on."""
         # Attributes become locals: with 50,000 rounds a second each look-up is a measurable part of a round trip.
         poll, acquire, release = self._poller.poll, self._lock.acquire, self._lock.release
         find, timers, jobs = self._handlers.get, self._timers, self._jobs
-        self._thread = get_ident()
         handler: Handler | None = None
         while True:
-            ready = poll(self._until_next_timer() if timers else None, EVENTS_PER_ROUND)
+            try:
+                ready = poll(self._seconds_to_wait(), EVENTS_PER_ROUND)
+            except (OSError, ValueError):
+                return self._recovered(generation)
             acquire()
             try:
+                if generation != self._generation:
+                    return False
                 self.now = monotonic()
                 for fd, events in ready:
                     handler = find(fd)  # none: closed meanwhile, or the wake-up
@@ -185,13 +242,109 @@ class Hub:
                 self._busy_with = handler = (
                     None  # a handler that closed must not live on because the hub is idle
                 )
+                if not ready and not self._is_sound():
+                    self._rebuild()
+                    return False
             finally:
                 release()
+
+    def _recovered(self, generation: int) -> bool:
+        """After a failed poll: go on with it, or make its descriptors anew.
+
+        Windows's select(2) fails when another thread closes one of its sockets. That socket is not in the set any more.
+        """
+        with self._lock:
+            if generation != self._generation:
+                return False
+            self._failed_polls += 1
+            if self._failed_polls % 2 and self._is_sound():
+                return True
+            self._rebuild()
+            return False
+
+    def ensure_sound(self) -> None:
+        """Replace what other code has closed: the poller, the wake-up sockets or a thread that ended."""
+        if self._is_sound() or get_ident() == self._thread:
+            return
+        if self._lock.acquire(True, PATIENCE):
+            try:
+                if not self._is_sound():
+                    self._rebuild()
+            finally:
+                self._lock.release()
+
+    def _is_sound(self) -> bool:
+        if not self._serves:
+            return False
+        try:
+            self._poller.change(self._wake_fds[0][0], READ)  # fails in any epoll instance but the hub's own
+        except (OSError, ValueError, KeyError):
+            return False
+        return all(_identity(fd) == identity for fd, identity in self._wake_fds)
+
+    def _rebuild(self) -> None:
+        """Make poller, wake-up sockets and thread anew, and take every server's descriptors along."""
+        _lost_pollers.append(self._poller)
+        for sock, (fd, identity) in zip(self._wake_sockets(), self._wake_fds, strict=True):
+            if _identity(fd) != identity:
+                sock.detach()  # the number is some other file's now
+        old_writer = self._wake_writer
+        self._poller = choose_poller()
+        self._wake_reader, self._wake_writer = _wake_pair()
+        self._wake_fds = tuple((sock.fileno(), _identity(sock.fileno())) for sock in self._wake_sockets())
+        self._poller.add(self._wake_reader.fileno(), READ)
+        for fd, handler in tuple(self._handlers.items()):
+            self._take_along(fd, handler)
+        self._start_thread()
+        old_writer.close()  # wakes the old thread, which then ends
+
+    def _take_along(self, fd: int, handler: Handler) -> None:
+        if _identity(fd) == self._identities[fd]:
+            try:
+                self._poller.add(fd, self._masks[fd])
+            except OSError:
+                pass
+            else:
+                return
+        del self._handlers[fd]
+        handler.sock.detach()
+        handler.failed(ServerFault(f"other code closed descriptor {fd} of {handler.describe()}"))
+
+    def end_thread(self) -> bool:
+        """End the thread if it is at rest; the servers then wait for `resume_thread`. For forks."""
+        if get_ident() == self._thread or not self._lock.acquire(True, FORK_PATIENCE):
+            return False
+        try:
+            if not self._is_sound():
+                return False
+            self._generation += 1
+            self._wake()
+        finally:
+            self._lock.release()
+        deadline = monotonic() + FORK_PATIENCE
+        while _may_run(self._native_id) and monotonic() < deadline:
+            originals.pause(0.0001)
+        return True
+
+    def resume_thread(self) -> None:
+        """Serve again after `end_thread`."""
+        with self._lock:
+            self._start_thread()
+
+    def _seconds_to_wait(self) -> float | None:
+        longest = CHECK_SECONDS if self.hosted else None
+        if not self._timers:
+            return longest
+        seconds = self._until_next_timer()
+        return seconds if longest is None else min(seconds, longest)
 
     def _until_next_timer(self) -> float:
         # Without the lock: a timer that another thread adds right now finds None and wakes the poll that follows.
         self._sleeps_until = None
-        self._sleeps_until = due = self._timers[0][0]
+        try:
+            self._sleeps_until = due = self._timers[0][0]
+        except IndexError:  # another thread took the last one
+            return 0.0
         return max(0.0, due - monotonic())
 
     def _do_jobs(self) -> None:
@@ -215,7 +368,7 @@ class Hub:
     def _wake(self) -> None:
         try:
             self._wake_writer.send(b"\0")
-        except BlockingIOError:  # the buffer is full of wake-ups
+        except OSError:  # the buffer is full of wake-ups, or other code has closed it
             pass
 
     def _woken(self, fd: int) -> None:
@@ -238,8 +391,22 @@ class Hub:
         self._poller.close()
         self._wake_reader.close()
         self._wake_writer.close()
-        for tenant in self.tenants:
-            tenant.abandon_in_child()
+        for server in self.hosted:
+            server.abandon_in_child()
+
+
+def _may_run(native_id: int) -> bool:
+    """Whether the kernel may still count this thread, 0 for one that has not begun; false where it lists none."""
+    return not native_id or originals.RealOs.exists(f"/proc/self/task/{native_id}")
+
+
+def _identity(fd: int) -> object:
+    """Which file `fd` is now; None where the system gives sockets no number, and for a closed one."""
+    try:
+        status = originals.RealOs.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _wake_pair() -> tuple[RealSocket, RealSocket]:
@@ -275,6 +442,8 @@ def _loopback_pair() -> tuple[RealSocket, RealSocket]:
 _creating = allocate_lock()
 _current: Hub | None = None
 _stuck: list[Hub] = []
+_lost_pollers: Final[list[object]] = []
+"""Their descriptors may be other code's by now. Freeing the objects would close those."""
 
 
 def current_hub() -> Hub:
@@ -295,15 +464,36 @@ def give_up(hub: Hub) -> None:
             _stuck.append(hub)
 
 
+_ended_for_fork: list[Hub] = []
+
+
+def _before_fork() -> None:
+    """End the thread for a moment: `os.fork()` warns of running threads, as an error from 3.15 on under -W error."""
+    hub = _current
+    if hub is not None and not _ended_for_fork and hub.end_thread():
+        _ended_for_fork.append(hub)
+
+
+def _after_fork_in_parent() -> None:
+    while _ended_for_fork:
+        _ended_for_fork.pop().resume_thread()
+
+
 def _after_fork_in_child() -> None:
     global _creating, _current
     _creating = allocate_lock()
     inherited: list[Any] = [hub for hub in (_current, *_stuck) if hub is not None]
     _current = None
     _stuck.clear()
+    _ended_for_fork.clear()
     for hub in inherited:
         hub.abandon_in_child()
 
 
 if hasattr(os, "register_at_fork"):
+    if sys.version_info[:2] not in (
+        (3, 11),
+        (3, 13),
+    ):  # 3.11 never warns; 3.13 counts after the thread is back
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
     os.register_at_fork(after_in_child=_after_fork_in_child)

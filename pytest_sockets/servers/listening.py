@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CAN_STOP_LISTENING: Final = sys.platform == "linux"
 UNIX_PATH_LIMIT: Final = 107 if sys.platform == "linux" else 103
 """Bytes in sun_path, without its final NUL."""
-_NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+_NO_SUCH_FAMILY: Final = frozenset({errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
 _TRIES: Final = 20
 _SET_REUSE: Final = sys.platform != "win32"  # on Windows it would let others steal the port
 
@@ -41,6 +41,8 @@ class Bound:
     address: Any
     """What connect(2) takes."""
     directory: Path | None = None
+    file: tuple[int, int] | None = None
+    """Device and inode of a unix socket's file."""
 
 
 def bind_all(kind: int, host: str, port: int, backlog: int) -> list[Bound]:
@@ -84,8 +86,10 @@ def _bind(kind: int, host: str, port: int, backlog: int) -> Bound:
         )
     except OSError as error:
         sock.close()
-        if error.errno in _NO_SUCH_FAMILY:
+        if error.errno in _NO_SUCH_FAMILY or (error.errno == errno.EADDRNOTAVAIL and _is_local(host)):
             raise _no_family(host, error) from error
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise _not_ours(host, error.strerror) from error
         raise _unavailable(kind, host, port, error) from error
     sock.setblocking(False)
     name = sock.getsockname()
@@ -100,9 +104,7 @@ def _resolve(host: str, port: int) -> tuple[int, tuple[str | int, ...]]:
     try:
         found = originals.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
-        raise SettingError(
-            f"host={host!r} is no address of this machine ({error}); use 127.0.0.1, ::1 or localhost"
-        ) from error
+        raise _not_ours(host, error) from error
     return found[0][0], found[0][4]
 
 
@@ -157,6 +159,18 @@ def _reachable(name: tuple[str | int, ...]) -> tuple[str | int, ...]:
     return name[0], name[1]
 
 
+def _is_local(host: str) -> bool:
+    """Loopback and wildcard addresses: only a machine without the family lacks them."""
+    address = parsed(host)
+    return address is not None and (address[0].is_loopback or address[0].is_unspecified)
+
+
+def _not_ours(host: str, reason: object) -> SettingError:
+    return SettingError(
+        f"host={host!r} is not an address of this machine ({reason}); use 127.0.0.1, ::1 or localhost"
+    )
+
+
 def _no_family(host: str, error: OSError) -> FamilyUnavailable:
     family = "IPv6" if ":" in host else "IPv4"
     return FamilyUnavailable(f"this host cannot serve {host} ({family}): {error.strerror}")
@@ -195,7 +209,9 @@ def bind_unix(path: str, backlog: int) -> Bound:
         if directory:
             directory.rmdir()
         raise
-    return Bound(sock, Endpoint(name), f"\0{name[1:]}" if name.startswith("@") else name, directory)
+    if name.startswith("@"):
+        return Bound(sock, Endpoint(name), f"\0{name[1:]}")
+    return Bound(sock, Endpoint(name), name, directory, _file_at(name))
 
 
 def _listen_on_path(name: str, backlog: int) -> RealSocket:
@@ -232,11 +248,21 @@ def _private_directory() -> Path:
 
 
 def remove_socket_file(bound: Bound) -> None:
-    """Take away the unix path; an abstract name went with its socket."""
+    """Remove the unix path if it still is this server's socket; an abstract name went with its socket."""
     import pathlib
 
-    if not bound.endpoint.host.startswith("@"):
+    if bound.file is not None and _file_at(bound.endpoint.host) == bound.file:
         pathlib.Path(bound.endpoint.host).unlink(missing_ok=True)
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    import pathlib
+
+    try:
+        status = pathlib.Path(path).lstat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def remove_path(bound: Bound) -> None:

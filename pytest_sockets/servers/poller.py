@@ -43,7 +43,10 @@ class EpollPoller:
 
     def remove(self, fd: int) -> None:
         """Forget `fd`; must come before its close."""
-        self._epoll.unregister(fd)
+        try:
+            self._epoll.unregister(fd)
+        except OSError:  # other code has closed it
+            pass
 
 
 class SelectorPoller:
@@ -78,7 +81,10 @@ class SelectorPoller:
         if fd in self._idle:
             self._idle.discard(fd)
         else:
-            self._selector.unregister(fd)
+            try:
+                self._selector.unregister(fd)
+            except (OSError, KeyError):  # other code has closed it
+                pass
 
     def poll(self, timeout: float | None, most: int) -> list[tuple[int, int]]:  # noqa: ARG002
         """Wait at most `timeout` seconds; None waits for ever. `most` is epoll's: here all come at once."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import checked_port
 from pytest_sockets.errors import SettingError, quoted
 from pytest_sockets.model import Endpoint
 from pytest_sockets.real_socket import RealSocket
+from pytest_sockets.servers import listening
 from pytest_sockets.servers.connection import Connection
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import WRITE
-from pytest_sockets.servers.server import StreamServer
+from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 from pytest_sockets.servers.stream import CLOSED, OPEN, TOO_MUCH, StreamSocket
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.records import ConnectionRecord
     from pytest_sockets.servers.stream_engine import StreamEngine
 
+TRANSPORTS: Final = ("tcp", "udp", "unix")
 MAX_BUFFER: Final = 1024 * 1024
 """A proxy holds little: the service is to feel a client that does not read."""
 
@@ -180,12 +182,27 @@ class ProxyConnection(Connection):
 
 
 class Service:
-    """Where a proxy connects to: (host, port), "host:port", a unix path, or anything with such an `.address`."""
+    """Where a proxy connects to: (host, port), "host:port", a unix path, or anything with such an `.address`.
 
-    def __init__(self, address: Any) -> None:
+    `transport` is what it speaks: "tcp", "udp" or "unix".
+    """
+
+    def __init__(self, address: Any, transport: str | None = None) -> None:
         self.address = _normal(getattr(address, "address", address))
         self.endpoint = Endpoint(*self.address) if isinstance(self.address, tuple) else Endpoint(self.address)
+        self.transport = _transport(getattr(address, "transport", None), self.address, transport)
         self._family, self._target = _resolved(self.address)
+
+    def datagram_socket(self) -> RealSocket:
+        """A non-blocking UDP socket that is connected to it."""
+        sock = RealSocket(self._family, socket.SOCK_DGRAM)
+        try:
+            sock.setblocking(False)
+            sock.connect(self._target)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
 
     def connecting(self) -> RealSocket:
         """A non-blocking socket on its way there."""
@@ -213,6 +230,20 @@ def _normal(address: Any) -> tuple[str, int] | str:
     )
 
 
+def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | None) -> str:
+    if wanted is not None and wanted not in TRANSPORTS:
+        raise SettingError(f"transport={wanted!r}: a proxy is one of: {', '.join(TRANSPORTS)}")
+    if isinstance(address, str):
+        known: str | None = "unix"
+    else:
+        known = {"udp": "udp", "tcp": "tcp", "tls": "tcp"}.get(str(of_server))
+    if (wanted and wanted != (known or wanted)) or wanted == "unix" != known:
+        raise SettingError(
+            f"transport={wanted!r}: the upstream {quoted(address)} speaks {known or 'tcp or udp'}"
+        )
+    return wanted or known or "tcp"
+
+
 def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
     if isinstance(address, str):
         return socket.AF_UNIX, f"\0{address[1:]}" if address.startswith("@") else address
@@ -224,27 +255,37 @@ def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
 
 
 class FaultProxy(StreamServer):
-    """A server in front of a real service; `.upstream` is the service's address."""
+    """A server in front of a real service; `.upstream` is the service's address.
+
+    `upstream`: (host, port), "host:port", a unix path, or a server of pytest-sockets. `transport`: "tcp", "udp" or
+    "unix", by default that of the upstream; a plain (host, port) is taken for TCP. Over "tcp" TLS passes unread.
+    A unix proxy gets a private path, or `host=`. The other settings are those of `EchoServer`.
+    """
 
     def __init__(
         self,
         upstream: Any,
         faults: Iterable[Fault] = (),
         *,
+        transport: Literal["tcp", "udp", "unix"] | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         max_buffer: int = MAX_BUFFER,
         record: int = 64 * 1024,
         backlog: int = 128,
     ) -> None:
-        service = Service(upstream)
+        service = Service(upstream, transport)
         self.upstream = service.endpoint
+        if service.transport == "udp":
+            check_sizes(max_buffer=max_buffer, record=record, backlog=backlog)
+            self._init_datagram(service, faults, host, port, record)
+            return
 
         def make(hub: Hub, sock: RealSocket, owner: StreamEngine, seen: ConnectionRecord) -> ProxyConnection:
             return ProxyConnection(hub, sock, owner, seen, service)
 
         super().__init__(
-            "tcp",
+            service.transport,
             make,
             kind=f"fault proxy to {service.endpoint}",
             host=host,
@@ -253,4 +294,15 @@ class FaultProxy(StreamServer):
             max_buffer=max_buffer,
             record=record,
             backlog=backlog,
+        )
+
+    def _init_datagram(
+        self, service: Service, faults: Iterable[Fault], host: str, port: int, record: int
+    ) -> None:
+        from pytest_sockets.servers.datagram_proxy import DatagramProxyEngine
+
+        bound = listening.bind_all(socket.SOCK_DGRAM, host, port, 0)
+        name = f"udp fault proxy to {service.endpoint} {bound[0].endpoint}"
+        Server.__init__(
+            self, DatagramProxyEngine(bound, name, service=service, record_size=record), "udp", faults
         )

@@ -5,15 +5,24 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from pytest_sockets.errors import ServerFault, SettingError, blames_the_call
+from pytest_sockets.servers.faults.base import Ending
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sockets.literals import ClosedBy, SocketProtocol
     from pytest_sockets.model import Endpoint
+    from pytest_sockets.servers.connection import Connection
 
 PREVIEW = 24
 """How many of the first bytes a record's one line shows."""
 
 
 class ConnectionRecord:
-    """One accepted connection, as the server sees it. It is live: the hub goes on writing until `closed_at` is set.
+    """One accepted connection, as the server sees it. It is live: its values change until `closed_at` is set.
+
+    While the connection is open, `send`, `close`, `reset` and `half_close` act on it from the server's side.
 
     `number` counts from 0 in the order of accept and is the index in `server.connections`. Times are seconds of
     `time.monotonic()`, None until it happened. Byte counts are those of the application: what TLS adds is not in them.
@@ -22,7 +31,9 @@ class ConnectionRecord:
     """
 
     __slots__ = (
+        "_connection",
         "_received",
+        "_sent",
         "accepted_at",
         "bytes_in",
         "bytes_out",
@@ -38,7 +49,7 @@ class ConnectionRecord:
     )
 
     def __init__(
-        self, number: int, protocol: str, local: Endpoint, remote: Endpoint, accepted_at: float
+        self, number: int, protocol: SocketProtocol, local: Endpoint, remote: Endpoint, accepted_at: float
     ) -> None:
         self.number = number
         self.protocol = protocol
@@ -50,9 +61,11 @@ class ConnectionRecord:
         self.closed_at: float | None = None
         self.bytes_in = 0
         self.bytes_out = 0
-        self.closed_by: str | None = None
+        self.closed_by: ClosedBy | None = None
         self.detail = ""
         self._received = bytearray()
+        self._sent = bytearray()
+        self._connection: Connection | None = None
 
     @property
     def received(self) -> bytes:
@@ -60,7 +73,49 @@ class ConnectionRecord:
         return bytes(self._received)
 
     @property
-    def socket_tuple(self) -> tuple[str, str, int | None, str | None, int | None]:
+    def sent(self) -> bytes:
+        """The first bytes to the client, after the faults: 64 KiB, or what the server's `record` says."""
+        return bytes(self._sent)
+
+    @blames_the_call
+    def send(self, data: bytes) -> None:
+        """Send `data` to this client, through the faults of direction "out"; never waits for the client.
+
+        Raises `ServerFault` if the connection or the server is closed.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise SettingError(f"send({data!r}): use bytes")
+        self._act("send", lambda connection: connection.answer(bytes(data)))
+
+    @blames_the_call
+    def close(self) -> None:
+        """Close this connection in order: the client gets what was sent, then b""."""
+        self._act("close", lambda connection: connection.end_by(Ending("close", "server")))
+
+    @blames_the_call
+    def half_close(self) -> None:
+        """End the server's sending side and read on: the client gets b"" and can still send."""
+        self._act("half_close", lambda connection: connection.end_by(Ending("half", "server")))
+
+    @blames_the_call
+    def reset(self) -> None:
+        """Reset this connection at once: the client gets `ConnectionResetError`."""
+        self._act("reset", lambda connection: connection.reset_by("server"))
+
+    def _act(self, name: str, act: Callable[[Connection], None]) -> None:
+        def work() -> None:
+            if self._connection is None or self.closed_at is not None:
+                raise ServerFault(f"{name}(): this connection is closed\n  {self}")
+            act(self._connection)
+
+        connection = self._connection
+        if connection is None:
+            work()
+        else:
+            connection.owner.run(work)
+
+    @property
+    def socket_tuple(self) -> tuple[SocketProtocol, str, int | None, str | None, int | None]:
         """Protocol, local address, local port, remote address, remote port; seen from the server."""
         return self.protocol, self.local.host, self.local.port, self.remote.host, self.remote.port
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pytest_sockets import originals
 from pytest_sockets.addresses import LARGEST_BACKLOG
-from pytest_sockets.errors import ServerFault, SettingError, WaitTimeout
+from pytest_sockets.errors import (
+    BlamesTheCall,
+    ServerFault,
+    SettingError,
+    WaitTimeout,
+    blames_the_call,
+    quoted,
+)
 from pytest_sockets.servers import listening
-from pytest_sockets.servers.faults.base import InForce, check_faults
+from pytest_sockets.servers.faults.base import ActiveFault, check_faults
 from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
+from pytest_sockets.servers.transcript import copied, shown
 from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable
     from types import TracebackType
 
+    from pytest_sockets.literals import Transport
     from pytest_sockets.model import Endpoint
     from pytest_sockets.servers.connection import Connection
     from pytest_sockets.servers.datagram import DatagramEngine
@@ -27,6 +36,10 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.listening import Bound
     from pytest_sockets.servers.records import ConnectionRecord, DatagramRecord
+    from pytest_sockets.servers.tls_settings import ServerTls
+    from pytest_sockets.servers.transcript import TranscriptEvent
+
+    Wanted = bytes | re.Pattern[bytes] | Callable[[bytes], object]
 
 S = TypeVar("S", bound="Server")
 TIMEOUT: Final = 5.0
@@ -46,18 +59,20 @@ class Undo:
         self._undo()
 
 
-class Server:
+class Server(metaclass=BlamesTheCall):
     """A running server. It is a context manager; leaving it stops the server and raises what went wrong inside."""
 
+    _tls: ServerTls | None = None
+
     def __init__(
-        self, engine: StreamEngine | DatagramEngine, transport: str, faults: Iterable[Fault]
+        self, engine: StreamEngine | DatagramEngine, transport: Transport, faults: Iterable[Fault]
     ) -> None:
         self.transport = transport
         self._engine = engine
         self._clients: list[socket.socket] = []
         try:
             checked = check_faults(faults, transport)
-            engine.in_force = [InForce(fault) for fault in checked]
+            engine.active_faults = [ActiveFault(fault) for fault in checked]
             if checked and transport == "udp":
                 engine.faults_changed()
             engine.start()
@@ -99,14 +114,33 @@ class Server:
         host = f"[{self.host}]" if ":" in self.host and not self.host.startswith("@") else self.host
         return f"{scheme}://{host}" if self.transport == "unix" else f"{scheme}://{host}:{self.port}"
 
+    @blames_the_call
     def connect(self, *, timeout: float | None = TIMEOUT) -> socket.socket:
-        """A connected blocking client, closed when the server stops. Each of its calls waits `timeout` seconds at most."""
+        """A connected blocking client, closed when the server stops. Each of its calls waits `timeout` seconds at most.
+
+        Raises `ServerFault` if the server is stopped, else what connect(2) gives.
+        """
         from pytest_sockets.servers.clients import connect
 
+        if self._engine.stopped:
+            raise ServerFault(f"connect(): {self} is stopped; start a new server, or connect before stop()")
+        self._engine.hub.ensure_sound()
         seconds = None if timeout is None else checked_timeout(timeout)
-        client = connect(self.transport, self._engine.bound[0], seconds, self._engine.connecting)
+        client = connect(
+            self.transport, self._engine.bound[0], seconds, self._engine.connecting, self._tls, self
+        )
         self._clients.append(client)
         return client
+
+    @property
+    def client_context(self) -> ssl.SSLContext:
+        """For a client of this TLS server: trusts its certificate, and has one of its own if the server asks for one.
+
+        Raises `ServerFault` if the server does not speak TLS.
+        """
+        if self._tls is None:
+            raise ServerFault(f"{self} has no client_context: transport={self.transport!r} has no TLS")
+        return self._tls.client_context
 
     # What it saw
 
@@ -128,18 +162,30 @@ class Server:
         )
 
     @property
+    def transcript(self) -> tuple[TranscriptEvent, ...]:
+        """What happened on all connections, in the order of events; UDP has none. The last 10,000 events are kept."""
+        return copied(self._engine.events) if isinstance(self._engine, StreamEngine) else ()
+
+    @property
     def faults_in_force(self) -> tuple[Fault, ...]:
         """The faults now set, in their order."""
-        return tuple(force.fault for force in self._engine.in_force)
+        return tuple(force.fault for force in self._engine.active_faults)
 
     def check(self) -> None:
         """Raise `ServerFault` if anything went wrong inside the server: a `reply` that raised, no descriptor left."""
-        if self._engine.troubles:
-            error, where = self._engine.troubles[0]
-            more = f"\nand {len(self._engine.troubles) - 1} more" if len(self._engine.troubles) > 1 else ""
-            if isinstance(error, ServerFault):
-                raise error
-            raise ServerFault(f"{self} failed in {where}: {type(error).__name__}: {error}{more}") from error
+        __tracebackhide__ = True
+        troubles = tuple(self._engine.troubles)
+        if not troubles:
+            return
+        error, where = troubles[0]
+        if not isinstance(error, ServerFault):
+            problem = ServerFault(f"{self} failed in {where}: {type(error).__name__}: {error}")
+            problem.__cause__ = error
+            error = problem
+        error.__notes__ = [f"and: {_first_line(other)}" for other, _ in troubles[1 : 1 + SHOWN]]
+        if len(troubles) > 1 + SHOWN:
+            error.add_note(f"and {len(troubles) - 1 - SHOWN} more")
+        raise error.with_traceback(None)
 
     # Waiting
 
@@ -162,26 +208,81 @@ class Server:
     def wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """Until every connection so far is closed; gives their records. Raises `WaitTimeout`."""
         __tracebackhide__ = True
+        self._accept_now()
         self._wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
 
     async def async_wait_closed(self, timeout: float = TIMEOUT) -> tuple[ConnectionRecord, ...]:
         """`wait_closed` in asyncio or trio."""
         __tracebackhide__ = True
+        self._accept_now()
         await self._async_wait(lambda: not self._open(), timeout)
         return self._all_closed(timeout)
+
+    @blames_the_call
+    def wait_received(self, wanted: Wanted, timeout: float = TIMEOUT) -> ConnectionRecord | DatagramRecord:
+        """Wait until a connection or datagram has brought `wanted`; returns its record. Raises `WaitTimeout`.
+
+        `wanted` is bytes to be found, a pattern to be searched for, or a function that gets what one connection or datagram
+        has brought so far and returns true. Only recorded bytes count: the first 64 KiB, or what the server's `record` says.
+        """
+        matches = _matcher(wanted)
+        self._wait(lambda: self._matching(matches) is not None, timeout)
+        return self._matched(matches, wanted, timeout)
+
+    async def async_wait_received(
+        self, wanted: Wanted, timeout: float = TIMEOUT
+    ) -> ConnectionRecord | DatagramRecord:
+        """`wait_received` in asyncio or trio."""
+        __tracebackhide__ = True
+        matches = _matcher(wanted)
+        await self._async_wait(lambda: self._matching(matches) is not None, timeout)
+        return self._matched(matches, wanted, timeout)
+
+    def _matching(self, matches: Callable[[bytes], object]) -> ConnectionRecord | DatagramRecord | None:
+        for record in self.connections:
+            if matches(record.received):
+                return record
+        for datagram in self.datagrams:
+            if matches(datagram.data):
+                return datagram
+        return None
+
+    def _matched(
+        self, matches: Callable[[bytes], object], wanted: Wanted, timeout: float
+    ) -> ConnectionRecord | DatagramRecord:
+        __tracebackhide__ = True
+        found = self._matching(matches)
+        if found is None:
+            self.check()
+            what = wanted if isinstance(wanted, bytes) else getattr(wanted, "pattern", wanted)
+            raise WaitTimeout(
+                f"{self}: {quoted(what)} did not come within {timeout:g} s\n{self.summary()}\n"
+                "likely cause: the client sends something else, or sends it later"
+            )
+        return found
 
     def _wait(self, look: Callable[[], bool], timeout: float) -> None:
         __tracebackhide__ = True
         seconds = checked_timeout(timeout)
-        wait_until(
-            lambda: look() or self._engine.troubles, seconds, sleep=originals.pause, longest=_LOOK_EVERY
-        )
+        wait_until(self._look(look), seconds, sleep=originals.pause, longest=_LOOK_EVERY)
 
     async def _async_wait(self, look: Callable[[], bool], timeout: float) -> None:
         __tracebackhide__ = True
         seconds = checked_timeout(timeout)
-        await async_wait_until(lambda: look() or self._engine.troubles, seconds, longest=_LOOK_EVERY)
+        await async_wait_until(self._look(look), seconds, longest=_LOOK_EVERY)
+
+    def _look(self, look: Callable[[], bool]) -> Callable[[], bool]:
+        def looked() -> bool:
+            self._engine.hub.ensure_sound()
+            return look() or bool(self._engine.troubles)
+
+        return looked
+
+    def _accept_now(self) -> None:
+        """A client that has returned from connect() counts, also if the hub has not seen it yet."""
+        if isinstance(self._engine, StreamEngine):
+            self._engine.accept_now()
 
     def _seen(self) -> int:
         return len(self.datagrams if self.transport == "udp" else self.connections)
@@ -216,7 +317,10 @@ class Server:
         return f"; faults in force: {faults}" if faults else ""
 
     def summary(self, since: float = 0.0) -> str:
-        """At most five of its connections (those accepted after `since`, monotonic) or datagrams, one line each."""
+        """At most five of its connections (those accepted after `since`, monotonic) or datagrams, one line each.
+
+        Then the last few events of the transcript.
+        """
         came: list[Any] = [record for record in self.connections if record.accepted_at >= since]
         came += [record for record in self.datagrams if record.received_at >= since]
         faults = (
@@ -224,17 +328,24 @@ class Server:
             if self.faults_in_force
             else ""
         )
-        return (_lines(came) or "  nothing came") + faults
+        events = (
+            [f"  {line}" for line in shown(copied(self._engine.events), since)]
+            if isinstance(self._engine, StreamEngine)
+            else []
+        )
+        failed = [f"  failed: {_first_line(error)}" for error, _ in self._engine.troubles[:SHOWN]]
+        return "\n".join([_lines(came) or "  nothing came", *failed, *events]) + faults
 
     # Breaking it
 
+    @blames_the_call
     def faults(self, *faults: Fault) -> Undo:
         """Put these in force now, for open and new connections, behind those that are there already.
 
         As a `with` block they are taken out at its end.
         """
-        added = self._engine.put_in_force(check_faults(faults, self.transport))
-        return Undo(lambda: self._engine.take_out(added))
+        added = self._engine.add_faults(check_faults(faults, self.transport))
+        return Undo(lambda: self._engine.remove_faults(added))
 
     def refuse(self) -> Undo:
         """Refuse new connections and keep the port; open ones go on. `resume()`, or the end of a `with` block, undoes it."""
@@ -269,6 +380,7 @@ class Server:
 
     def stop(self) -> None:
         """Reset what is open, free the address, close the clients of `connect()`. Records stay readable."""
+        __tracebackhide__ = True
         try:
             self._engine.stop()
         finally:
@@ -282,6 +394,7 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        __tracebackhide__ = True
         self.stop()
         if kind is None:
             self.check()
@@ -299,7 +412,7 @@ class StreamServer(Server):
 
     def __init__(
         self,
-        transport: str,
+        transport: Transport,
         make_connection: Callable[[Hub, Any, StreamEngine, ConnectionRecord], Connection],
         *,
         kind: str,
@@ -310,10 +423,11 @@ class StreamServer(Server):
         record: int,
         backlog: int,
         greeting: bytes = b"",
+        make_engine: Callable[..., StreamEngine] = StreamEngine,
     ) -> None:
         check_sizes(max_buffer=max_buffer, record=record, backlog=backlog)
         bound = _bind_streams(transport, host, port, backlog)
-        engine = StreamEngine(
+        engine = make_engine(
             bound,
             f"{kind} {bound[0].endpoint}",
             make_connection=make_connection,
@@ -343,6 +457,23 @@ def check_sizes(**sizes: int) -> None:
             raise SettingError(f"{name}={value!r}: use a whole number, {low} or more")
         if value > high:
             raise SettingError(f"{name}={value!r}: use a whole number, {high} at most")
+
+
+def _matcher(wanted: Wanted) -> Callable[[bytes], object]:
+    if isinstance(wanted, (bytes, bytearray, memoryview)):
+        needle = bytes(wanted)
+        return lambda data: needle in data
+    if isinstance(wanted, re.Pattern) and isinstance(wanted.pattern, bytes):
+        return wanted.search
+    if callable(wanted):
+        return wanted
+    raise SettingError(
+        f"{wanted!r}: wait for bytes, a pattern of bytes (re.compile(b'...')), or a function of bytes"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _lines(records: list[Any]) -> str:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.model import Endpoint
-from pytest_sockets.originals import monotonic
+from pytest_sockets.originals import LINGER_OFF_RESET, monotonic
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import ConnectionRecord
+from pytest_sockets.servers.transcript import TranscriptEvent, new_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.listening import Bound
 
 ACCEPTS_PER_EVENT: Final = 64
+_CLIENT_GONE: Final = frozenset(
+    {errno.EINVAL, errno.ENOTCONN, errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE}
+)
+"""How a socket answers whose client has gone already; EINVAL is macOS's word."""
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY_ACCEPT: Final = 0.1
 SHOWN: Final = 5
@@ -49,6 +54,7 @@ class StreamEngine(Engine):
         self.record_size = record_size
         self.records: list[ConnectionRecord] = []
         self.connections: dict[int, Connection] = {}
+        self.events = new_events()
         self._make_connection = make_connection
         self._greeting = greeting
         self._backlog = backlog
@@ -77,9 +83,13 @@ class StreamEngine(Engine):
                 self._cannot_accept(handler, error)
                 return
             try:
-                self._accepted(sock, address)
-            except ConnectionError:  # gone between accept(2) and the first look
+                local = self._prepared(sock)
+            except OSError as error:
                 sock.close()
+                if error.errno not in _CLIENT_GONE:
+                    raise
+                continue
+            self._accepted(sock, local, _endpoint(address))
 
     def _cannot_accept(self, handler: SocketHandler, error: OSError) -> None:
         """Without a free descriptor the listener stays ready: stop looking for a moment instead of spinning."""
@@ -98,24 +108,55 @@ class StreamEngine(Engine):
             for handler in self._handlers:
                 self.hub.change(handler.sock.fileno(), READ)
 
-    def _accepted(self, sock: RealSocket, address: object) -> None:
+    def _prepared(self, sock: RealSocket) -> Endpoint:
         sock.setblocking(False)
         if not self._is_unix:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        local = self._fixed_local or _endpoint(sock.getsockname())
-        record = ConnectionRecord(
-            len(self.records), "unix" if self._is_unix else "tcp", local, _endpoint(address), monotonic()
-        )
-        connection = self._make_connection(self.hub, sock, self, record)
-        self.hub.add(sock.fileno(), connection, READ)
+        return self._fixed_local or _endpoint(sock.getsockname())
+
+    def _accepted(self, sock: RealSocket, local: Endpoint, remote: Endpoint) -> None:
+        now = monotonic()
+        record = ConnectionRecord(len(self.records), "unix" if self._is_unix else "tcp", local, remote, now)
+        self.events.append(TranscriptEvent(now, record.number, "opened"))
+        connection: Connection | None = None
+        try:
+            connection = self._make_connection(self.hub, sock, self, record)
+            self.hub.add(sock.fileno(), connection, READ)
+        except Exception as error:  # noqa: BLE001  (one connection cannot be served; the others go on)
+            self._not_served(sock, record, error)
+            if connection is not None:
+                connection.abandon()
+            return
         self.connections[record.number] = connection
         self.records.append(record)
         try:
-            connection.apply(self.in_force)
+            connection.apply(self.active_faults)
             if self._greeting:
                 connection.answer(self._greeting)
+            connection.opened()
         except Exception as error:  # noqa: BLE001  (the hub's rule for connections, which it does not know yet)
             connection.failed(error)
+
+    def _not_served(self, sock: RealSocket, record: ConnectionRecord, error: Exception) -> None:
+        """Reset an accepted client that cannot be served, such as a proxy's without a descriptor for its service."""
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_OFF_RESET)
+        except OSError:
+            pass
+        sock.close()
+        record._connection = None
+        record.closed_by, record.closed_at = "server", monotonic()
+        record.detail = f"not served: {error}"
+        self.events.append(TranscriptEvent(record.closed_at, record.number, "closed"))
+        self.records.append(record)
+        likely = "\nlikely cause: connections that nobody closes, or a low `ulimit -n`"
+        cause = likely if isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR else ""
+        problem = ServerFault(
+            f"{self.name} could not serve an accepted connection: {error}\n  {record}{cause}"
+        )
+        problem.__cause__ = None if cause else error
+        if not any(str(earlier).startswith(f"{self.name} could not serve") for earlier, _ in self.troubles):
+            self.trouble(problem, self.name)
 
     def connection_gone(self, connection: Connection) -> None:
         """A connection's descriptor is closed."""
@@ -123,7 +164,7 @@ class StreamEngine(Engine):
 
     def faults_changed(self) -> None:
         for connection in tuple(self.connections.values()):
-            connection.apply(self.in_force)
+            connection.apply(self.active_faults)
 
     def stop_sockets(self) -> None:
         for handler in self._handlers:
@@ -139,6 +180,17 @@ class StreamEngine(Engine):
             connection.abandon()
 
     # From any thread
+
+    def accept_now(self) -> None:
+        """Accept the clients that have connected until now."""
+        if not self.stopped:
+            self.run(self.accept_waiting)
+
+    def accept_waiting(self) -> None:
+        """`accept_now`, in the hub."""
+        if self._listens and not self._paused:
+            for handler in self._handlers:
+                self._accept_some(handler)
 
     def refuse(self) -> None:
         """Stop listening and keep the port. Connections that nobody accepted yet are reset."""
@@ -194,7 +246,9 @@ class StreamEngine(Engine):
             return bound.sock
         if self._is_unix:
             listening.remove_socket_file(bound)
-            return listening.bind_unix(bound.endpoint.host, self._backlog).sock
+            again = listening.bind_unix(bound.endpoint.host, self._backlog)
+            bound.file = again.file
+            return again.sock
         host, port = bound.endpoint
         return listening.bind_all(socket.SOCK_STREAM, host, port or 0, self._backlog)[0].sock
 

@@ -6,7 +6,7 @@ So the hub never blocks in a handshake, and `ssl.SSLSocket`, which pytest-socket
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.servers.connection import EchoConnection
 from pytest_sockets.servers.faults.base import Ending
@@ -16,6 +16,33 @@ if TYPE_CHECKING:
     from pytest_sockets.servers.hub import Hub
 
 _PIECE = 256 * 1024
+
+
+_CAUSES: Final = (
+    ("ALERT_UNKNOWN_CA", "the client does not trust the authority of this certificate; give it the server's client_context, "
+     "or sockets_tls.ca_file"),
+    ("ALERT_BAD_CERTIFICATE", "the client rejects this certificate, most likely because it asked for another host name"),
+    ("ALERT_CERTIFICATE_EXPIRED", "the client rejects this certificate because it has expired"),
+    ("ALERT_CERTIFICATE_UNKNOWN", "the client rejects this certificate; its own error says why"),
+    ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "the client has no certificate, and this server requires one; give it the "
+     "server's client_context, or the files of sockets_tls.issue()"),
+    ("CERTIFICATE_VERIFY_FAILED", "the client's certificate is not valid here; use one of sockets_tls.issue()"),
+    ("UNSUPPORTED_PROTOCOL", "client and server have no TLS version in common"),
+    ("PROTOCOL_VERSION", "client and server have no TLS version in common"),
+    ("NO_SHARED_CIPHER", "client and server have no cipher in common"),
+    ("HTTP_REQUEST", "the client speaks plain HTTP; use https in its URL"),
+    ("WRONG_VERSION_NUMBER", "the client does not speak TLS"),
+    ("UNEXPECTED_MESSAGE", "the client does not speak TLS as expected"),
+)  # fmt: skip
+"""Reasons of OpenSSL, and what the server's side means by each."""
+
+
+def handshake_failure(error: ssl.SSLError) -> str:
+    """The reason of a failed handshake with its likely cause, as the server sees it."""
+    reason = error.reason or str(error)
+    cause = next((text for word, text in _CAUSES if word in reason), "")
+    verify = getattr(error, "verify_message", "")
+    return f"TLS handshake failed: {reason}{f' ({verify})' if verify else ''}{f': {cause}' if cause else ''}"
 
 
 class TlsConnection(EchoConnection):
@@ -33,7 +60,7 @@ class TlsConnection(EchoConnection):
         self._said_goodbye = False
         self._kept: list[bytes] = []
 
-    def may_be_plain(self) -> bool:
+    def allows_fast_path(self) -> bool:
         """Never: every byte is turned."""
         return False
 
@@ -54,7 +81,7 @@ class TlsConnection(EchoConnection):
             self._send_cipher_text()
             return False
         except ssl.SSLError as error:
-            self.record.detail = f"TLS handshake failed: {error.reason or error}"
+            self.record.detail = handshake_failure(error)
             self._said_goodbye = True
             self._send_cipher_text()
             self.end_by(Ending("cut", "client"))

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
+from pytest_sockets.printable import command_text
 from pytest_sockets.table import proc, sock_diag
 from pytest_sockets.table.sock_diag import SockDiagMissing
 
@@ -84,9 +85,14 @@ def _children_told() -> bool:
 
 
 def command_line(pid: int) -> str | None:
-    """The command line of a process as a shell would take it; None if it went or may not be looked at."""
-    if proc.AVAILABLE:
-        return proc.command_line(pid)
-    from pytest_sockets.table import processes
+    """Return the command line of a process to show: as a shell would take it, printable, without passwords.
 
-    return processes.command_line(pid)
+    None if the process has ended or this user may not look at it.
+    """
+    if proc.AVAILABLE:
+        line = proc.command_line(pid)
+    else:
+        from pytest_sockets.table import processes
+
+        line = processes.command_line(pid)
+    return None if line is None else command_text(line)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import functools
 import socket
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import model
 from pytest_sockets.model import Endpoint, SocketEntry
+
+if TYPE_CHECKING:
+    from pytest_sockets.literals import PortProtocol
 
 SOCK_DIAG_BY_FAMILY: Final = 20
 TCPDIAG_GETSOCK: Final = 18
@@ -51,7 +54,7 @@ def local_port(payload: bytes) -> int:
     return int(_PORT.unpack_from(payload)[0]) if len(payload) >= _PORT.size else 0
 
 
-def entry(payload: bytes, protocol: str) -> SocketEntry | None:
+def entry(payload: bytes, protocol: PortProtocol) -> SocketEntry | None:
     """The entry that a message tells; None if it is cut short or of a family that is not ours."""
     if len(payload) < _MESSAGE.size:
         return None

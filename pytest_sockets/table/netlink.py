@@ -16,8 +16,7 @@ from pytest_sockets.real_socket import RealSocket
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 _HEADER: Final = struct.Struct("=IHHII")
 _ERRNO: Final = struct.Struct("=i")

@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 FD_DIRECTORY: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _MOST_PROBED: Final = 1 << 20
+_DENSE: Final = 4
+"""Descriptors are small numbers: so many times their count are tried one by one before the directory is read."""
+_RESERVE: Final = 3
+"""An import needs one descriptor, and reading the socket table of a child two."""
 
 
 class FdCount:
     """Counts the open descriptors of this process, cheapest way first.
 
     Linux >= 6.2 gives the count as the size of /proc/self/fd: fstat(2) on a descriptor of that directory takes 1.4 us, and
-    stat(2) by its name 3 us. The descriptor can also be lent when a test has used up all others: without any, nothing can be
-    imported. Older kernels give 0 and other systems nothing of the sort: there they are listed.
+    stat(2) by its name 3 us. Older kernels give 0 and other systems nothing of the sort: there they are listed.
     """
 
     def __init__(self) -> None:
@@ -34,6 +37,8 @@ class FdCount:
         self._map: mmap.mmap | None = None
         self._fd = -1
         self._identity: tuple[int, int] | None = None
+        self._reserve: list[int] = []
+        """Duplicates for `spare`: nothing can be imported, listed or written without a descriptor."""
         self._by_size = False
         self.available = False
         """Whether descriptors can be counted at all on this system."""
@@ -52,6 +57,7 @@ class FdCount:
         if self._by_size:
             with contextlib.suppress(OSError, ImportError):  # some interpreters are built without mmap
                 self._map_in()
+        self._take_reserve()
 
     def _map_in(self) -> None:
         """Make a map whose descriptor is ours: its `size()` is an fstat(2), too, of which it makes one number.
@@ -71,6 +77,7 @@ class FdCount:
 
     def close(self) -> None:
         """Give the descriptor back, unless a test has closed it: the number may be another file's by now."""
+        self._release_reserve()
         fd, self._fd = self._fd, -1
         map_, self._map, self.quick = self._map, None, self.count
         with contextlib.suppress(OSError):
@@ -101,18 +108,32 @@ class FdCount:
         return self.count()
 
     @contextlib.contextmanager
-    def one_spare(self) -> Iterator[None]:
-        """At least one descriptor is free meanwhile: ours, if a test has used up all others."""
+    def spare(self) -> Iterator[None]:
+        """Make some descriptors available meanwhile, also if a test has used up all others (EMFILE)."""
         try:
             RealOs.close(RealOs.dup(self._fd))
         except OSError:
-            self.close()
+            self._release_reserve()
             try:
                 yield
             finally:
-                self.open()
+                self._take_reserve()
         else:
             yield
+
+    def _take_reserve(self) -> None:
+        with contextlib.suppress(OSError):
+            while self._fd >= 0 and len(self._reserve) < _RESERVE:
+                self._reserve.append(RealOs.dup(self._fd))
+
+    def _release_reserve(self) -> None:
+        while self._reserve:
+            fd = self._reserve.pop()
+            with contextlib.suppress(OSError):
+                if (
+                    _identity(RealOs.fstat(fd)) == self._identity
+                ):  # else a test closed it, and the number is a file's now
+                    RealOs.close(fd)
 
 
 _counts: weakref.WeakSet[FdCount] = weakref.WeakSet()
@@ -171,13 +192,73 @@ def socket_inodes() -> dict[int, int]:
     return found
 
 
+SOCKET: Final = "sockets"
+FILE: Final = "files"
+_TYPES: Final = (
+    (stat.S_ISSOCK, SOCKET),
+    (stat.S_ISREG, FILE),
+    (stat.S_ISFIFO, "pipes"),
+    (stat.S_ISDIR, "directories"),
+    (stat.S_ISCHR, "devices"),
+)
+
+
+def types() -> dict[int, str]:
+    """Each open descriptor of this process with its type in the plural: "sockets", "files", "pipes" ...
+
+    Empty where descriptors cannot be listed. Needs no descriptor where none is left.
+    """
+    found = {}
+    try:
+        numbers = _fds()
+    except OSError:
+        return {}
+    for fd in numbers:
+        try:
+            mode = RealOs.fstat(fd).st_mode
+        except OSError:
+            continue
+        found[fd] = next((name for test, name in _TYPES if test(mode)), "others (epoll, eventfd ...)")
+    return found
+
+
+@contextlib.contextmanager
+def spare() -> Iterator[None]:
+    """Let at least one descriptor be free meanwhile, if this process keeps one in reserve."""
+    reserve = next((count for count in tuple(_counts) if count.available), None)
+    if reserve is None:
+        yield
+    else:
+        with reserve.spare():
+            yield
+
+
 def _fds() -> Iterable[int]:
+    """The open descriptors, and perhaps some that are not.
+
+    Where the kernel gives their number, as many are tried from 0 on: no file is opened, so no audit hook of a suite objects.
+    """
+    try:
+        missing = RealOs.stat(FD_DIRECTORY).st_size
+    except OSError:
+        missing = 0
+    if missing > 0:
+        found = []
+        for fd in range(_DENSE * missing):
+            try:
+                RealOs.fstat(fd)
+            except OSError:
+                continue
+            found.append(fd)
+            missing -= 1
+            if missing == 0:
+                return found
     try:
         return map(int, RealOs.listdir(FD_DIRECTORY))
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-    # Listing needs a descriptor and none is left; fstat(2) needs none, and every number below the limit is in use.
+    # Listing needs a descriptor and none is left. Every number below the limit is in use.
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from pytest_sockets import model
 from pytest_sockets.model import Endpoint, SocketEntry
 from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.table.own_fds import socket_inode
+
+if TYPE_CHECKING:
+    from pytest_sockets.literals import SocketProtocol, Status
 
 _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     (socket.SOCK_STREAM, socket.IPPROTO_TCP): "tcp",
@@ -37,7 +40,7 @@ def describe(fd: int) -> SocketEntry | None:
     try:
         # SOCK_NONBLOCK keeps the constructor from touching O_NONBLOCK when socket.setdefaulttimeout() is set. The
         # descriptor is borrowed, not duplicated: this must also work when none is left (EMFILE).
-        borrowed = RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+        borrowed = _borrow(fd)
     except OSError:
         return None
     try:
@@ -48,6 +51,18 @@ def describe(fd: int) -> SocketEntry | None:
         borrowed.detach()
 
 
+def _borrow(fd: int) -> RealSocket:
+    """A socket object for a descriptor that stays in the mode, blocking or not, that its owner gave it."""
+    timeout = None if _NONBLOCK else socket.getdefaulttimeout()
+    if timeout is None:
+        return RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
+    socket.setdefaulttimeout(None)  # macOS and Windows have no SOCK_NONBLOCK
+    try:
+        return RealSocket(-1, socket.SOCK_STREAM, 0, fd)
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
 def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:
     family = socket.AddressFamily(sock.family)
     kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
@@ -56,7 +71,7 @@ def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:
     if protocol is None:
         return None
     return SocketEntry(
-        protocol=protocol,
+        protocol=cast("SocketProtocol", protocol),
         family=family.name,
         local=endpoint(sock.getsockname()),
         remote=_remote(sock, unix=unix),
@@ -101,7 +116,7 @@ def _remote(sock: socket.socket, *, unix: bool) -> Endpoint | None:
     return remote if remote.port else None
 
 
-def _status(sock: socket.socket, protocol: str) -> str:
+def _status(sock: socket.socket, protocol: str) -> Status:
     if protocol == "tcp":
         if hasattr(socket, "TCP_INFO"):
             try:
@@ -115,7 +130,7 @@ def _status(sock: socket.socket, protocol: str) -> str:
     return model.NONE
 
 
-def _status_without_tcp_info(sock: socket.socket) -> str:
+def _status_without_tcp_info(sock: socket.socket) -> Status:
     if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         return model.LISTEN
     return model.ESTABLISHED if _remote(sock, unix=False) else model.CLOSE

@@ -7,24 +7,31 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import psutil
 
 from pytest_sockets import model
 from pytest_sockets.model import Endpoint, SocketEntry
 from pytest_sockets.originals import wall_clock
+from pytest_sockets.printable import printable, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.literals import SocketProtocol, Status
+
+_LONGEST_NAME: Final = 60
 _GONE: Final = (psutil.Error, OSError)
 _PROTOCOLS: Final = {1: "tcp", 2: "udp"}  # SOCK_STREAM, SOCK_DGRAM
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What is known of a process; None for what the system does not tell this user."""
+    """What is known of a process, as the system gives it; None for what it does not tell this user.
+
+    Any process can choose its name, command line and environment: make them printable before they are shown.
+    """
 
     pid: int
     command_line: str | None = None
@@ -37,11 +44,8 @@ class ProcessFacts:
     """PYTEST_CURRENT_TEST in its environment: the test that ran when the process was started."""
     worker: str | None = None
     """PYTEST_XDIST_WORKER in its environment."""
-
-    @property
-    def title(self) -> str:
-        """`4711 (redis-server)`."""
-        return f"{self.pid} ({self.name})" if self.name else str(self.pid)
+    parent: int | None = None
+    """The process id of the parent it has now."""
 
 
 def facts(pid: int) -> ProcessFacts:
@@ -61,13 +65,19 @@ def facts(pid: int) -> ProcessFacts:
         status=_ask(process, "status"),
         test=environment.get("PYTEST_CURRENT_TEST"),
         worker=environment.get("PYTEST_XDIST_WORKER"),
+        parent=_ask(process, "ppid"),
     )
 
 
+def pids() -> list[int]:
+    """Return the ids of all processes that this one can see."""
+    return psutil.pids()
+
+
 def name(pid: int) -> str | None:
-    """The process's short name, or None."""
+    """Return the process's short name, printable, or None."""
     try:
-        return psutil.Process(pid).name()
+        return shortened(printable(psutil.Process(pid).name()), _LONGEST_NAME)
     except _GONE:
         return None
 
@@ -156,11 +166,11 @@ def _entry(connection: Any, pid: int | None) -> SocketEntry | None:
         return None
     fd = connection.fd if connection.fd is not None and connection.fd >= 0 else None
     return SocketEntry(
-        protocol=protocol,
+        protocol=cast("SocketProtocol", protocol),
         family=getattr(connection.family, "name", str(connection.family)),
         local=_endpoint(connection.laddr) or Endpoint(""),
         remote=_endpoint(connection.raddr),
-        status=_status(connection.status),
+        status=cast("Status", _status(connection.status)),
         fd=fd,
         inode=_inode(pid, fd),
         pid=pid,

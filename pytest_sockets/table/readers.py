@@ -16,6 +16,7 @@ from pytest_sockets.table.sock_diag import SockDiagMissing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.model import SocketEntry
 
 
@@ -42,10 +43,10 @@ class Reader(Protocol):
     def bound_to_nothing(self) -> SocketTable:
         """The host's TCP sockets that are bound and neither listen nor are connected, where the kernel tells."""
 
-    def listening_on(self, port: int, protocol: str) -> SocketTable:
+    def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Who listens on this port."""
 
-    def connections_on(self, port: int, protocol: str) -> SocketTable:
+    def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Connections with this port on either side; TIME_WAIT is none."""
 
 
@@ -104,12 +105,12 @@ class LinuxReader:
         """Empty on kernels before 6.8."""
         return LateTable(sock_diag.bound_inactive, holders.with_holders)
 
-    def listening_on(self, port: int, protocol: str) -> SocketTable:
+    def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Read and parsed at once, completed when asked."""
         found = sock_diag.listening_on(port, protocol)
         return LateTable(lambda: found, holders.with_holders)
 
-    def connections_on(self, port: int, protocol: str) -> SocketTable:
+    def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Read and parsed at once, completed when asked."""
         found = sock_diag.connections_on(port, protocol)
         return LateTable(lambda: found, holders.with_holders)
@@ -155,11 +156,11 @@ class PortableReader:
         """psutil does not tell them; where it does (some systems show CLOSED), they are here."""
         return self.with_status(model.CLOSE)
 
-    def listening_on(self, port: int, protocol: str) -> SocketTable:
+    def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Who listens on this port."""
         return self.listening().where(lambda entry: entry.protocol == protocol and entry.local.port == port)
 
-    def connections_on(self, port: int, protocol: str) -> SocketTable:
+    def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Connections with this port on either side; TIME_WAIT is none."""
         from pytest_sockets.table import processes
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import QueryError
 from pytest_sockets.model import SocketTable
 from pytest_sockets.table import holders
 from pytest_sockets.table.readers import reader
 
-SCOPES: Final = ("process", "tree", "system")
+if TYPE_CHECKING:
+    from pytest_sockets.literals import Scope
+
+SCOPES: Final[tuple[Scope, ...]] = ("process", "tree", "system")
 
 
-def socket_table(scope: str = "process") -> SocketTable:
+def socket_table(scope: Scope = "process") -> SocketTable:
     """The sockets of this process, of its process tree (itself and its descendants) or of the whole system, read now.
 
     TCP, UDP and unix sockets in all states. Without privilege, entries of other users' processes lack pid and fd. A process

@@ -15,6 +15,7 @@ from pytest_sockets.table.netlink import AVAILABLE, Dumper, DumpFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from pytest_sockets.literals import PortProtocol
     from pytest_sockets.model import SocketEntry
 
 T = TypeVar("T")
@@ -71,13 +72,13 @@ def _answer(ask: Callable[[Dumper], T]) -> T:
         raise SockDiagMissing(str(error)) from error
 
 
-def listening_on(port: int, protocol: str) -> list[SocketEntry]:
+def listening_on(port: int, protocol: PortProtocol) -> list[SocketEntry]:
     """The listeners on one port. Only their messages are parsed: this is what a wait asks a hundred times a second."""
     payloads = raw_tcp_listening() if protocol == "tcp" else raw_udp_unconnected()
     return parse((payload for payload in payloads if inet_diag.local_port(payload) == port), protocol)
 
 
-def connections_on(port: int, protocol: str) -> list[SocketEntry]:
+def connections_on(port: int, protocol: PortProtocol) -> list[SocketEntry]:
     """What is neither listening nor a leftover and has the port on either side."""
     if protocol == "udp":
         found = read(("udp",), udp_states=inet_diag.state_mask(model.ESTABLISHED))
@@ -108,6 +109,13 @@ def unix_listening() -> list[SocketEntry]:
     request = unix_diag.request(listening_only=True)
     return _answer(
         lambda dumper: list(unix_diag.entries(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, request)))
+    )
+
+
+def unix_peers() -> dict[int, int]:
+    """The inode of each connected unix socket's other end, by its inode; raises `SockDiagMissing`."""
+    return _answer(
+        lambda dumper: unix_diag.peers(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, unix_diag.request()))
     )
 
 
@@ -144,7 +152,7 @@ def bound_inactive() -> list[SocketEntry]:
     return [entry for entry in read(("tcp",), inet_diag.BOUND_INACTIVE) if entry.status == model.CLOSE]
 
 
-def parse(payloads: Iterable[bytes], protocol: str) -> list[SocketEntry]:
+def parse(payloads: Iterable[bytes], protocol: PortProtocol) -> list[SocketEntry]:
     """Each socket once: a dump of a changing table may tell one twice."""
     found = {}
     for payload in payloads:

@@ -53,6 +53,11 @@ def entries(payloads: Iterable[bytes]) -> Iterator[SocketEntry]:
         )
 
 
+def peers(payloads: Iterable[bytes]) -> dict[int, int]:
+    """The inode of each connected socket's other end, by the socket's inode."""
+    return {row.inode: row.peer for row in map(_row, payloads) if row is not None and row.peer}
+
+
 def _row(payload: bytes) -> _Row | None:
     if len(payload) < _MESSAGE.size:
         return None

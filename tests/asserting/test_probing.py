@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import struct
 
 import pytest
 
+from pytest_sockets.asserting import probing
 from pytest_sockets.asserting.probing import probe
 from pytest_sockets.errors import QueryError
 from pytest_sockets.table.readers import reader
@@ -70,7 +72,6 @@ def test_unix_open_closed_and_missing(tmp_path):
 
 def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
     """A client that is given the very port it asks for; made sure of by binding it first."""
-    from pytest_sockets.asserting import probing
 
     class Bound(probing.RealSocket):
         def connect_ex(self, address):
@@ -101,3 +102,25 @@ def test_a_host_that_cannot_be_reached_from_here_is_a_clear_error(host: str):
 def test_what_is_no_address_is_a_clear_error(wrong: object):
     with pytest.raises(QueryError):
         probe(wrong)
+
+
+def test_a_refusal_that_takes_two_seconds_is_closed_on_windows(monkeypatch: pytest.MonkeyPatch):
+    """Windows repeats a refused SYN. The stand-in for its connect gives the refusal after two seconds of waiting."""
+    waited = []
+
+    def outcome(sock: object, timeout: float) -> int:
+        waited.append(timeout)
+        return errno.ECONNREFUSED if timeout > 2 else errno.ETIMEDOUT
+
+    class Slow(probing.RealSocket):
+        def connect_ex(self, address: object) -> int:
+            return errno.EINPROGRESS
+
+    monkeypatch.setattr(probing, "RealSocket", Slow)
+    monkeypatch.setattr(probing, "_outcome", outcome)
+    assert probe(("127.0.0.1", 9), timeout=0.5) == "filtered", (
+        "the twin: elsewhere no answer in time means filtered"
+    )
+    monkeypatch.setattr(probing.sys, "platform", "win32")
+    assert probe(("127.0.0.1", 9), timeout=0.5) == "closed"
+    assert waited == [0.5, 3.0]

@@ -1,11 +1,13 @@
 """Every leak of the corpus is found, on the right owner and line, and nothing else is.
 
-Each scenario (tests/corpus/README.md) is a small suite that runs in a pytest process of its own.
+Each scenario (tests/corpus/README.md) is a small suite that runs in a pytest process and a network namespace of its own.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import functools
 import sys
 from pathlib import Path
 
@@ -15,13 +17,16 @@ CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 sys.path.append(str(CORPUS))
 
 from examiner.compare import compare  # noqa: E402
+from examiner.forking import AVAILABLE, ForkServer  # noqa: E402
 from examiner.peers import peers  # noqa: E402
 from examiner.running import Way, run  # noqa: E402
 from examiner.scenario import all_scenarios, load, together  # noqa: E402
 
 SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
+# One worker starts them all: two fork servers would only compete for the processors.
+pytestmark = pytest.mark.xdist_group("corpus")
 # Most of a run is waiting (grace times, processes, late closers).
-AT_ONCE = 3
+AT_ONCE = 6
 TOPICS = sorted({scenario.topic for scenario in SCENARIOS.values() if scenario.plain})
 
 
@@ -29,9 +34,14 @@ TOPICS = sorted({scenario.topic for scenario in SCENARIOS.values() if scenario.p
 def runs(request, tmp_path_factory):
     """The runs of all selected scenarios, as futures: they are under way while the first ones are judged."""
     wanted = [item.callspec.params["name"] for item in request.session.items if _is_scenario(item)]
-    with peers() as environment, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+    with contextlib.ExitStack() as stack:
+        if AVAILABLE:
+            start = functools.partial(stack.enter_context(ForkServer()).run, way=Way())
+        else:
+            start = functools.partial(run, way=Way(), environment=stack.enter_context(peers()))
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(AT_ONCE))
         yield {
-            name: pool.submit(run, SCENARIOS[name], tmp_path_factory.mktemp("suite"), Way(), environment)
+            name: pool.submit(start, SCENARIOS[name], tmp_path_factory.mktemp("suite"))
             for name in wanted
             if not SCENARIOS[name].missing()
         }
@@ -42,7 +52,6 @@ def _is_scenario(item):
     return item.path == Path(__file__) and "name" in getattr(getattr(item, "callspec", None), "params", {})
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario_is_judged_as_it_promises(name, runs):
     scenario = SCENARIOS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import sys
@@ -12,35 +13,47 @@ import pytest
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 sys.path.append(str(CORPUS))
 
-from examiner.peers import peers  # noqa: E402
-from examiner.running import Run, Way, run  # noqa: E402
+from examiner.forking import ForkServer  # noqa: E402
+from examiner.running import Run, Way  # noqa: E402
 from examiner.scenario import Scenario, all_scenarios  # noqa: E402
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/fd")]
-SCENARIOS = all_scenarios()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("corpus"),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/fd"),
+]
+SCENARIOS = {scenario.name: scenario for scenario in all_scenarios()}
+AT_ONCE = 6
 
 
 @pytest.fixture(scope="module")
-def environment():
-    with peers() as variables:
-        yield variables | {
-            "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(CORPUS)]))
+def runs(request, tmp_path_factory):
+    """The watched runs of all selected scenarios, as futures."""
+    wanted = [item.callspec.params["name"] for item in request.session.items if item.path == Path(__file__)]
+    with ForkServer() as server, concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            name: pool.submit(watched, server, SCENARIOS[name], tmp_path_factory.mktemp("suite"))
+            for name in wanted
+            if not SCENARIOS[name].missing()
         }
+        pool.shutdown(cancel_futures=True)
 
 
-def watched(scenario: Scenario, folder: Path, environment: dict[str, str]) -> tuple[Run, dict[str, int]]:
+def watched(server: ForkServer, scenario: Scenario, folder: Path) -> tuple[Run, dict[str, int]]:
     unix = ["--oracle-unix"] if any("unix" in word for word in scenario.run) else []
     way = Way(arguments=("-p", "examiner.oracle", *unix, "-W", "always::ResourceWarning"), sockets=False)
-    done = run(scenario, folder, way, environment)
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(CORPUS)]))
+    done = server.run(scenario, folder, way, {"PYTHONPATH": path})
     assert (folder / "oracle.json").exists(), done.output
     return done, json.loads((folder / "oracle.json").read_text())
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=[scenario.name for scenario in SCENARIOS])
-def test_the_oracle_agrees(scenario, tmp_path, environment):
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_the_oracle_agrees(name, runs):
+    scenario = SCENARIOS[name]
     if missing := scenario.missing():
         pytest.skip(f"needs {', '.join(missing)}")
-    done, seen = watched(scenario, tmp_path, environment)
+    done, seen = runs[name].result()
     assert done.as_promised(scenario), done.output
     problems = [*_leaky_problems(scenario, seen)] if scenario.leaky else [*_clean_problems(scenario, seen)]
     assert not problems, f"{problems}\n{seen}\n{done.output}"

@@ -14,21 +14,22 @@ from pytest_sockets.leaks.judgement import Judge, Surroundings
 from pytest_sockets.leaks.records import Owner, Scope
 
 
-def around(*, live=(), drop=lambda records: None, kinds=("tcp", "udp"), final=False):
-    return Surroundings(lambda: live, drop, kinds, final)
-
-
 @pytest.fixture
 def judge(ledger, test_owner):
     """`judge(grace, ...)`: the verdicts at the end of the test that runs."""
-    judging = Judge(ledger)
+    judges = {}
 
-    def judge(grace=0.0, **surroundings):
+    def judge(grace=0.0, kinds=("tcp", "udp"), **surroundings):
+        judging = Judge(ledger, kinds) if kinds not in judges else judges[kinds]
+        judges[kinds] = judging
         ledger.checkpoint()
         owner = ledger.scope.owner
         ledger.end(owner)
         ledger.scope = Scope(ledger.session, "teardown")
-        return judging.judge(ledger.suspects(), around(**surroundings), grace)
+        left = judging.after_young_garbage(ledger.suspects())
+        judgement = judging.judge(left, Surroundings(**surroundings), grace)
+        judge.dropped = judgement.dropped
+        return list(judgement.leaks)
 
     return judge
 
@@ -96,14 +97,15 @@ class TestGarbage:
             gc.enable()
 
     def test_nothing_is_collected_for_a_clean_test(self, judge, monkeypatch):
-        monkeypatch.setattr(judgement.gc, "collect", lambda: pytest.fail("collected"))
+        monkeypatch.setattr(judgement.gc, "collect", lambda _: pytest.fail("collected"))
         socket.create_server(("127.0.0.1", 0)).close()
         assert judge() == []
 
-    def test_what_pytest_drops_right_after_is_dropped_first(self, judge):
+    def test_what_dies_with_the_fixture_values_is_not_open(self, judge):
         values = {"server": socket.create_server(("127.0.0.1", 0))}
-        with pytest.warns(ResourceWarning):
-            assert judge(drop=lambda records: values.clear()) == []
+        assert judge(values=values) == []
+        assert len(judge.dropped) == 1
+        values["server"].close()
 
 
 class TestKeepers:
@@ -252,7 +254,7 @@ class TestDeferred:
 
 def test_a_socket_that_closes_while_it_is_judged_is_no_leak(judge, ledger, monkeypatch):
     server = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(judgement.gc, "collect", server.close)
+    monkeypatch.setattr(judgement.gc, "collect", lambda _: server.close())
     assert judge() == []
 
 

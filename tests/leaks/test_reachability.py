@@ -7,7 +7,9 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
+import io
 import logging
+import os
 import socket
 import sys
 import time
@@ -237,25 +239,41 @@ def test_pytests_own_objects_are_walls(record, request):
 
 
 class Connection:
-    """What psycopg and pycurl give: an object of a C library that tells its descriptor."""
+    """An object that the suite made: its `fileno` is the suite's code."""
+
+    asked = 0
 
     def __init__(self, fd):
         self._fd = fd
 
     def fileno(self):
-        if self._fd is None:
-            raise OSError("the connection is closed")
+        Connection.asked += 1
         return self._fd
 
 
-def test_a_connection_of_a_c_library_is_known_by_its_fileno(ledger, test_owner):
+@pytest.fixture
+def nameless_record(ledger, test_owner):
+    """The record of a socket that no Python object stands for, and its descriptor."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         ledger.checkpoint()
         record = ledger.open_records()[-1]
         record.ref = lambda: None
-        assert reaches(Pool(Connection(server.fileno())), [record])
-        assert not reaches(Pool(Connection(server.fileno() + 1)), [record])
-        assert not reaches(Pool(Connection(None)), [record])
+        yield record, server.fileno()
+
+
+def test_a_c_object_is_known_by_its_descriptor(nameless_record):
+    record, fd = nameless_record
+    other = os.open(os.devnull, os.O_RDONLY)
+    with io.FileIO(fd, closefd=False) as connection, io.FileIO(other) as unrelated:
+        assert reaches(Pool(connection), [record])
+        assert not reaches(Pool(unrelated), [record])
+    assert not reaches(Pool(connection), [record])  # closed: it has none
+
+
+def test_the_fileno_of_the_suites_own_class_is_not_called(nameless_record):
+    record, fd = nameless_record
+    assert not reaches(Pool(Connection(fd)), [record])
+    assert Connection.asked == 0
 
 
 def test_an_object_whose_fileno_is_not_a_number_does_no_harm(ledger, test_owner, record):

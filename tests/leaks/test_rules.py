@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pytest_sockets.errors import SettingError
 from pytest_sockets.leaks.findings import OPEN, Finding, Frame
-from pytest_sockets.leaks.rules import DEFAULT_IGNORES, KEYS, Ignores, parse_rule
+from pytest_sockets.leaks.rules import DEFAULT_IGNORES, KEYS, Ignores, parse_rule, suggested_rule
 from pytest_sockets.model import Endpoint, SocketEntry
 
 ENTRY = SocketEntry(
@@ -43,7 +45,7 @@ FINDING = Finding(
         ("owner=fixture:db_pool", "owner=test:db_pool"),
         ("owner=db_*", "owner=other"),
         ("protocol=tcp status=ESTABLISHED remote=*:5432", "protocol=tcp status=LISTEN remote=*:5432"),
-        ("local=127.0.0.[01]:4001", "local=127.0.0.[23]:4001"),
+        ("local=127.0.0.?:4001", "local=127.0.0.[01]:4001"),
     ],
 )
 def test_a_rule_matches_the_whole_value_and_its_twin_does_not(matching, other):
@@ -64,15 +66,43 @@ def test_process_is_the_command_line_or_its_last_part_and_only_of_other_processe
     assert not parse_rule("process=*").matches(FINDING)
 
 
-def test_brackets_of_ipv6_are_matched_through_a_question_mark():
-    sixth = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, local=Endpoint("::1", 80)))
-    assert parse_rule("local=?::1?:80").matches(sixth)
+def test_brackets_stand_for_themselves():
+    """Only `*` and `?` are special: addresses of IPv6 and the ids of parametrized tests have brackets."""
+    sixth = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, remote=Endpoint("::ffff:127.0.0.1", 80)))
+    assert parse_rule("remote=[::ffff:127.0.0.1]:80").matches(sixth)
+    assert not parse_rule("remote=[::ffff:127.0.0.2]:80").matches(sixth)
+    test = dataclasses.replace(FINDING, owner_kind="test", owner_name="test_a.py::test_x[a]")
+    assert parse_rule("owner=test:*::test_x[a]").matches(test)
+    assert not parse_rule("owner=test:*::test_x[ab]").matches(test)
+    assert not parse_rule("owner=test:*::test_xa").matches(test)
+
+
+class TestSuggestedRules:
+    @given(
+        name=st.text(min_size=1, max_size=30),
+        kind=st.sampled_from(["test", "fixture", "import"]),
+        port=st.integers(1, 65535),
+        process=st.none() | st.text(min_size=1, max_size=20),
+    )
+    def test_a_suggested_rule_matches_its_socket(self, name, kind, port, process):
+        socket = dataclasses.replace(ENTRY, remote=Endpoint("::1", port))
+        finding = dataclasses.replace(FINDING, owner_kind=kind, owner_name=name, socket=socket, process=process)
+        assert parse_rule(suggested_rule(finding)).matches(finding)
+
+    def test_a_port_is_in_it_only_if_it_is_that_of_a_service(self):
+        random_port = dataclasses.replace(ENTRY, remote=Endpoint("127.0.0.1", 41234))
+        assert suggested_rule(FINDING) == "remote=127.0.0.1:5432"
+        assert suggested_rule(dataclasses.replace(FINDING, socket=random_port)) == "owner=fixture:db_pool"
+
+    def test_a_process_is_named_by_its_program(self):
+        child = dataclasses.replace(FINDING, process="/usr/bin/redis-server *:41234")
+        assert suggested_rule(child) == "process=/usr/bin/redis-server*"
 
 
 def test_quoted_values_may_have_spaces():
     child = dataclasses.replace(FINDING, process="python -m http.server 8000")
     assert parse_rule("process='python -m http.server *'").matches(child)
-    with pytest.raises(SettingError, match="is no key=glob pair"):
+    with pytest.raises(SettingError, match="is not a key=glob pair"):
         parse_rule("process=python -m http.server *")
 
 
@@ -86,13 +116,13 @@ def test_backslashes_are_kept_as_they_are():
     [
         ("", "an empty rule would ignore everything"),
         ("   ", "an empty rule would ignore everything"),
-        ("remote", "'remote' is no key=glob pair"),
-        ("remote=", "'remote=' is no key=glob pair"),
+        ("remote", "'remote' is not a key=glob pair"),
+        ("remote=", "'remote=' is not a key=glob pair"),
         ("=x", "unknown key ''"),
         ("port=5432", "unknown key 'port'; use one of: protocol, local, remote"),
         ("Remote=x", "unknown key 'Remote'"),
         ("remote='x", "a quotation mark is not closed"),
-        ("remote=x and local=y", "'and' is no key=glob pair"),
+        ("remote=x and local=y", "'and' is not a key=glob pair"),
     ],
 )
 def test_a_malformed_rule_is_refused_with_its_text(text, problem):
@@ -113,6 +143,18 @@ class TestCounting:
 
     def test_nothing_is_covered_without_a_rule(self):
         assert not Ignores([]).cover(FINDING)
+
+    def test_every_ignored_finding_is_counted_by_what_ignored_it(self):
+        ignores = Ignores(["protocol=udp"])
+        ignores.cover(dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, protocol="udp")))
+        ignores.cover(FINDING, [parse_rule("protocol=tcp")])
+        ignores.cover(TestDefaults.PIPE)
+        ignores.cover(FINDING)
+        assert ignores.ignored == {
+            "protocol=udp": 1,
+            "protocol=tcp (a mark's)": 1,
+            "by default: event loop self pipe": 1,
+        }
 
     def test_a_marks_rules_count_beside_those_of_the_run(self):
         assert Ignores([]).cover(FINDING, [parse_rule("protocol=tcp")])

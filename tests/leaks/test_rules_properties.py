@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 
 import pytest
@@ -58,11 +57,6 @@ def values(finding: Finding) -> dict[str, list[str]]:
     }
 
 
-def literally(text: str) -> str:
-    """A glob for exactly this text."""
-    return re.sub(r"([*?[])", r"[\1]", text)
-
-
 def pair(key: str, glob: str) -> str:
     return shlex.quote(f"{key}={glob}")
 
@@ -97,11 +91,13 @@ class TestReading:
 class TestMatching:
     @steady
     @given(findings, st.sampled_from(KEYS), words)
-    def test_a_literal_matches_exactly_the_value(self, finding, key, other):
+    def test_a_text_matches_exactly_the_value(self, finding, key, other):
+        """All characters but `*` and `?` stand for themselves."""
         known = values(finding)[key]
-        for value in known:
-            assert parse_rule(pair(key, literally(value))).matches(finding)
-        assert parse_rule(pair(key, literally(other))).matches(finding) is (other in known)
+        for value in filter(None, known):
+            assert parse_rule(pair(key, value)).matches(finding)
+        assume(other and not set("*?") & set(other))
+        assert parse_rule(pair(key, other)).matches(finding) is (other in known)
 
     @steady
     @given(findings, st.lists(st.tuples(st.sampled_from(KEYS), globs | st.just("*")), min_size=1, max_size=3))

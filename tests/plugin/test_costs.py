@@ -87,7 +87,7 @@ def test_a_leak_long_after_the_first_socket_is_carried(suite):
     assert "sockets: 2 sockets opened, 1 leaked" in done.text
 
 
-MODULES = ("", ".address_in_use", ".table_fixture", ".port_fixtures", ".server_fixtures")
+MODULES = ("", ".failure_sections", ".table_fixture", ".port_fixtures", ".server_fixtures")
 
 
 def _hooks_and_fixtures(names):
@@ -131,7 +131,10 @@ def test_our_modules_are_not_rewritten_and_no_finder_of_ours_stays(suite):
 
 
 def test_the_twin_pytest_would_rewrite_them(suite):
-    rewriting = "import contextlib, pytest_sockets; pytest_sockets._not_rewritten = contextlib.nullcontext"
+    rewriting = (
+        "import contextlib, pytest_sockets.without_rewriting as module\n"
+        "module.without_rewriting = contextlib.nullcontext"
+    )
     suite.write(test_a="def test_one(): pass", conftest=REWRITTEN, as_ever=rewriting)
     done = suite.run("-s", "-p", "pytest_sockets.plugin", plugins=("as_ever",), sockets=False)
     assert done.text.count("AssertionRewritingHook") == 3, done.text

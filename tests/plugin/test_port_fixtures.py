@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -245,7 +246,10 @@ def test_the_header_tells_of_held_ports_and_only_of_those(suite):
     suite.write(test_a="def test(free_port): pass")
     assert "sockets: free ports" not in suite.run().text
     held = suite.run("--sockets-ports=40000-40999")
-    assert "sockets: free ports (40000-40999) lie in the kernel's ephemeral range and are held" in held.text
+    assert (
+        "sockets: free ports (40000-40999) lie in the kernel's ephemeral range, so placeholders keep them"
+        in held.text
+    )
     assert held.outcomes == {"passed": 1}
 
 
@@ -369,3 +373,68 @@ def _one_free_port(count=1):
 def _answers(address):
     with socket.socket(socket.AF_UNIX) as sock:
         return sock.connect_ex(address) == 0
+
+
+TWO_SERVERS = """
+    import socket
+    import pytest
+
+    @pytest.fixture
+    def database(free_port):
+        with socket.create_server(("127.0.0.1", free_port)) as server:
+            yield server
+
+    @pytest.fixture
+    def cache(free_port, database):
+        with socket.create_server(("127.0.0.1", free_port)) as server:
+            yield server
+
+    def test_free_port(cache):
+        pass
+
+    def test_factory(free_port_factory):
+        port = free_port_factory()
+        with socket.create_server(("127.0.0.1", port)):
+            socket.create_server(("127.0.0.1", port))
+
+    def test_other_port():
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_server(server.getsockname())
+"""
+
+
+def test_address_in_use_names_the_fixture_that_reserved_the_port(suite):
+    done = suite.write(test_a=TWO_SERVERS).run()
+    assert done.outcomes == {"failed": 2, "error": 1}, done.text
+    assert re.search(r"(\d+) is this test's free_port; use free_port_factory for a second one\.", done.text)
+    assert re.search(r"\d+ is a port of free_port_factory, which keeps it until the session ends;", done.text)
+
+
+def test_the_twin_another_port_is_no_fixtures(suite):
+    done = suite.write(test_a=TWO_SERVERS).run("-k", "other_port")
+    assert done.outcomes == {"failed": 1, "deselected": 2}, done.text
+    assert "is held by" in done.text
+    assert "this test's free_port" not in done.text
+    assert "is a port of free_port_factory" not in done.text
+
+
+def test_a_factory_used_after_its_session_says_so(suite):
+    suite.write(
+        conftest="""
+            import pytest
+
+            @pytest.fixture(scope="session", autouse=True)
+            def kept(free_port_factory, pytestconfig):
+                pytestconfig.kept = free_port_factory
+
+            def pytest_unconfigure(config):
+                try:
+                    config.kept()
+                except Exception as error:
+                    print(f"said: {error}")
+        """,
+        test_a="def test_a(free_port_factory): assert free_port_factory()",
+    )
+    done = suite.run("-s")
+    assert done.outcomes == {"passed": 1}, done.text
+    assert "said: this port factory is closed: its session or `with` block is over" in done.text

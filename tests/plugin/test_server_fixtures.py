@@ -87,7 +87,7 @@ def test_a_failing_test_shows_its_connections(suite):
     assert len(lines) == 5
     assert lines[0].endswith(": 9 bytes in b'request 0', 9 out, open")
     assert "  and 2 more" in done.text
-    assert "faults in force: Corrupt(rate=0.5, seed=42)" in done.text
+    assert "faults in force: Corrupt(byte_rate=0.5, seed=42)" in done.text
     assert re.search(r"  udp <- 127\.0\.0\.1:\d+: 4 bytes b'ping'", done.text)
 
 
@@ -233,3 +233,119 @@ def test_loading_the_fixtures_loads_no_engine():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
     assert done.stdout == "[]\n"
+
+
+SCRIPTED = """
+    def serve(conn):
+        conn.expect(b"HELLO")
+        conn.send(b"WORLD")
+        conn.expect(b"QUIT")
+"""
+
+
+def test_a_handler_that_fails_fails_the_test_that_owns_the_server(suite):
+    """With the handler's own line, the bytes of both, and no frame of this plugin."""
+    suite.write(
+        test_a=SCRIPTED
+        + """
+            def test_wrong(scripted_server_factory):
+                client = scripted_server_factory(serve).connect()
+                client.sendall(b"HELLO")
+                assert client.recv(10) == b"WORLD"
+                client.sendall(b"QUITX"[::-1])
+                client.close()
+
+            def test_right(scripted_server_factory):
+                client = scripted_server_factory(serve).connect()
+                client.sendall(b"HELLOQUIT")
+                assert client.recv(10) == b"WORLD"
+        """.replace("\n        ", "\n")
+    )
+    done = suite.run("-p", "no:randomly", report=False)
+    assert done.outcomes == {"passed": 2, "error": 1}, done.text
+    assert "ERROR at teardown of test_wrong" in done.text
+    assert '>       conn.expect(b"QUIT")' in done.text
+    assert "they differ at byte 0" in done.text
+    assert "pytest_sockets/servers" not in done.text.replace("\\", "/")
+
+
+def test_a_failing_test_shows_the_end_of_the_transcript(suite):
+    """At most eight events of each server."""
+    suite.write(
+        test_a="""
+            def test_fails(tcp_echo_server):
+                client = tcp_echo_server.connect()
+                for number in range(6):
+                    client.sendall(b"request %d" % number)
+                    client.recv(100)
+                assert 0
+        """
+    )
+    done = suite.run(report=False)
+    assert "transcript, the last 8 of 13 events:" in done.text
+    assert re.search(r"    \d+\.\d{3} s #0 in     b'request 5'\n", done.text)
+    assert "b'request 1'" not in done.text
+
+
+def test_a_session_scripted_server_serves_every_test(suite):
+    suite.write(
+        conftest="""
+            import pytest
+
+            @pytest.fixture(scope="session")
+            def service(session_scripted_server_factory):
+                def serve(conn):
+                    while line := conn.readline():
+                        conn.send(line.upper())
+                return session_scripted_server_factory(serve)
+        """,
+        test_a="""
+            import pytest
+
+            @pytest.mark.parametrize("number", range(3))
+            def test_it(service, number):
+                client = service.connect()
+                client.sendall(b"a\\n")
+                assert client.recv(10) == b"A\\n"
+        """,
+    )
+    done = suite.run("--sockets-leaks=error", "-W", "error")
+    assert done.outcomes == {"passed": 3}, done.text
+
+
+def test_a_factory_used_after_its_test_says_whose_it_was(suite):
+    suite.write(
+        test_a="""
+            kept = []
+
+            def test_first(echo_server_factory): kept.append(echo_server_factory)
+            def test_second(): kept[0]("tcp")
+        """
+    )
+    done = suite.run("-p", "no:randomly", report=False)
+    assert done.outcomes == {"passed": 1, "failed": 1}, done.text
+    assert "the echo_server_factory of test_a.py::test_first is over: its servers are stopped" in done.text
+
+
+def test_a_mistyped_host_fails_and_does_not_skip(suite):
+    suite.write(test_a="def test_it(echo_server_factory): echo_server_factory(host='192.0.2.1')")
+    done = suite.run(report=False)
+    assert done.outcomes == {"failed": 1}, done.text
+
+
+def test_an_error_of_a_fault_is_shown_at_the_users_line(suite):
+    suite.write(
+        test_a="""
+            from pytest_sockets import faults
+
+            def test_it(tcp_echo_server):
+                tcp_echo_server.faults(faults.Reset(after=-1))
+
+            def test_other(tcp_echo_server):
+                tcp_echo_server.faults(5)
+        """
+    )
+    done = suite.run("-p", "no:randomly", report=False)
+    assert done.outcomes == {"failed": 2}, done.text
+    assert "Reset(after=-1): use a whole number, 0 or more" in done.text
+    assert re.findall(r"^(\S+\.py):\d+: SettingError", done.text, re.MULTILINE) == ["test_a.py"] * 2

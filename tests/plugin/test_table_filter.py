@@ -1,4 +1,4 @@
-"""Any text after `--sockets-table=` is a filter or a clear error; its words must all hold; every table can be shown."""
+"""Any text after `--sockets-table=` is a filter or a usage error; its words must all hold; every table can be shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from pytest_sockets.errors import QueryError
 from pytest_sockets.model import STATUSES, Endpoint, SocketEntry
-from pytest_sockets.plugin.table_option import Line, parse_filter, render
+from pytest_sockets.plugin import table_filter, table_text
+from pytest_sockets.plugin.table_filter import Filter, Line
 
 steady = settings(derandomize=True, deadline=None, max_examples=150, database=None)
 
@@ -35,7 +36,7 @@ good = st.one_of(
 
 
 def holds(word: str, line: Line) -> bool:
-    """The words' meaning, said another way."""
+    """The meaning of the words, written another way."""
     entry = line.entry
     if word.startswith(":"):
         return int(word[1:]) in [side.port for side in (entry.local, entry.remote) if side]
@@ -48,9 +49,9 @@ def holds(word: str, line: Line) -> bool:
     if word == "1":
         return entry.pid == 1
     if word == "?":
-        return len(line.process.lower()) == 1
+        return len(line.process.lower()) == 1 or line.process.lower()[1:3] == ": "
     if word == "[":
-        return line.process.lower() == "["
+        return "[" in line.process
     if word == "redis*":
         return line.process.lower().startswith("redis")
     return word in line.process.lower()
@@ -58,9 +59,9 @@ def holds(word: str, line: Line) -> bool:
 
 @steady
 @given(st.text(max_size=40) | st.lists(good | st.text(":,ABC19x/*[]- ", max_size=6)).map(" ".join), lines)
-def test_any_text_is_a_filter_or_an_error_of_ours(text, line):
+def test_any_text_is_a_filter_or_a_query_error(text, line):
     try:
-        keeps = parse_filter(text)
+        keeps = table_filter.parse(text).holds
     except QueryError:
         return
     assert keeps(line) in (True, False)
@@ -71,22 +72,27 @@ def test_any_text_is_a_filter_or_an_error_of_ours(text, line):
 def test_all_words_must_hold_and_unix_sockets_are_shown_when_asked_for(words, between, line):
     expected = all(holds(word, line) for word in words)
     shown = line.entry.protocol != "unix" or "unix" in words
-    assert parse_filter(between.join(words))(line) is (expected and shown)
+    assert table_filter.parse(between.join(words)).holds(line) is (expected and shown)
 
 
 @steady
-@given(st.sampled_from(["LISTNE", "A/B", ":", ":x", ":0", ":65536", ":-1", "TIMEWAIT"]), st.lists(good))
-def test_a_word_that_can_mean_nothing_is_refused_wherever_it_stands(word, others):
+@given(
+    st.sampled_from(
+        ["LISTNE", "A/B", "a/b", "x.py", "a::b", "a:80", ":", ":x", ":0", ":65536", ":-1", "TIMEWAIT"]
+    ),
+    st.lists(good),
+)
+def test_a_word_without_a_meaning_is_refused_wherever_it_stands(word, others):
     with pytest.raises(QueryError):
-        parse_filter(" ".join([*others, word]))
+        table_filter.parse(" ".join([*others, word]))
 
 
 @steady
 @given(st.lists(inet | unix, max_size=8), st.integers(0, 200))
 def test_every_table_is_shown_whole_and_cut_to_the_terminal(entries, width):
-    text = render(entries, parse_filter("unix tcp"), width)
+    text = table_text.sockets(entries, table_filter.parse("unix tcp"), width)
     assert f"0 of {len(entries)} sockets" in text
-    everything = render(entries, lambda line: True, width)
+    everything = table_text.sockets(entries, Filter(), width)
     header, *rows = everything[: everything.rindex("\n\n")].split("\n")
     assert header.startswith("Proto")
     assert f"{len(entries)} of {len(entries)} sockets" in everything

@@ -131,7 +131,7 @@ def held_pool(make_pool, block):
     pool = make_pool(low, low + 39, held=True)
     yield pool
     pool.close()
-    assert not placeholders._held, "the pool's end must let go of every port"
+    assert not placeholders._placed, "the pool's end must let go of every port"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def plain_server(port, host="127.0.0.1"):
 def test_a_held_port_cannot_be_bound_by_another_process(held_pool, make_peer):
     """What the kernel refuses to a plain bind of N it never gives to bind(0) or connect() of anybody."""
     port = held_pool.reserve().port
-    assert placeholders.is_held(port)
+    assert placeholders.is_placed(port)
     with pytest.raises(Exception, match="Address already in use"):
         make_peer().bind(port)
 
@@ -58,10 +58,10 @@ def test_a_plain_udp_server_of_this_process_gets_the_port(held_pool):
         assert server.recv(10) == b"ping"
 
 
-def test_binding_tcp_does_not_let_go_of_udp(held_pool, make_peer):
+def test_binding_tcp_does_not_release_udp(held_pool, make_peer):
     port = held_pool.reserve().port
     with plain_server(port):
-        assert placeholders.is_held(port)
+        assert placeholders.is_placed(port)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -77,7 +77,7 @@ def test_an_asyncio_server_listens_beside_the_held_socket(held_pool, host):
             await writer.wait_closed()
 
     asyncio.run(serve())
-    assert placeholders.is_held(port), "it is held still: a second start finds it free"
+    assert placeholders.is_placed(port), "it is held still: a second start finds it free"
     asyncio.run(serve())
 
 
@@ -128,7 +128,7 @@ def test_a_port_in_use_is_not_held_by_halves(make_pool, block):
         other.bind(("127.0.0.1", low))
         with pytest.raises(PortUnavailable):
             pool.reserve()
-        assert not placeholders.is_held(low)
+        assert not placeholders.is_placed(low)
     plain_server(low).close()
     assert pool.reserve().port == low
 
@@ -163,9 +163,9 @@ def test_a_forked_child_holds_nothing_and_its_parent_still_does(held_pool):
     port = held_pool.reserve().port
     child = os.fork()
     if child == 0:
-        os._exit(placeholders.is_held(port) or bool(held_pool.kept))
+        os._exit(placeholders.is_placed(port) or bool(held_pool.kept))
     assert os.waitpid(child, 0)[1] == 0
-    assert placeholders.is_held(port)
+    assert placeholders.is_placed(port)
     held_pool.release(port)
     plain_server(port).close()
 

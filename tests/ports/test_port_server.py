@@ -1,11 +1,15 @@
-"""With PORTSERVER_ADDRESS set, ports come from portpicker's port server: its own, started here, not a stand-in."""
+"""With PORTSERVER_ADDRESS set, ports come from portpicker's own port server; a fake one plays the broken ones."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 import sys
 import sysconfig
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,7 @@ import pytest
 from pytest_sockets.errors import PortUnavailable
 from pytest_sockets.ports.pool import PortPool
 from pytest_sockets.ports.port_server import REST, PortServer
-from pytest_sockets.ports.ranges import Kernel, Span, default_ranges
+from pytest_sockets.ports.ranges import Kernel, Span, default_ranges, read_kernel
 from pytest_sockets.waiting import wait_until
 
 SCRIPT = Path(sysconfig.get_path("scripts")) / "portserver.py"
@@ -145,10 +149,112 @@ def test_a_block_from_the_server_is_consecutive_or_an_error(start_server, pool_o
     assert pool.kept == tuple(sorted(ports, key=pool.kept.index))
 
 
-def test_pytest_sockets_block_on_the_servers_socket_is_explained(pool_of, monkeypatch):
-    def blocked(*args, **kwargs):
-        raise RuntimeError("A test tried to use socket.socket.")
+class FakeServer:
+    """Answers each request with the given pieces, `pause` seconds apart. With no pieces it accepts and stays silent."""
 
-    monkeypatch.setattr("portpicker.get_port_from_port_server", blocked)
-    with pytest.raises(PortUnavailable, match="--allow-unix-socket"):
-        pool_of("@any").reserve()
+    def __init__(self, *pieces, pause=0.0):
+        self.address = f"@pytest-sockets-fake-{os.getpid()}-{id(self)}"
+        self._pieces = pieces
+        self._pause = pause
+        self._stop = threading.Event()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind("\0" + self.address[1:])
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                client.recv(100)
+                for piece in self._pieces:
+                    try:
+                        client.sendall(piece)
+                    except OSError:
+                        break
+                    if self._stop.wait(self._pause):
+                        break
+                if not self._pieces:
+                    self._stop.wait()
+
+    def close(self):
+        self._stop.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+
+
+@pytest.fixture
+def fake_server():
+    with contextlib.ExitStack() as stack:
+
+        def make(*pieces, **settings):
+            server = FakeServer(*pieces, **settings)
+            stack.callback(server.close)
+            return server.address
+
+        yield make
+
+
+@pytest.mark.parametrize("pieces", [(), (b"1",) * 50], ids=["silent", "dripping"])
+def test_a_server_that_does_not_finish_its_answer_is_an_error_after_the_time_limit(
+    fake_server, pool_of, pieces
+):
+    address = fake_server(*pieces, pause=0.05)
+    began = time.monotonic()
+    with pytest.raises(
+        PortUnavailable, match=r"did not finish its answer within 0\.3 s\. Restart it, or unset"
+    ):
+        pool_of(address, timeout=0.3).reserve()
+    assert 0.3 <= time.monotonic() - began < 3
+
+
+def test_an_answer_in_pieces_is_read_to_its_end(fake_server, pool_of, block):
+    """The first piece alone would be another port's number."""
+    port = str(block(1)).encode()
+    address = fake_server(port[:1], port[1:] + b"\n", pause=0.05)
+    assert pool_of(address).reserve().port == int(port)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"-5\n", b"99999999999\n", b"65536\n", b"4567", b"port 4567\n", b"4 567\n", b"\xff\n", b"1" * 5000],
+)
+def test_an_answer_that_is_not_a_port_is_an_error_that_quotes_it(fake_server, pool_of, answer):
+    with pytest.raises(PortUnavailable, match=r"answered b'.*, which is not a port number") as error:
+        pool_of(fake_server(answer)).reserve()
+    assert len(str(error.value)) < 500
+
+
+def test_a_privileged_port_is_refused(fake_server, pool_of):
+    lowest = read_kernel().unprivileged_start
+    if lowest < 2:
+        pytest.skip("this system has no privileged ports")
+    with pytest.raises(PortUnavailable, match=rf"answered 22, a privileged port \(below {lowest}\)"):
+        pool_of(fake_server(b"22\n")).reserve()
+
+
+@pytest.mark.parametrize("answer", [b"0\n", b"\n"])
+def test_a_server_without_ports_is_an_error_that_says_so(fake_server, pool_of, answer):
+    with pytest.raises(PortUnavailable, match="has no free port left"):
+        pool_of(fake_server(answer)).reserve()
+
+
+def test_a_run_with_a_silent_server_ends_with_an_error(suite, fake_server):
+    suite.write(test_a="def test_a(free_port): pass")
+    done = suite.run(environment={"PORTSERVER_ADDRESS": fake_server()}, timeout=30)
+    assert done.outcomes == {"error": 1}
+    assert "did not finish its answer within 5 s" in done.text
+
+
+def test_a_plugin_that_blocks_sockets_does_not_block_the_port_server(suite, start_server):
+    address, low = start_server(2)
+    suite.write(test_a=f"def test_a(free_port): assert free_port in range({low}, {low + 2})")
+    done = suite.run(
+        "--disable-socket", plugins=("pytest_socket",), environment={"PORTSERVER_ADDRESS": address}
+    )
+    assert done.outcomes == {"passed": 1}, done.text

@@ -41,8 +41,8 @@ def test_the_usual_linux_leaves_14296_ports_of_which_none_needs_to_be_held():
     ranges = default_ranges(LINUX)
     assert str(ranges) == "10240-14999, 25000-29999, 61000-65535"
     assert ranges.count == len(ranges.ports()) == 14_296
-    assert not ranges.holding
-    assert not any(map(ranges.is_risky, ranges.ports()))
+    assert not ranges.needs_placeholders
+    assert not any(map(ranges.is_ephemeral, ranges.ports()))
 
 
 def test_ports_that_the_administrator_reserved_are_not_used():
@@ -52,28 +52,28 @@ def test_ports_that_the_administrator_reserved_are_not_used():
 
 def test_a_wide_ephemeral_range_makes_ports_held():
     ranges = default_ranges(WIDE)
-    assert ranges.holding
-    assert all(map(ranges.is_risky, ranges.ports()))
+    assert ranges.needs_placeholders
+    assert all(map(ranges.is_ephemeral, ranges.ports()))
     assert "30000-32767" not in str(ranges)
 
 
 def test_ports_just_outside_are_enough_or_not():
-    assert not default_ranges(Kernel(Span(1024, 64535))).holding
-    assert default_ranges(Kernel(Span(1024, 64536))).holding
+    assert not default_ranges(Kernel(Span(1024, 64535))).needs_placeholders
+    assert default_ranges(Kernel(Span(1024, 64536))).needs_placeholders
 
 
 def test_a_chosen_range_is_used_whole_and_held_where_the_kernel_could_choose_it():
     ranges = chosen_ranges(32000, 33000, LINUX)
     assert str(ranges) == "32000-33000"
-    assert ranges.holding
-    assert not ranges.is_risky(32767)
-    assert ranges.is_risky(32768)
+    assert ranges.needs_placeholders
+    assert not ranges.is_ephemeral(32767)
+    assert ranges.is_ephemeral(32768)
 
 
 def test_a_range_that_the_administrator_reserved_for_tests_need_not_be_held():
     kernel = Kernel(Span(32768, 60999), parse_spans("40000-40999"))
-    assert not chosen_ranges(40000, 40999, kernel).holding
-    assert chosen_ranges(40000, 41000, kernel).holding
+    assert not chosen_ranges(40000, 40999, kernel).needs_placeholders
+    assert chosen_ranges(40000, 41000, kernel).needs_placeholders
 
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1023), (1023, 1023), (80, 20000)])

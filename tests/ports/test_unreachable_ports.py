@@ -95,3 +95,13 @@ def test_where_full_queues_are_answered_the_reason_is_told_and_nothing_stays(poo
     ):
         unreachable_ports.blackhole_port(pool)
     assert pool.kept == ()
+
+
+@pytest.mark.parametrize(("platform", "reason"), [("darwin", "backlog of 0"), ("win32", "after 2 s")])
+def test_where_the_system_is_known_to_answer_the_reason_comes_before_any_port(
+    pool, monkeypatch, platform, reason
+):
+    monkeypatch.setattr(unreachable_ports.sys, "platform", platform)
+    with pytest.raises(unreachable_ports.CannotHang, match=reason):
+        unreachable_ports.blackhole_port(pool)
+    assert pool.given == 0

@@ -63,7 +63,7 @@ def make_finding(
 def made_run(tests=120, sockets=160, leaks=7, workers=("gw0", "gw1"), seconds=14.0, seed=7):
     """A run with a plausible course: tests one after the other on each worker, sockets inside tests or fixtures."""
     dice = random.Random(seed)
-    run = Run("0.1.0", "warn", tests_seen=tests, opened_sockets=sockets, opened_total=sockets)
+    run = Run("0.1.0", tests_seen=tests, opened_sockets=sockets, opened_total=sockets)
     clocks = dict.fromkeys(workers, EPOCH)
     files = [
         f"tests/{name}" for name in ("test_api.py", "test_client.py", "test_pool.py", "unit/test_parser.py")

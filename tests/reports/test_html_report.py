@@ -51,7 +51,7 @@ def page(run_factory, tmp_path_factory):
 
 @pytest.fixture
 def hostile_run(finding_factory):
-    run = Run("0.1.0", "warn", tests_seen=len(HOSTILE), opened_sockets=len(HOSTILE))
+    run = Run("0.1.0", tests_seen=len(HOSTILE), opened_sockets=len(HOSTILE))
     for number, name in enumerate(HOSTILE):
         nodeid = f"tests/{name}.py::test_x[{name}]"
         place = (f"tests/{name}.py", 1, name)
@@ -67,7 +67,7 @@ def hostile_run(finding_factory):
             )
         )
         run.listening.append((name, name))
-    run.unmatched_rules = run.vanished = run.troubles = list(HOSTILE)
+    run.unmatched_rules = run.baseline_changes = run.troubles = list(HOSTILE)
     return run
 
 
@@ -82,8 +82,8 @@ def test_a_page_is_one_file_with_the_figures_and_every_leak(run_factory):
 
 
 def test_a_clean_run_says_so():
-    page = render_html(Run("0.1.0", "warn", tests_seen=3))
-    assert "No socket was left behind" in page
+    page = render_html(Run("0.1.0", tests_seen=3))
+    assert "No leaked socket was found" in page
     assert "7 sockets" not in page
 
 
@@ -195,7 +195,7 @@ class TestInChromium:
             "opened at",
             "start_everything",
             "still open when the run ended",
-            "held by",
+            "referred to by",
         ):
             assert word in told
         browser.move(x, y, click=True)

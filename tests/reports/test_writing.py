@@ -15,14 +15,17 @@ posix = pytest.mark.skipif(os.name != "posix", reason="permissions and links of 
 
 @pytest.fixture
 def run():
-    return Run("0.1.0", "warn")
+    return Run("0.1.0")
 
 
 def test_each_suffix_gets_its_report(run, tmp_path):
-    assert writing.write_reports(run, [tmp_path / "x.json", tmp_path / "x.html"]) == []
-    assert json.loads((tmp_path / "x.json").read_text())["schema"] == 1
+    paths = [tmp_path / f"x.{suffix}" for suffix in ("json", "html", "md", "sarif")]
+    assert writing.write_reports(run, paths) == []
+    assert (tmp_path / "x.md").read_text().startswith("## No leaked socket was found")
+    assert json.loads((tmp_path / "x.sarif").read_text())["version"] == "2.1.0"
+    assert json.loads((tmp_path / "x.json").read_text())["schema"] == 2
     assert (tmp_path / "x.html").read_text().startswith("<!doctype html>")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_a_folder_that_is_gone_is_said_and_the_other_report_is_written(run, tmp_path):
@@ -92,7 +95,7 @@ def test_a_file_beside_which_nothing_may_be_made_is_written_in_place(run, tmp_pa
 
     monkeypatch.setattr(writing, "_replace", refuse)
     assert writing.write_reports(run, [path]) == []
-    assert json.loads(path.read_text())["schema"] == 1
+    assert json.loads(path.read_text())["schema"] == 2
 
 
 def test_a_new_file_where_nothing_may_be_made_is_a_sentence(run, tmp_path, monkeypatch):
@@ -102,3 +105,23 @@ def test_a_new_file_where_nothing_may_be_made_is_a_sentence(run, tmp_path, monke
     monkeypatch.setattr(writing, "_replace", refuse)
     [trouble] = writing.write_reports(run, [tmp_path / "x.json"])
     assert os.strerror(errno.EROFS) in trouble
+
+
+@posix
+@pytest.mark.parametrize("kind", ["fifo", "device", "link to a fifo"])
+def test_a_device_or_pipe_is_never_replaced(run, tmp_path, kind):
+    path = target = tmp_path / "x.json"
+    if kind == "link to a fifo":
+        target = tmp_path / "pipe"
+        path.symlink_to(target)
+    if kind == "device":
+        try:
+            os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("only root makes device nodes")
+    else:
+        os.mkfifo(target)
+    before = os.lstat(path)
+    [trouble] = writing.write_reports(run, [path])
+    assert "there is a device, pipe, socket or directory of that name" in trouble
+    assert os.lstat(path) == before

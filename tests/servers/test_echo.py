@@ -131,10 +131,10 @@ def test_urls():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"transport": "sctp"}, "'sctp' is no transport; use one of: tcp, udp, unix, tls"),
+        ({"transport": "sctp"}, "'sctp' is not a transport; use one of: tcp, udp, unix, tls"),
         ({"port": 70000}, "port=70000 is no port number"),
         ({"port": True}, "port=True is no port number"),
-        ({"host": "no.such.host.invalid"}, "is no address of this machine"),
+        ({"host": "no.such.host.invalid"}, "is not an address of this machine"),
         ({"reply": b"x"}, "reply=b'x': use a function"),
         ({"greeting": "x"}, "greeting='x': use bytes"),
         ({"greeting": b"x", "transport": "udp"}, "UDP has no connections to greet"),
@@ -144,8 +144,8 @@ def test_urls():
         ({"backlog": 10**12}, "backlog=1000000000000: use a whole number, 2147483647 at most"),
         ({"host": 5}, "host=5 (int): use a str"),
         ({"host": None}, "host=None (NoneType): use a str"),
-        ({"host": "../../etc"}, "host='../../etc' is no address of this machine"),
-        ({"host": "a\0b"}, "host='a\\x00b' is no address of this machine"),
+        ({"host": "../../etc"}, "host='../../etc' is not an address of this machine"),
+        ({"host": "a\0b"}, "host='a\\x00b' is not an address of this machine"),
         ({"transport": "unix", "host": 5}, "host=5 (int): use a path as str"),
         ({"transport": "unix", "host": "a\0b"}, "host='a\\x00b' (str): use a path as str"),
         ({"transport": "unix", "port": 80}, "port=80: a unix socket has no port; its path is named by host="),

@@ -190,7 +190,7 @@ BAD = [
     (lambda: faults.Reset(direction="up"), 'Reset(direction=\'up\'): use "in", "out" or "both"'),
     (lambda: faults.Hang(seconds=0), "Hang(seconds=0): use a number above 0"),
     (lambda: faults.SlowClose(0), "SlowClose(seconds=0): use a number above 0"),
-    (lambda: faults.Corrupt(1.1), "Corrupt(rate=1.1): use a share from 0 to 1, such as 0.3"),
+    (lambda: faults.Corrupt(1.1), "Corrupt(byte_rate=1.1): use a share from 0 to 1, such as 0.3"),
     (lambda: faults.Drop(-0.1), "Drop(rate=-0.1): use a share from 0 to 1, such as 0.3"),
     (lambda: faults.Drop(30), "Drop(rate=30): use a share from 0 to 1, such as 0.3"),
     (lambda: faults.Duplicate(copies=0), "Duplicate(copies=0): use a whole number, 1 or more"),

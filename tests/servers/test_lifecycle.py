@@ -102,10 +102,12 @@ def test_stop_twice_is_fine_and_records_stay(clients):
 
 
 def test_a_stopped_server_refuses():
-    """Nothing listens any more."""
+    """Nothing listens any more, and `connect()` says why."""
     server = EchoServer()
     server.stop()
     with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(server.address)
+    with pytest.raises(ServerFault, match=r"connect\(\): tcp echo server 127.0.0.1:\d+ is stopped"):
         server.connect()
 
 

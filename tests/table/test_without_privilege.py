@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sockets.asserting import failure, holder_text, in_use
-from pytest_sockets.plugin import table_option
+from pytest_sockets.plugin import table_filter, table_text
 from pytest_sockets.table.readers import PortableReader, reader
 from pytest_sockets.table.reading import socket_table
 
@@ -83,11 +83,9 @@ def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
 def test_psutil_and_the_listing_work_too(foreign):
     _, port = foreign
     assert as_nobody(lambda: port in PortableReader().listening()) is True
-    text = as_nobody(
-        lambda: table_option.render(reader().system(), table_option.parse_filter(f":{port}"), 120)
-    )
+    text = as_nobody(lambda: table_text.sockets(reader().system(), table_filter.parse(f":{port}"), 120))
     assert f"127.0.0.1:{port}" in text
-    assert "1 of them are held by processes that this user may not look at" in text
+    assert "1 of them belong to processes that this user may not look at" in text
 
 
 def test_an_assertion_still_has_its_answer(foreign):

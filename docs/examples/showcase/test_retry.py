@@ -1,4 +1,4 @@
-"""A client that tries again, in front of a server that resets its first connection."""
+"""A client that retries, in front of a server that resets its first connection."""
 
 import socket
 
@@ -17,7 +17,7 @@ def fetch(address, request, tries=2):
                 raise
 
 
-def test_the_client_tries_again_after_a_reset(tcp_echo_server):
+def test_the_client_retries_after_a_reset(tcp_echo_server):
     with tcp_echo_server.faults(Reset(times=1)):
         assert fetch(tcp_echo_server.address, b"hello") == b"hello"
     tcp_echo_server.wait_closed()

@@ -23,7 +23,7 @@ const groupKey = (kind, owner, frame) => `${kind}/${owner}/${frame}`;
 const tests = raw.tests.map(([id, start, length, outcome, lane]) => ({ id, start, stop: start + length, outcome, lane }));
 
 const withoutStatus = (tuple, status) => (status && tuple.endsWith(` ${status}`) ? tuple.slice(0, -status.length - 1) : tuple);
-// What only the interpreter closed was gone when it was judged, even if nobody noted the moment.
+// What only the interpreter closed was gone when it was judged, even if the moment was not noted.
 const closedAt = (closed, kind, judged) => (closed >= 0 ? closed : kind === UNCLOSED && judged >= 0 ? judged : null);
 const lives = raw.lives.map(([tuple, protocol, status, opened, closed, owner, frame, kind, lane, judged]) => ({
   tuple: withoutStatus(tuple, text(status)), protocol: text(protocol), status: text(status), opened, closed: closedAt(closed, kind, judged),
@@ -32,21 +32,22 @@ const lives = raw.lives.map(([tuple, protocol, status, opened, closed, owner, fr
 }));
 
 const leaks = raw.leaks.map(
-  ([kind, id, owner, phase, frame, stack, tuple, status, [fd, inode, pid], process, held, note, lane, protocol]) => ({
+  ([kind, id, owner, phase, frame, stack, tuple, status, [fd, inode, pid], process, held, note, lane, protocol, ownerKind, known, advice, annotations], index) => ({
     kind, id, owner, phase: text(phase), frame, stack: raw.stacks[stack], tuple, status: text(status), fd, inode, pid,
     process: process < 0 ? null : text(process), held: held.map(text), note: note < 0 ? null : text(note), lane,
-    protocol: text(protocol), key: groupKey(kind, owner, frame),
+    protocol: text(protocol), key: groupKey(kind, owner, frame), ownerKind: text(ownerKind), known: known === 1, advice: text(advice),
+    annotations: annotations.map(text), index,
   }),
 );
 
-// Leaks of one owner and opening line are one entry of the table.
+// Leaks of one owner and opening line are one row of the picture.
 const groups = new Map();
 for (const leak of leaks) {
   if (!groups.has(leak.key)) groups.set(leak.key, { key: leak.key, kind: leak.kind, owner: leak.owner, frame: leak.frame, leaks: [] });
   groups.get(leak.key).leaks.push(leak);
 }
 
-// A leak that no life tells of (another process opened it) is drawn from the start of the test after which it was found.
+// A leak without a life (another process opened it) is drawn from the start of the test after which it was found.
 const lived = new Set(lives.map((life) => `${life.key}/${life.lane}`));
 const spans = new Map(tests.map((test) => [`${test.id}/${test.lane}`, test]));
 for (const leak of leaks) {
@@ -58,7 +59,7 @@ for (const leak of leaks) {
 }
 lives.sort((a, b) => a.opened - b.opened);
 
-// The moment from which a socket should have been gone: told by the ledger, else the end of the test that it is blamed on.
+// The moment from which a socket should have been gone: as the detection saw it, else the end of the test that it is blamed on.
 const testEnds = new Map();
 for (const test of tests) testEnds.set(`${test.id}/${test.lane}`, test.stop);
 for (const life of lives) {
@@ -73,6 +74,11 @@ const leakOf = (life) => {
   const candidates = groups.get(life.key)?.leaks ?? [];
   return candidates.find((leak) => leak.lane === life.lane && life.tuple.includes(leak.tuple)) ?? candidates[0] ?? null;
 };
+
+const anyKnown = leaks.some((leak) => leak.known);
+for (const life of lives) life.known = anyKnown && life.kind > 0 && Boolean(leakOf(life)?.known);
+
+const count = (number, noun, plural = `${noun}s`) => `${number.toLocaleString("en")} ${number === 1 ? noun : plural}`;
 
 function seconds(units) {
   const value = units / 10;

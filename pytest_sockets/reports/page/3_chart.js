@@ -26,7 +26,7 @@ const overviewTime = (x) => ((x - gutter) / (width - gutter - 14)) * fullStop;
 function draw() {
   const ratio = Math.min(window.devicePixelRatio || 1, 16_000 / chartHeight);
   width = canvas.parentElement.clientWidth;
-  gutter = width > 760 ? Math.round(Math.min(wantedGutter(), width * 0.3)) : width > 480 ? 120 : 10;
+  gutter = width > 760 ? Math.round(Math.min(wantedGutter(), width * 0.3)) : Math.max(104, Math.round(width * 0.3));
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(chartHeight * ratio)) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(chartHeight * ratio);
@@ -115,7 +115,7 @@ function drawLane(lane) {
   }
   lane.rows.forEach((row, index) => drawLeakLabel(lane, row, lane.leakTop + index * lane.pitch));
   if (lane.depth) label(`${lane.others.length.toLocaleString("en")} closed in time`, lane.othersTop + lane.othersHeight / 2, colours.soft);
-  if (lane.tests.length) label(`${lane.tests.length.toLocaleString("en")} tests`, lane.stripTop + STRIP / 2, colours.soft, { size: 11.5 });
+  if (lane.tests.length) label(count(lane.tests.length, "test"), lane.stripTop + STRIP / 2, colours.soft, { size: 11.5 });
   clipped(() => {
     drawOthers(lane);
     lane.rows.forEach((row, index) => drawLeakRow(lane, row, lane.leakTop + index * lane.pitch));
@@ -134,7 +134,8 @@ function drawLeakLabel(lane, row, y) {
 
 function drawLeakRow(lane, row, y) {
   const height = lane.pitch - (lane.pitch > 18 ? 7 : 5), top = y + (lane.pitch - height) / 2;
-  const [strong, soft] = row.kind === OPEN ? [colours.open, colours["open-soft"]] : [colours.unclosed, colours["unclosed-soft"]];
+  const known = row.items.every((life) => life.known);
+  const [strong, soft] = known ? [colours.faint, colours.line] : row.kind === OPEN ? [colours.open, colours["open-soft"]] : [colours.unclosed, colours["unclosed-soft"]];
   context.globalAlpha = faded(row) ? 0.2 : 1;
   let drawnTo = -1e9, softTo = -1e9;
   for (const life of row.items) {

@@ -25,9 +25,12 @@ function leakFacts(leak, life = null) {
     ["owner", `${ownerText(leak.owner)}, in its ${leak.phase}`],
     ["found after", nodeid(leak.id)],
     ["opened at", leak.stack.length ? stackElement(leak.stack, leak.frame) : leak.frame >= 0 ? frameText(leak.frame) : "not by Python code"],
-    ["held by", leak.held.join(" ← ")],
+    ["referred to by", leak.held.join(" ← ")],
     ["process", holder],
     ["note", leak.note],
+    ["more", leak.annotations.join(", ")],
+    ["fix", leak.advice],
+    ["baseline", leak.known ? "known" : null],
     ["descriptor", numbers],
     ["worker", raw.lanes[leak.lane]],
     ["time", life ? lifeSpan(life) : null],
@@ -48,7 +51,7 @@ function lifeElement(life) {
   const title = make("div", "", make("b", "mono", life.tuple || "a socket"), ` ${kindWord(life.kind)}`);
   if (leak) return [title, leakFacts(leak, life)];
   return [title, facts([
-    ["last status", life.status ? statusText(life.status) : "gone before anybody looked"],
+    ["last status", life.status ? statusText(life.status) : "gone before it was looked at"],
     ["owner", ownerText(life.owner)],
     ["opened at", life.frame < 0 ? null : frameText(life.frame)],
     ["worker", raw.lanes[life.lane]],
@@ -61,7 +64,7 @@ function testElement(test) {
   return [make("div", "", make("b", "mono", nodeid(test.id)), ` ${OUTCOMES[test.outcome]}`), facts([
     ["took", seconds(test.stop - test.start)],
     ["began at", seconds(test.start)],
-    ["sockets", during.length ? `${during.length} opened, ${during.filter((life) => life.kind).length} of them leaked` : "none opened"],
+    ["sockets", during.length ? `${count(during.length, "socket")} opened, ${during.filter((life) => life.kind).length} leaked` : "none opened"],
     ["worker", raw.lanes[test.lane]],
   ])];
 }

@@ -40,7 +40,7 @@ function under(x, y) {
 
 function elements(hit) {
   const parts = hit.test ? testElement(hit.test) : lifeElement(hit.life);
-  if (hit.more) parts.push(make("div", "dim", `and ${hit.more.toLocaleString("en")} more here; zoom in to part them`));
+  if (hit.more) parts.push(make("div", "dim", `and ${hit.more.toLocaleString("en")} more here; zoom in to separate them`));
   return parts;
 }
 
@@ -125,6 +125,7 @@ function pin(hit) {
   details.hidden = !hit;
   if (!hit) return;
   const close = make("button", "", "Close");
+  close.setAttribute("aria-label", "Close the details");
   close.addEventListener("click", () => pin(null));
   details.replaceChildren(close, ...elements(hit));
 }

@@ -10,12 +10,13 @@ document.getElementById("theme").addEventListener("click", () => theme(!document
 
 function legend() {
   const entries = [];
-  if (lives.some((life) => life.kind === OPEN)) entries.push(["owned", "owned, then left open"]);
+  if (lives.some((life) => life.kind === OPEN && !life.known)) entries.push(["owned", "owned, then left open"]);
+  if (lives.some((life) => life.known)) entries.push(["known", "known, in the baseline"]);
   if (lives.some((life) => life.kind === UNCLOSED)) entries.push(["unclosed", "closed only by the interpreter"]);
   const others = lives.filter((life) => !life.kind);
   if (shown.colour === "protocol") {
     for (const protocol of ["tcp", "udp", "unix"]) if (others.some((life) => life.protocol === protocol)) entries.push([protocol, protocol]);
-    if (others.some((life) => !life.protocol)) entries.push(["other", "gone before anybody looked"]);
+    if (others.some((life) => !life.protocol)) entries.push(["other", "gone before it was looked at"]);
   } else {
     const names = { LISTEN: "tcp", ESTABLISHED: "udp", CLOSE_WAIT: "unclosed", NONE: "unix" };
     const present = new Set(others.map((life) => life.status));
@@ -36,7 +37,24 @@ if (!lanes.length) {
 } else {
   legend();
 }
+// Paper is white, and a printed page has every row.
+let beforePrint = null;
+window.addEventListener("beforeprint", () => {
+  beforePrint = { dark: document.documentElement.classList.contains("dark"), limit };
+  limit = 500;
+  theme(false);
+  list();
+  if (lanes.length) draw();
+});
+window.addEventListener("afterprint", () => {
+  limit = beforePrint.limit;
+  theme(beforePrint.dark);
+  list();
+});
+
 theme(dark.matches);
 list();
 if (lanes.length) draw();
+window.addEventListener("hashchange", followLink);
+followLink();
 document.documentElement.dataset.ready = Math.round(performance.now());

@@ -1,7 +1,7 @@
 """What every fault has in common: which connections it is for, how often it acts, how its setting is checked.
 
 A fault is a frozen value: it can be shared by servers and compared. What it does to one direction of one connection is
-a `Stage`, made by `Fault.stage`; how often it acted on one server is counted by `InForce`.
+a `Stage`, made by `Fault.stage`; how often it acted on one server is counted by `ActiveFault`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
-from pytest_sockets.errors import SettingError
+from pytest_sockets.errors import BlamesTheCall, SettingError
 
 if TYPE_CHECKING:
     import random
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STREAMS: Final = frozenset({"tcp", "unix", "tls"})
 DIRECTIONS: Final = ("in", "out", "both")
-_SELECTORS: Final = frozenset({"times", "connections", "direction"})
+_SELECTORS: Final = frozenset({"times", "connections", "direction", "rate", "seed"})
 
 
 class Ending(NamedTuple):
@@ -128,12 +128,14 @@ def _nowhere(_: object) -> None:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Fault:
+class Fault(metaclass=BlamesTheCall):
     """The settings that every fault takes, all by name.
 
     `times`: act so often at most (on so many connections; for UDP on so many datagrams). `connections`: only those, counted
     from 0 in the order of accept as in `server.connections`; an int k means the first k. `direction`: "out" is what
-    the client receives, "in" what it sends, "both" is both.
+    the client receives, "in" what it sends, "both" is both. `rate`: the share, 0 to 1, of connections (for UDP of
+    datagrams) that the fault is for, drawn at random from `seed`. The same seed chooses the same ones; without one it
+    is drawn, and `repr()` shows it.
     """
 
     transports: ClassVar[frozenset[str]] = STREAMS
@@ -141,14 +143,23 @@ class Fault:
     times: int | None = None
     connections: int | Collection[int] | None = None
     direction: str = "out"
+    rate: float = 1.0
+    seed: int | None = None
 
     def __post_init__(self) -> None:
+        self._share("rate")
         if self.times is not None:
             self._at_least("times", 1, whole=True)
         if self.direction not in DIRECTIONS:
             self._bad("direction", 'use "in", "out" or "both"')
         self._check_connections()
         self._check()
+        if self.seed is None and self._is_random():
+            object.__setattr__(self, "seed", fresh_seed())
+
+    def _is_random(self) -> bool:
+        """Whether anything is drawn, so that a seed is needed."""
+        return self.rate < 1
 
     def __repr__(self) -> str:
         """As one would type it; a seed is always shown: it is what makes a failure come again."""
@@ -204,9 +215,15 @@ class Fault:
     def is_for(self, number: int) -> bool:
         """True for the connection with that number."""
         wanted = self.connections
-        if wanted is None:
-            return True
-        return number < wanted if isinstance(wanted, int) else number in wanted
+        if wanted is not None and not (number < wanted if isinstance(wanted, int) else number in wanted):
+            return False
+        return self.rate >= 1 or self.random(f"{number}/chosen").random() < self.rate
+
+    def random(self, what: str) -> random.Random:
+        """The fault's own random numbers for `what`: the same for the same seed."""
+        import random
+
+        return random.Random(f"{self.seed or 0}/{what}")  # noqa: S311  (reproducible is the point)
 
     def works_in(self, direction: str) -> bool:
         """True for "in" or "out" if the fault acts there."""
@@ -236,7 +253,7 @@ def fresh_seed() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-class InForce:
+class ActiveFault:
     """A fault on one server, with the count of how often it may still act."""
 
     __slots__ = ("fault", "left")
@@ -268,12 +285,15 @@ class InForce:
     def rng(self, what: str) -> Callable[[], random.Random]:
         """Makes the fault's own random numbers for `what` (a connection and direction): the same for the same seed."""
 
-        def make() -> random.Random:
-            import random
+        return lambda: self.fault.random(what)
 
-            return random.Random(f"{getattr(self.fault, 'seed', 0)}/{what}")  # noqa: S311  (reproducible is the point)
-
-        return make
+    def chance(self, what: str) -> Callable[[], bool]:
+        """For datagrams: asks for each one whether the fault is for it. One number is drawn, whatever comes of it."""
+        rate = self.fault.rate
+        if rate >= 1:
+            return self.take
+        draw = self.fault.random(what).random
+        return lambda: draw() < rate and self.take()
 
 
 def check_faults(faults: object, transport: str) -> tuple[Fault, ...]:

@@ -14,7 +14,6 @@ from pytest_sockets.servers.faults.base import (
     Fault,
     Place,
     Stage,
-    fresh_seed,
 )
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
 class Corrupt(Fault):
-    """Each byte is changed to another value with probability `rate`; the length stays.
+    """Each byte is changed to another value with probability `byte_rate`; the length stays.
 
     Which bytes depends on `seed`, on the connection's number and on their place in the stream, not on how they are cut into
     packets. Over TLS the plain text is changed, so the client's TLS does not notice and the application must.
@@ -31,19 +30,21 @@ class Corrupt(Fault):
 
     transports: ClassVar[frozenset[str]] = STREAMS | {"udp"}
 
-    rate: float = 0.01
-    seed: int = dataclasses.field(default_factory=fresh_seed, kw_only=True)
+    byte_rate: float = 0.01
 
     def _check(self) -> None:
-        self._share("rate")
+        self._share("byte_rate")
+
+    def _is_random(self) -> bool:
+        return True
 
     def stage(self, at: Place) -> Stage:
         """Changes bytes."""
-        return _CorruptStage(at, _Damage(at.rng(), self.rate))
+        return _CorruptStage(at, _Damage(at.rng(), self.byte_rate))
 
     def datagram_stage(self, at: DatagramPlace) -> DatagramStage:
         """Changes bytes."""
-        return _CorruptDatagramStage(at, _Damage(at.rng(), self.rate))
+        return _CorruptDatagramStage(at, _Damage(at.rng(), self.byte_rate))
 
 
 class _Damage:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, Fault, fresh_seed
-
-if TYPE_CHECKING:
-    import random
+from pytest_sockets.servers.faults.base import Datagram, DatagramPlace, DatagramStage, Fault
 
 _UDP = frozenset({"udp"})
 
@@ -18,10 +15,6 @@ class _PerDatagram(Fault):
     transports: ClassVar[frozenset[str]] = _UDP
 
     rate: float = 1.0
-    seed: int = dataclasses.field(default_factory=fresh_seed, kw_only=True)
-
-    def _check(self) -> None:
-        self._share("rate")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -30,7 +23,7 @@ class Drop(_PerDatagram):
 
     def datagram_stage(self, at: DatagramPlace) -> DatagramStage:
         """Loses some."""
-        return _DropStage(at, at.rng(), self.rate)
+        return _DropStage(at)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -40,12 +33,11 @@ class Duplicate(_PerDatagram):
     copies: int = 1
 
     def _check(self) -> None:
-        _PerDatagram._check(self)
         self._at_least("copies", 1, whole=True)
 
     def datagram_stage(self, at: DatagramPlace) -> DatagramStage:
         """Repeats some."""
-        return _DuplicateStage(at, at.rng(), self.rate, self.copies)
+        return _DuplicateStage(at, self.copies)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, repr=False)
@@ -56,39 +48,27 @@ class Reorder(_PerDatagram):
     seconds: float = 0.1
 
     def _check(self) -> None:
-        _PerDatagram._check(self)
         self._at_least("gap", 1, whole=True)
         self._above("seconds", 0)
 
     def datagram_stage(self, at: DatagramPlace) -> DatagramStage:
         """Keeps some back."""
-        return _ReorderStage(at, at.rng(), self)
+        return _ReorderStage(at, self)
 
 
-class _RandomStage(DatagramStage):
-    def __init__(self, at: DatagramPlace, rng: random.Random, rate: float) -> None:
-        super().__init__(at)
-        self._rng = rng
-        self._rate = rate
-
-    def hit(self) -> bool:
-        """True for a datagram that the fault is for. One number per datagram is drawn, whatever comes of it."""
-        return self._rng.random() < self._rate and self.acts()
-
-
-class _DropStage(_RandomStage):
+class _DropStage(DatagramStage):
     def datagram(self, datagram: Datagram) -> None:
-        if not self.hit():
+        if not self.acts():
             self.pass_on(datagram)
 
 
-class _DuplicateStage(_RandomStage):
-    def __init__(self, at: DatagramPlace, rng: random.Random, rate: float, copies: int) -> None:
-        super().__init__(at, rng, rate)
+class _DuplicateStage(DatagramStage):
+    def __init__(self, at: DatagramPlace, copies: int) -> None:
+        super().__init__(at)
         self._copies = copies
 
     def datagram(self, datagram: Datagram) -> None:
-        for _ in range(1 + self._copies if self.hit() else 1):
+        for _ in range(1 + self._copies if self.acts() else 1):
             self.pass_on(datagram)
 
 
@@ -100,15 +80,15 @@ class _Held:
         self.left = left
 
 
-class _ReorderStage(_RandomStage):
-    def __init__(self, at: DatagramPlace, rng: random.Random, fault: Reorder) -> None:
-        super().__init__(at, rng, fault.rate)
+class _ReorderStage(DatagramStage):
+    def __init__(self, at: DatagramPlace, fault: Reorder) -> None:
+        super().__init__(at)
         self._fault = fault
         self._held: list[_Held] = []
 
     def datagram(self, datagram: Datagram) -> None:
         # One that is kept back cannot itself overtake: with rate=1 every second one of a pair is passed on.
-        if not self._held and self.hit():
+        if not self._held and self.acts():
             held = _Held(datagram, self._fault.gap)
             self._held.append(held)
             self.link.later(self._fault.seconds, lambda: self._let_go(held))

@@ -15,7 +15,6 @@ from pytest_sockets.servers.faults.base import (
     Fault,
     Place,
     Stage,
-    fresh_seed,
 )
 
 if TYPE_CHECKING:
@@ -37,11 +36,13 @@ class Latency(Fault):
 
     seconds: float
     jitter: float = 0.0
-    seed: int = dataclasses.field(default_factory=fresh_seed, kw_only=True)
 
     def _check(self) -> None:
         self._at_least("seconds", 0)
         self._at_least("jitter", 0)
+
+    def _is_random(self) -> bool:
+        return bool(self.jitter) or self.rate < 1
 
     def stage(self, at: Place) -> Stage:
         """Holds each piece until it is due."""

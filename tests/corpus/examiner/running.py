@@ -1,4 +1,4 @@
-"""One scenario in one real pytest process, with a watch on what it leaves behind."""
+"""One scenario in one new pytest process, with a watch on what it leaves behind."""
 
 from __future__ import annotations
 
@@ -72,28 +72,43 @@ def plugin_arguments(python: str) -> tuple[str, ...]:
 
 
 def run(scenario: Scenario, folder: Path, way: Way, environment: dict[str, str]) -> Run:
-    """Run `scenario` in `folder`; processes that it leaves are killed."""
+    """Run `scenario` in `folder` in a new process; processes that it leaves are killed."""
     scenario.install(folder)
-    report = folder / "report.json"
-    command = [way.python, "-m", "pytest", "-p", "no:cacheprovider", *_plugins(scenario, way), *way.arguments]
-    if way.sockets:
-        command += [*plugin_arguments(way.python), "--sockets-leaks=warn", f"--sockets-report={report}"]
-    command += [word for word in scenario.run if way.sockets or not word.startswith("--sockets-")]
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as inherited:
         process = subprocess.Popen(
-            command,
+            [way.python, "-m", *pytest_command(scenario, folder, way)],
             cwd=folder,
-            env=_environment(way) | environment | {"CORPUS_INHERITED": str(inherited.fileno())},
+            env=environment_of(way) | environment | {"CORPUS_INHERITED": str(inherited.fileno())},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            pass_fds=[inherited.fileno()] if "inherited" in scenario.name else [],
+            pass_fds=[inherited.fileno()] if inherits(scenario) else [],
             start_new_session=True,
         )
         output = _finish(process)
+    return ended(folder, process.returncode, output)
+
+
+def ended(folder: Path, exit_code: int, output: str) -> Run:
+    """The run in `folder`, which has ended."""
+    report = folder / "report.json"
     content = json.loads(report.read_text()) if report.exists() else None
-    return Run(process.returncode, _outcomes(output), output, content)
+    return Run(exit_code, _outcomes(output), output, content)
+
+
+def pytest_command(scenario: Scenario, folder: Path, way: Way) -> list[str]:
+    """`pytest` and its arguments for this scenario."""
+    command = ["pytest", "-p", "no:cacheprovider", *_plugins(scenario, way), *way.arguments]
+    if way.sockets:
+        report = folder / "report.json"
+        command += [*plugin_arguments(way.python), "--sockets-leaks=warn", f"--sockets-report={report}"]
+    return command + [word for word in scenario.run if way.sockets or not word.startswith("--sockets-")]
+
+
+def inherits(scenario: Scenario) -> bool:
+    """Whether the suite expects a listener that its parent opened, as `CORPUS_INHERITED`."""
+    return "inherited" in scenario.name
 
 
 def _plugins(scenario: Scenario, way: Way) -> list[str]:
@@ -104,7 +119,8 @@ def _plugins(scenario: Scenario, way: Way) -> list[str]:
     return [word for plugin in wanted for word in ("-p", plugin)]
 
 
-def _environment(way: Way) -> dict[str, str]:
+def environment_of(way: Way) -> dict[str, str]:
+    """The environment variables of a run."""
     dropped = ("PYTEST_", "COV_", "COVERAGE_", "PYTHONDEVMODE", "PYTHONWARNINGS")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     if not way.autoload:

@@ -1,0 +1,38 @@
+"""`python -m pytest_sockets [FILTER ...]`: print the socket table, as `pytest --sockets-table=FILTER` does."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+
+from pytest_sockets.errors import QueryError
+from pytest_sockets.plugin import table_option
+from pytest_sockets.printable import secrets_shown
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table; the exit code is 0, or 2 for a wrong filter."""
+    parser = argparse.ArgumentParser(
+        "python -m pytest_sockets",
+        description="Print the socket table of this system with the holder of each socket.",
+    )
+    parser.add_argument(
+        "filter",
+        nargs="*",
+        help="a status (LISTEN), :PORT, tcp, udp, unix, a process id or a process name; all must hold; "
+        "left: processes that interrupted test runs left behind",
+    )
+    parser.add_argument("--show-secrets", action="store_true", help="show passwords in command lines")
+    options = parser.parse_args(arguments)
+    try:
+        with secrets_shown(options.show_secrets):
+            text = table_option.table(" ".join(options.filter), shutil.get_terminal_size((120, 40)).columns)
+    except QueryError as error:
+        parser.error(str(error))
+    table_option.write(text, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""`no_leaks()`: the leak detection for one block of code, with or without pytest."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets.errors import SettingError, SocketLeakError
+from pytest_sockets.leaks import audit
+from pytest_sockets.leaks.call_site import Places
+from pytest_sockets.leaks.finding_builder import Explainer
+from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.registry import Ledger
+from pytest_sockets.reports.text import message
+from pytest_sockets.waiting import checked_timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from pytest_sockets.leaks.findings import Finding
+    from pytest_sockets.literals import SocketProtocol
+
+_KINDS: Final = ("tcp", "udp", "unix")
+
+
+def no_leaks(
+    *, grace: float = 0.5, kinds: Collection[SocketProtocol] = ("tcp", "udp")
+) -> AbstractContextManager[None]:
+    """Check that a `with` block closes what it opens.
+
+    Raises SocketLeakError after the block for each socket that was opened in it, also by threads started in it, and is
+    still open `grace` seconds later. The error names the line that opened the socket and what still refers to it. `kinds`
+    are the protocols to check. A block that raises is not checked: its own exception is the one to fix.
+
+    Works in unittest and in scripts, and inside a test while the plugin runs. Raises SettingError for invalid arguments.
+    """
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(_KINDS):
+        raise SettingError(f"kinds={kinds!r}: use a collection of {', '.join(map(repr, _KINDS))}")
+    frame = sys._getframe(1)
+    return _CheckedBlock(
+        f"at {Path(frame.f_code.co_filename).name}:{frame.f_lineno}", checked_timeout(grace), tuple(kinds)
+    )
+
+
+class _CheckedBlock:
+    def __init__(self, place: str, grace: float, kinds: tuple[str, ...]) -> None:
+        self._place = place
+        self._grace = grace
+        self._kinds = kinds
+        self._watches: list[_Watch] = []
+
+    def __enter__(self) -> None:
+        self._watches.append(_Watch(self._place))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        watch = self._watches.pop()
+        try:
+            findings = [] if kind is not None else watch.findings(self._grace, self._kinds)
+        finally:
+            watch.close()
+        if findings:
+            raise SocketLeakError(message(findings))
+
+
+class _Watch:
+    """Everything that this module asks of the leak detection: who opened what since the watch was made."""
+
+    def __init__(self, place: str) -> None:
+        self._owner = Owner("the block", place, "block")
+        self._registry = Ledger(Places(Path.cwd()), Owner("session", "session", "session"))
+        audit.listen(self._registry)
+        self._registry.begin()
+        self._registry.scope = Scope(self._owner, "call")
+
+    def findings(self, grace: float, kinds: tuple[str, ...]) -> list[Finding]:
+        """The sockets that are open after `grace` seconds. Waits only if something is left."""
+        self._registry.checkpoint()
+        self._registry.end(self._owner)
+        around = Surroundings(live=lambda: (), drop=lambda _: None, kinds=kinds, final=True)
+        leaks = Judge(self._registry).judge(self._registry.suspects(), around, grace)
+        builder = Explainer(self._registry, worker=None)
+        return [builder.open(leak) for leak in leaks]
+
+    def close(self) -> None:
+        """Observe nothing any more."""
+        audit.stop_listening(self._registry)
+        self._registry.fds.close()

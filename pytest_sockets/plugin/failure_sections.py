@@ -1,0 +1,189 @@
+"""Sections of a failure that explain "address already in use" and "too many open files".
+
+Nothing is done where sockets are opened or bound, and a phase that passes costs one look at `call.excinfo`. The section is
+part of longrepr: it reaches the terminal also with --show-capture=no, xdist, junit, json and html. Its headline is a note on
+the exception, for GitHub annotations.
+"""
+
+from __future__ import annotations
+
+import linecache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import pytest
+
+from pytest_sockets.plugin import address_in_use
+from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.table import own_fds
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+__all__ = ["pytest_exception_interact", "pytest_sessionstart"]
+"""All that pytest looks at, see `Part`."""
+
+TOO_MANY: Final = "too many open files (pytest-sockets)"
+_SECTIONS: Final = "pytest_sockets.failure_sections"
+_RESERVE: Final = "pytest_sockets.reserve_for_pytest"
+_NOT_FAILURES: Final = (pytest.skip.Exception, pytest.exit.Exception, KeyboardInterrupt)
+
+
+class Section(NamedTuple):
+    """The title and the text of a section."""
+
+    title: str
+    text: str
+
+    @property
+    def headline(self) -> str:
+        """The first line, with what follows a colon at its end."""
+        lines = self.text.splitlines()
+        last = next((number for number, line in enumerate(lines) if not line.endswith(":")), 0)
+        return " ".join(line.strip() for line in lines[: last + 1])
+
+
+class FailureWatch(Part):
+    """Looks at exceptions where no leak detection runs, which calls `explain` itself."""
+
+    def __init__(self) -> None:
+        self._reserve = own_fds.FdCount()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Keep a descriptor: modules that explain the lack of them are imported with it."""
+        self._reserve.open()
+        session.config.add_cleanup(self._reserve.close)
+
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """Before the report is made. Not a wrapper: a passing phase pays for one attribute."""
+        if call.excinfo is not None:
+            explain(item, call.excinfo.value, call.when)
+
+
+def explain(item: pytest.Item, error: BaseException, when: str) -> None:
+    """Explain the error of a phase whose report is about to be made, if it is one of the two."""
+    if isinstance(error, _NOT_FAILURES):
+        return
+    with own_fds.spare():
+        section = _section(error, _captured(item))
+        if section is None:
+            return
+        _note(error, section.headline)
+        manager = item.config.pluginmanager
+        sections = manager.get_plugin(_SECTIONS)
+        if sections is None:
+            sections = _Sections()
+            manager.register(sections, _SECTIONS)
+        sections.waiting[item.nodeid, when] = section
+        if section.title == TOO_MANY:
+            _help_pytest(item.config, error)
+
+
+def _captured(item: pytest.Item) -> list[str]:
+    """What the phases printed so far: a child says on the stderr that pytest captured why it could not start."""
+    sections = getattr(item, "_report_sections", ())
+    return [one[2] for one in sections if len(one) == 3 and one[1] in ("stderr", "stdout", "log")]
+
+
+def _section(error: BaseException, captured: Sequence[str]) -> Section | None:
+    try:
+        text = _too_many_files(error, captured)
+        if text is not None:
+            return Section(TOO_MANY, text)
+        text = address_in_use.explanation(error, captured)
+        return None if text is None else Section(address_in_use.TITLE, text)
+    except Exception:  # noqa: BLE001  (no descriptor is left to import with: which error this is, is not known)
+        return None
+
+
+def _too_many_files(error: BaseException, captured: Sequence[str]) -> str | None:
+    from pytest_sockets.asserting import too_many_files
+
+    exhausted = too_many_files.in_error(error) or next(
+        filter(None, map(too_many_files.in_text, captured)), None
+    )
+    if exhausted is None:
+        return None
+    try:
+        return too_many_files.explanation(exhausted)
+    except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
+        return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
+
+
+def _note(error: BaseException, headline: str) -> None:
+    try:
+        error.add_note(f"pytest-sockets: {headline}")
+    except Exception:  # noqa: BLE001, S110  (an exception class may forbid attributes)
+        pass
+
+
+def _help_pytest(config: pytest.Config, error: BaseException) -> None:
+    """Read the source for pytest's traceback while a descriptor is free, and let one be free for its reports."""
+    trace = error.__traceback__
+    while trace is not None:
+        linecache.getlines(trace.tb_frame.f_code.co_filename, trace.tb_frame.f_globals)
+        trace = trace.tb_next
+    if not config.pluginmanager.has_plugin(_RESERVE):
+        config.pluginmanager.register(_ReserveForPytest(), _RESERVE)
+
+
+class _ReserveForPytest(Part):
+    """From the first such failure on, a descriptor is free while reports are made and shown.
+
+    Plugins import modules then, and pytest lists its temporary folders at the end and dies if it cannot.
+    """
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(self) -> Generator[None, object, object]:
+        with own_fds.spare():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self) -> Generator[None, object, object]:
+        with own_fds.spare():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        with own_fds.spare():
+            return (yield)
+
+
+class _Sections(Part):
+    """Registered with the first explained error, so that other runs have no hook here."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[tuple[str, str], Section] = {}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        section = self.waiting.pop((report.nodeid, report.when or ""), None)
+        if section is not None:
+            _add(report, section)
+
+
+def _add(report: Any, section: Section) -> None:
+    if hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection(section.title, section.text, "-")
+    elif isinstance(report.longrepr, str):
+        report.longrepr = f"{report.longrepr}\n{section.title}\n{section.text}"
+    else:
+        report.sections.append((section.title, section.text))
+
+
+def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
+    """Import and collection errors: their report is made before this hook and logged after it."""
+    if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
+        with own_fds.spare():
+            section = _section(call.excinfo.value, ())
+        if section is not None:
+            _add(report, section)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Remember the addresses that are bound, where sockets are watched anyway."""
+    address_in_use.watch(session.config)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,135 @@
+"""What the words of `--sockets-table=FILTER` mean, and which lines of the table hold for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+from pytest_sockets import addresses, model
+from pytest_sockets.errors import QueryError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_sockets.model import SocketEntry
+
+PROTOCOLS: Final = ("tcp", "udp", "unix")
+LEFT: Final = "left"
+_LONGEST_NUMBER: Final = 20  # int() refuses thousands of digits with an error of its own
+_HELP: Final = (
+    "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all hold; or left"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """An entry with the names that the table shows."""
+
+    entry: SocketEntry
+    process: str
+    """The process's name and command line."""
+    user: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Filter:
+    """All tests must hold. `hints` says for a word that could be a mistake what it meant."""
+
+    tests: tuple[Callable[[Line], bool], ...] = ()
+    hints: tuple[str, ...] = ()
+    left_overs: bool = False
+    """Whether processes of ended runs are asked for instead of sockets."""
+
+    def holds(self, line: Line) -> bool:
+        """Whether the line is to be shown."""
+        return all(test(line) for test in self.tests)
+
+
+def parse(text: str) -> Filter:
+    """Return what the words mean. Raises `QueryError` for a word that cannot mean anything."""
+    words = text.replace(",", " ").split()
+    lowered = [word.lower() for word in words]
+    if LEFT in lowered:
+        if len(words) > 1:
+            raise QueryError(f"{LEFT!r} lists processes and cannot be combined with {_others(words)}")
+        return Filter(left_overs=True)
+    tests, hints = [], []
+    for word in words:
+        test, hint = _word(word)
+        tests.append(test)
+        hints += [hint] if hint else []
+    if "unix" not in lowered:
+        tests.append(lambda line: line.entry.protocol != "unix")
+    return Filter(tuple(tests), tuple(hints))
+
+
+def _others(words: list[str]) -> str:
+    return ", ".join(quoted(word) for word in words if word.lower() != LEFT) or "itself"
+
+
+def _word(word: str) -> tuple[Callable[[Line], bool], str | None]:
+    if word.startswith(":"):
+        return _on_port(_number(word[1:], word)), None
+    if word.lower() in PROTOCOLS:
+        return lambda line: line.entry.protocol == word.lower(), None
+    if word.upper() in model.STATUSES:
+        return _in_status(word.upper()), None
+    if word.isdecimal():
+        pid = _number(word, word)
+        return lambda line: line.entry.pid == pid, f"{word} means a process id; for a port write :{word}"
+    _refuse_mistakes(word)
+    return _named(word), f"{quoted(word)} means the name of a process{_did_you_mean(word)}"
+
+
+def _number(digits: str, word: str) -> int:
+    if not digits.isdecimal() or len(digits) > _LONGEST_NUMBER:
+        raise QueryError(f"{quoted(word)} is not a port; {_HELP}")
+    return addresses.checked_port(int(digits)) if word.startswith(":") else int(digits)
+
+
+def _refuse_mistakes(word: str) -> None:
+    """Raise `QueryError` for a word that nobody means as a process name."""
+    if "/" in word or "::" in word or word.endswith(".py"):
+        raise QueryError(
+            f"{quoted(word)} looks like a path, not a filter; write --sockets-table=FILTER; {_HELP}"
+        )
+    if re.search(r":\d+$", word):
+        raise QueryError(f"{quoted(word)} is not a filter; for a port write {word[word.rindex(':') :]}")
+    if word.replace("-", "_").isupper():
+        raise QueryError(f"{quoted(word)} is not a status{_did_you_mean(word)}; {_HELP}")
+
+
+def _did_you_mean(word: str) -> str:
+    known = (*model.STATUSES, *map(str.upper, (*PROTOCOLS, LEFT)))
+    near = difflib.get_close_matches(word.upper().replace("-", "_"), known, 1, 0.6)
+    if not near:
+        return ""
+    return f"; did you mean {near[0] if near[0] in model.STATUSES else near[0].lower()}?"
+
+
+def _on_port(port: int) -> Callable[[Line], bool]:
+    return lambda line: port in (line.entry.local.port, line.entry.remote and line.entry.remote.port)
+
+
+def _in_status(status: str) -> Callable[[Line], bool]:
+    """UDP has no status, but a bound UDP socket is what a user who asks for LISTEN wants to see."""
+    return lambda line: line.entry.status == status or (status == model.LISTEN and line.entry.is_listening)
+
+
+def _named(word: str) -> Callable[[Line], bool]:
+    """A plain word stands anywhere in the name or command line. With `*` or `?` it is the whole of the name, of the
+    program's file name, or of both with the command line."""
+    text = word.lower()
+    if not any(sign in text for sign in "*?"):
+        return lambda line: text in line.process.lower()
+    glob = re.compile("".join({"*": ".*", "?": "."}.get(char) or re.escape(char) for char in text), re.DOTALL)
+
+    def holds(line: Line) -> bool:
+        process = line.process.lower()
+        name, _, command_line = process.partition(": ")
+        program = command_line.partition(" ")[0].rpartition("/")[2]
+        return any(map(glob.fullmatch, (name, program, process)))
+
+    return holds

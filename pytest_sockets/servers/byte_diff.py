@@ -1,0 +1,34 @@
+"""How do two byte strings differ? The place of the first other byte, and both strings around it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_BEFORE: Final = 16
+_SHOWN: Final = 48
+
+
+def byte_diff(expected: bytes, received: bytes) -> str:
+    """A text of four lines: where they differ, what was expected and received there, and a mark below."""
+    at = _first_difference(expected, received)
+    start = max(0, at - _BEFORE)
+    lines = [
+        f"expected {_cut(expected, 0)}, received {_cut(received, 0)}: they differ at byte {at}",
+        f"  expected: {_cut(expected, start)}",
+        f"  received: {_cut(received, start)}",
+    ]
+    prefix = "..." if start else ""
+    column = len("  expected: ") + len(prefix) + len(repr(expected[start:at])) - 1
+    return "\n".join([*lines, " " * column + "^"])
+
+
+def _first_difference(expected: bytes, received: bytes) -> int:
+    for at, (one, other) in enumerate(zip(expected, received, strict=False)):
+        if one != other:
+            return at
+    return min(len(expected), len(received))
+
+
+def _cut(data: bytes, start: int) -> str:
+    piece = data[start : start + _SHOWN]
+    return f"{'...' if start else ''}{piece!r}{'...' if start + _SHOWN < len(data) else ''}"

@@ -1,0 +1,34 @@
+"""A test never closes a gRPC channel of its own; the server is the session's."""
+# needs: grpc
+# crosses: the session's server
+
+from concurrent import futures
+
+import grpc
+import pytest
+
+KEPT = []
+
+
+class Echo(grpc.GenericRpcHandler):
+    def service(self, details):
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+
+
+@pytest.fixture(scope="session")
+def address():
+    server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Echo()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_calls(address):
+    channel = grpc.insecure_channel(address)  # LEAK owner=test:test_calls line=optional status=ESTABLISHED
+    KEPT.append(channel)
+    assert channel.unary_unary("/echo/echo")(b"a") == b"a"
+
+
+def test_next_is_innocent():
+    pass
