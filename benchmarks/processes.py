@@ -4,9 +4,12 @@
     python benchmarks/processes.py --rounds 9
 
 Needs mirakuru and pytest-xprocess. Each tool gets the same task, written as its own documentation does it: start a server
-that listens on a free port, wait until it is ready, stop it. Measured are the lines of that code; the seconds until a server
-that dies at once is reported, and whether the report shows its last line; the connections that the server accepts while it is
-waited for (it listens after half a second); and the processes that are left one second after SIGKILL of pytest.
+that listens on a free port, wait until it is ready, stop it. Measured are
+
+* the lines of that code;
+* the seconds until a server that dies at once is reported, and whether the report shows its last line;
+* the connections that the server accepts while it is waited for: it listens after half a second;
+* the processes that are left one second after SIGKILL of pytest.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pathlib import Path
 SERVER = """
 import os, socket, sys, threading, time
 if sys.argv[2:] == ["die"]:
+    open("died", "w").write(str(time.monotonic()))
     sys.exit("FATAL: no configuration")
 if sys.argv[2:] == ["child"]:
     import subprocess
@@ -105,9 +109,15 @@ def server(free_tcp_port):
 PLUGINS = {
     "pytest-sockets": ["-p", "pytest_sockets.plugin"],
     "mirakuru": ["-p", "anyio"],
-    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.pytest_plugin"],
+    "pytest-xprocess": ["-p", "anyio", "-p", "xprocess.pytest_xprocess"],
     "subprocess": ["-p", "anyio"],
 }
+CONFTEST = """
+import time
+def pytest_runtest_logreport(report):
+    if report.failed:
+        open("reported", "w").write(str(time.monotonic()))
+"""
 TEST = """
 def test_it(server):
     import pathlib, time
@@ -119,9 +129,10 @@ def test_it(server):
 def suite(tool: str, folder: Path, mode: str, wait: float) -> list[str]:
     """Write the files; returns the command."""
     (folder / "server.py").write_text(SERVER)
+    (folder / "conftest.py").write_text(CONFTEST)
     text = TOOLS[tool].replace('"MODE"', f'"{mode}"').replace("FOLDER", str(folder))
     (folder / "test_it.py").write_text(text + TEST.replace("WAIT", str(wait)))
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *PLUGINS[tool], "test_it.py"]
+    return [sys.executable, "-m", "pytest", "-q", *PLUGINS[tool], "test_it.py"]
 
 
 def environment() -> dict[str, str]:
@@ -133,32 +144,22 @@ def environment() -> dict[str, str]:
 
 
 def until_death_is_told(tool: str) -> tuple[float, bool]:
-    """Seconds of a whole run whose server dies at once, and whether its last line is shown."""
+    """Seconds from the server's last line of code to pytest's report, and whether its last line of output is shown."""
     with tempfile.TemporaryDirectory() as name:
         command = suite(tool, Path(name), "die", 0)
-        begin = time.monotonic()
         done = subprocess.run(
             command, cwd=name, env=environment(), capture_output=True, text=True, check=False
         )
         assert done.returncode == 1, done.stdout + done.stderr
-        return time.monotonic() - begin, "FATAL: no configuration" in done.stdout
-
-
-def empty_run() -> float:
-    """Seconds of a run with one empty test: what of the above is pytest's own start."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name, "test_it.py").write_text("def test_it(): pass")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
-        begin = time.monotonic()
-        subprocess.run(command, cwd=name, env=environment(), capture_output=True, check=True)
-        return time.monotonic() - begin
+        died, reported = (float(Path(name, what).read_text()) for what in ("died", "reported"))
+        return reported - died, "FATAL: no configuration" in done.stdout
 
 
 def connections_while_waiting(tool: str) -> int:
     """How many connections the server accepted in a run whose test makes none."""
     with tempfile.TemporaryDirectory() as name:
         done = subprocess.run(
-            suite(tool, Path(name), "serve", 0),
+            suite(tool, Path(name), "serve", 0.5),
             cwd=name,
             env=environment(),
             capture_output=True,
@@ -211,17 +212,14 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    start = statistics.median(empty_run() for _ in range(rounds))
-    print(
-        f"a run with one empty test: {start:.2f} s (median of {rounds}); it is subtracted from the seconds below\n"
-    )
+    print(f"Linux, Python {sys.version.split()[0]}; seconds are the median of {rounds}\n")
     print(
         "| | lines | seconds until a death is reported | reason shown | connections made | left after SIGKILL |"
     )
     print("|---|---|---|---|---|---|")
     for tool in TOOLS:
         deaths = [until_death_is_told(tool) for _ in range(rounds)]
-        seconds = statistics.median(second for second, _ in deaths) - start
+        seconds = statistics.median(second for second, _ in deaths)
         shown = "yes" if all(told for _, told in deaths) else "no"
         made = connections_while_waiting(tool)
         left, of = left_after_kill(tool)

@@ -17,6 +17,7 @@ _TITLES = (
     ("Questions to the socket table", ("pytest_sockets.table",)),
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
+    ("Server processes", ("pytest_sockets.processes",)),
     ("Leak detection", ("pytest_sockets.leak_check",)),
     ("Server processes", ("pytest_sockets.processes",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),

@@ -119,9 +119,8 @@ def generated(only: str) -> dict[Path, str]:
     outputs = {path.stem: text for path, text in files.items()}
     for page in PAGES:
         before = page.read_text(encoding="utf-8")
-        after = embed(before, outputs)
         if "<!-- output:" in before and not only:
-            files[page] = after
+            files[page] = embed(before, outputs)
     return files
 
 

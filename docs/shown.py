@@ -86,7 +86,13 @@ SHOWN = (
         first="socket leaks, free ports and echo servers",
         last="range)",
     ),
-    Shown("wait-died", ("wait_for_a_server/fails_died.py", "-q", "--tb=short"), status=1, last="no section"),
+    Shown(
+        "wait-died",
+        ("wait_for_a_server/fails_died.py", "-q", "--tb=short"),
+        status=1,
+        first="E   pytest_sockets.errors.ProcessDied",
+        last="E     config.toml",
+    ),
     Shown(
         "wait-timeout",
         ("wait_for_a_server/fails_timeout.py", "-q", "--tb=short"),

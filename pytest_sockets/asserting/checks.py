@@ -42,7 +42,7 @@ def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) 
 
 
 def assert_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
-    """Somebody listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
+    """A socket listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
     __tracebackhide__ = True
     if not _listeners(port, host, protocol):
         everybody = reader().listening().where(lambda entry: entry.protocol == protocol, "listening")
@@ -50,7 +50,7 @@ def assert_listening(port: int, host: str | None = None, *, protocol: PortProtoc
 
 
 def assert_not_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
-    """Nobody listens on the port now. Raises `SocketAssertionError`, which names who does."""
+    """No socket listens on the port now. Raises `SocketAssertionError`, which names those that do."""
     __tracebackhide__ = True
     found = _listeners(port, host, protocol)
     if found:
@@ -58,7 +58,7 @@ def assert_not_listening(port: int, host: str | None = None, *, protocol: PortPr
 
 
 def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
-    """Somebody listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
+    """A socket listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
     __tracebackhide__ = True
     found = _listeners(port, None, protocol)
     if not found or any(map(messages.is_exposed, found.without_holders())):
@@ -68,7 +68,7 @@ def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
 def assert_no_connections(
     port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", grace: float = 0.5
 ) -> None:
-    """No connection has the port on either side, at the latest after `grace` seconds; TIME_WAIT is no connection.
+    """No connection has the port on either side, at the latest after `grace` seconds; TIME_WAIT does not count.
 
     Raises `SocketAssertionError`, which names who is connected.
     """

@@ -58,11 +58,11 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
         yield socket.AF_UNIX, f"\0{asked[1:]}" if asked.startswith("@") else asked
         return
     if not isinstance(asked, Wanted) or asked.port is None:
-        raise QueryTypeError(f"{address!r} is no address; use (host, port), a port or a unix path")
+        raise QueryTypeError(f"{address!r} is not an address; use (host, port), a port or a unix path")
     for host in _LOOPBACK if asked.host is None else resolved(asked.host):
         try:
             found = socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM)
-        except OSError as error:  # an address with a zone that is no interface of this host
+        except OSError as error:  # an address with a zone that names no interface of this host
             raise QueryError(f"{host!r} cannot be connected to from here: {error}") from None
         for family, _, _, _, target in found:
             yield family, target
@@ -71,7 +71,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
 def _connect(family: int, target: Any, timeout: float) -> ProbeResult:
     try:
         sock = RealSocket(family, socket.SOCK_STREAM)
-    except OSError:  # a family that this host does not have: nobody can listen there
+    except OSError:  # a family that this host does not have: nothing can listen there
         return CLOSED
     with sock:
         sock.setblocking(False)

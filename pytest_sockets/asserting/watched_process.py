@@ -226,12 +226,12 @@ def _status_of_zombie(pid: int) -> int | None:
     if not hasattr(os, "waitid"):
         return None
     try:
-        told = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
     except OSError:
         return None
-    if told is None:
+    if info is None:
         return None
-    return told.si_status if told.si_code == os.CLD_EXITED else -told.si_status
+    return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
 
 
 def _redirected_to(pid: int, fd: int) -> str | None:

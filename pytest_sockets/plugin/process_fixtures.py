@@ -45,9 +45,10 @@ def _factory(node: pytest.Item | pytest.Session) -> ServerProcessFactory:
     from pytest_sockets.processes.factory import ServerProcessFactory
 
     config = node.config
-    shared = shared_processes.of_run(config) if isinstance(node, pytest.Session) else None
+    of_session = isinstance(node, pytest.Session)
+    shared = shared_processes.of_run(config) if of_session else None
     watch = shared_processes.controller(config)
-    return ServerProcessFactory(port_pool(config), _remember_on(node), shared, watch)
+    return ServerProcessFactory(port_pool(config), _remember_on(node), shared, watch, may_share=of_session)
 
 
 def _close(factory: ServerProcessFactory) -> None:

@@ -25,14 +25,14 @@ def controller(config: pytest.Config) -> tuple[int, ...]:
 
     A worker outlives its controller by up to fifteen seconds; its servers must not.
     """
-    told = getattr(config, "workerinput", {}).get(_CONTROLLER)
-    return (told[0],) if told is not None and told[1] == _host() else ()
+    known = getattr(config, "workerinput", {}).get(_CONTROLLER)
+    return (known[0],) if known is not None and known[1] == _host() else ()
 
 
 def of_run(config: pytest.Config) -> SharedServers | None:
     """Where this worker finds the servers of the whole run; None if this process is the run."""
     pids = controller(config)
-    if not pids:
+    if not pids or not hasattr(os, "fork"):
         return None
     from pytest_sockets.processes.shared import SharedServers
 

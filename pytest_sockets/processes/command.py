@@ -34,7 +34,7 @@ class Launch:
     program: str
     argv: list[str]
     env: dict[str, str]
-    cwd: str | None
+    cwd: str
     stop_signal: int
     stop_timeout: float
     title: str
@@ -75,7 +75,8 @@ class Command:
             argv[0] = (
                 program  # an interpreter finds its environment by this name, and PATH may lead to another
             )
-        return Launch(program, argv, env, self.cwd, self.stop_signal, self.stop_timeout, title)
+        # The keeper works in "/": the server must see the directory that the test is in now.
+        return Launch(program, argv, env, self.cwd or os.getcwd(), self.stop_signal, self.stop_timeout, title)  # noqa: PTH109
 
 
 def shortened(words: Sequence[str]) -> str:

@@ -27,8 +27,11 @@ class ServerProcessFactory:
         made: Callable[[ServerProcess], None] = lambda _: None,
         shared: SharedServers | None = None,
         watch: tuple[int, ...] = (),
+        *,
+        may_share: bool = True,
     ) -> None:
-        """`made` is told of each server. `shared` finds those of the whole run. `watch`: processes to end with."""
+        """`made` is called with each server. `shared` finds those of the whole run. `watch`: processes to end with."""
+        self._may_share = may_share
         self._pool = pool
         self._made = made
         self._shared = shared
@@ -58,6 +61,10 @@ class ServerProcessFactory:
         __tracebackhide__ = True
         if not isinstance(shared, bool):
             raise SettingError(f"shared={quoted(shared)}: use True or False")
+        if shared and not self._may_share:
+            raise SettingError(
+                "shared=True: this server ends with its test; use session_server_process_factory to share one"
+            )
         settings: dict[str, Any] = {
             "host": host, "protocol": protocol, "env": env, "cwd": cwd, "ready": ready, "timeout": timeout,
             "stop_signal": stop_signal, "stop_timeout": stop_timeout, "pool": self._pool,

@@ -190,8 +190,7 @@ class Keeper:
         self.stop_timeout = request["stop_timeout"]
         self.directory = request["directory"]
         try:
-            if request["cwd"] is not None:
-                os.chdir(request["cwd"])
+            os.chdir(request["cwd"])
             self.main = self.group = _spawn(request, self.output)
         except OSError as error:
             self.tell(("failed", error.errno or errno.EIO))
@@ -213,7 +212,7 @@ class Keeper:
         unwatched = [pid for pid in self.owners if pid not in watched.values()]
         while True:
             left = self._reap()
-            if not left and (self.deadline is not None or self._nobody_asks()):
+            if not left and (self.deadline is not None or self._is_unobserved()):
                 self._finish([])
                 return
             if self.deadline is not None and self._end_tree():
@@ -237,8 +236,8 @@ class Keeper:
                     unwatched.remove(pid)
                     self._owner_gone(pid)
 
-    def _nobody_asks(self) -> bool:
-        """Nothing is left, and no connection is there on which somebody could ask how it ended."""
+    def _is_unobserved(self) -> bool:
+        """Nothing is left, and no connection is open on which its end could be reported."""
         return not self.connections and not self.shared
 
     def _owner_gone(self, pid: int) -> None:

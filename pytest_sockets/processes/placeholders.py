@@ -20,7 +20,7 @@ _KNOWN: Final = "use {port}, {host} or {NAME_port}"
 def names_in(texts: Iterable[tuple[str, str]]) -> list[str]:
     """The ports that the texts ask for, in order: "" for `{port}`, "metrics" for `{metrics_port}`.
 
-    `texts` are pairs of text and where it stands. Raises `SettingError` for a placeholder that is nearly one of ours.
+    `texts` are pairs of text and where it stands. Raises `SettingError` for a placeholder that is nearly a known one.
     """
     found: dict[str, None] = {}
     for text, place in texts:

@@ -122,7 +122,7 @@ class ServerProcess:
 
     @property
     def host(self) -> str:
-        """The host to connect to: loopback if the server was told a wildcard address."""
+        """The host to connect to: loopback if the server binds a wildcard address."""
         host = self.command.host
         if addresses.is_wildcard(host):
             return "::1" if ":" in host else "127.0.0.1"
@@ -218,7 +218,7 @@ class ServerProcess:
         status = self.returncode
         return 0 if status is None else status
 
-    # What it is told
+    # Controlling it
 
     def stop(self) -> None:
         """End the whole tree: `stop_signal` to the started process, then SIGKILL to what is left. The ports are kept."""
@@ -377,6 +377,6 @@ class ServerProcess:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether a process takes no more processor time: the kernel delivers SIGSTOP when a system call has ended."""
+    """Whether a process takes no more processor time. D: in a system call that may wait for another stopped process."""
     birth = proc.birth(pid)
-    return birth is None or birth[0] in "TtZX"
+    return birth is None or birth[0] in "TtZXD"

@@ -83,7 +83,7 @@ def test_a_killed_pid_without_popen_is_noticed_and_its_file_is_read(port: int, t
         "import sys, os, time; print('last words', file=sys.stderr); time.sleep(0.3); os.kill(os.getpid(), 9)"
     )
     with log.open("wb") as stderr, server(port, code=code, stderr=stderr) as process:
-        with pytest.raises(ProcessDied, match="was killed by SIGKILL") as caught:
+        with pytest.raises(ProcessDied, match=r"was killed by SIGKILL") as caught:
             waits.wait_listening(port, process=process.pid, timeout=30)
         assert process.wait() == -9  # the status was not taken away
     assert "last words" in str(caught.value)
@@ -93,7 +93,7 @@ def test_a_grandchild_that_keeps_stderr_open_does_not_hold_the_wait(port: int):
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(3)']); sys.exit(4)"
     begin = time.monotonic()
     with server(port, code=code, stderr=subprocess.PIPE) as process:
-        with pytest.raises(ProcessDied, match="status 4"):
+        with pytest.raises(ProcessDied, match=r"status 4"):
             waits.wait_listening(port, process=process, timeout=30)
         assert time.monotonic() - begin < 2.5
 
@@ -139,7 +139,7 @@ def test_connections_are_waited_out_on_either_side_and_named():
         with pytest.raises(WaitTimeout, match=r"has a connection in ESTABLISHED on 127\.0\.0\.1"):
             waits.wait_no_connections(port, timeout=0.05)
         accepted.close()
-        with pytest.raises(WaitTimeout, match="CLOSE_WAIT"):
+        with pytest.raises(WaitTimeout, match=r"CLOSE_WAIT"):
             waits.wait_no_connections(port, timeout=0.05)
         timer = threading.Timer(0.1, client.close)
         timer.start()
@@ -187,15 +187,15 @@ def test_an_event_loop_goes_on_while_one_waits(port: int, run):
 
 @pytest.mark.parametrize("wrong", [-1, True, "5", float("inf"), float("nan")])
 def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object):
-    with pytest.raises(QueryError, match="not a number of seconds"):
+    with pytest.raises(QueryError, match=r"not a number of seconds"):
         waits.wait_listening(80, timeout=wrong)
     for port in (0, "80", True):
         with pytest.raises(QueryError):
             waits.wait_listening(port)
-    with pytest.raises(QueryError, match="no protocol; use one of: tcp, udp"):
+    with pytest.raises(QueryError, match=r"no protocol; use one of: tcp, udp"):
         waits.wait_listening(80, protocol="sctp")
     for process in (object(), 2**70, 0, -1):
-        with pytest.raises(QueryError, match="not a process"):
+        with pytest.raises(QueryError, match=r"not a process"):
             waits.wait_listening(80, process=process)
 
 
@@ -233,10 +233,12 @@ class TestWhoseListenerItIs:
 
     def test_a_foreign_one_is_named_when_the_process_dies_of_it(self, port: int):
         code = "import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler)"
-        with socket.create_server(("127.0.0.1", port)):
-            with server(port, code=code, stderr=subprocess.PIPE) as process:
-                with pytest.raises(ProcessDied) as caught:
-                    waits.wait_listening(port, process=process, timeout=30)
+        with (  # noqa: SIM117
+            socket.create_server(("127.0.0.1", port)),
+            server(port, code=code, stderr=subprocess.PIPE) as process,
+        ):
+            with pytest.raises(ProcessDied) as caught:
+                waits.wait_listening(port, process=process, timeout=30)
         text = str(caught.value)
         assert f"process {process.pid} exited with status 1 before it listened on port {port}/tcp" in text
         assert "is held by:\n  this process" in text
@@ -244,17 +246,21 @@ class TestWhoseListenerItIs:
 
     def test_a_foreign_one_is_named_when_the_process_lives_on(self, port: int):
         begin = time.monotonic()
-        with socket.create_server(("127.0.0.1", port)):
-            with server(port, code="import sys; sys.stdin.read()") as process:
-                with pytest.raises(WaitTimeout) as caught:
-                    waits.wait_listening(port, process=process, timeout=30)
-                process.kill()
+        with (
+            socket.create_server(("127.0.0.1", port)),
+            server(port, code="import sys; sys.stdin.read()") as process,
+        ):
+            with pytest.raises(WaitTimeout) as caught:
+                waits.wait_listening(port, process=process, timeout=30)
+            process.kill()
         assert time.monotonic() - begin < 15
-        assert f"process {process.pid} cannot listen on port {port}/tcp: another process does" in str(caught.value)
+        assert f"process {process.pid} cannot listen on port {port}/tcp: another process does" in str(
+            caught.value
+        )
         assert "is held by:\n  this process" in str(caught.value)
 
     def test_a_foreign_one_that_goes_in_time_is_waited_out(self, port: int):
-        code = "import socket, sys, time\nwhile True:\n  try: s = socket.create_server(('127.0.0.1', {port})); break\n  except OSError: time.sleep(.01)\nsys.stdin.read()"
+        code = "import socket, sys, time\nwhile True:\n  try: s = socket.create_server(('127.0.0.1', {port})); break\n  except OSError: time.sleep(.01)\nsys.stdin.read()"  # noqa: E501
         holder = socket.create_server(("127.0.0.1", port))
         with server(port, code=code) as process:
             timer = threading.Timer(0.3, holder.close)
@@ -266,7 +272,8 @@ class TestWhoseListenerItIs:
 
     def test_a_descendant_counts(self, port: int):
         with subprocess.Popen(
-            ["sh", "-c", f'"$0" -Ic "{LATE.format(port=port, delay=0)}"; true', sys.executable], stdin=subprocess.PIPE
+            ["sh", "-c", f'"$0" -Ic "{LATE.format(port=port, delay=0)}"; true', sys.executable],
+            stdin=subprocess.PIPE,
         ) as process:
             (entry,) = waits.wait_listening(port, process=process, timeout=30)
             assert entry.pid != process.pid
@@ -281,7 +288,7 @@ class TestWhoseListenerItIs:
 
     def test_a_daemon_that_the_process_left_counts(self, port: int):
         code = "import os, sys, time; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); "
-        code += "import socket; s = socket.create_server(('127.0.0.1', {port})); print(os.getpid(), flush=True); time.sleep(60)"
+        code += "import socket; s = socket.create_server(('127.0.0.1', {port})); print(os.getpid(), flush=True); time.sleep(60)"  # noqa: E501
         with server(port, code=code, stdout=subprocess.PIPE) as process:
             pid = int(process.stdout.readline())
             process.wait()
@@ -293,7 +300,12 @@ class TestWhoseListenerItIs:
     def test_a_server_process_with_its_tree(self, port: int):
         from pytest_sockets.processes.server_process import ServerProcess
 
-        command = ["sh", "-c", f'"$0" -Ic "{LATE.format(port=port, delay=0)}" < /dev/zero; true', sys.executable]
+        command = [
+            "sh",
+            "-c",
+            f'"$0" -Ic "{LATE.format(port=port, delay=0)}" < /dev/zero; true',
+            sys.executable,
+        ]
         with ServerProcess(command, ready=lambda server: len(server.tree()) == 2) as running:
             assert waits.wait_listening(port, process=running, timeout=30)[0].pid in running.tree()
 
@@ -301,7 +313,7 @@ class TestWhoseListenerItIs:
 class TestThreads:
     def test_a_server_in_a_thread(self, port: int):
         listeners: list[socket.socket] = []
-        thread = threading.Thread(target=lambda: (listeners.append(socket.create_server(("127.0.0.1", port)))))
+        thread = threading.Thread(target=lambda: listeners.append(socket.create_server(("127.0.0.1", port))))
         thread.start()
         assert waits.wait_listening(port, process=thread)[0].pid == os.getpid()
         thread.join()
@@ -328,7 +340,7 @@ class TestThreads:
     def test_one_that_returns_ends_the_wait(self, port: int):
         thread = threading.Thread(target=lambda: None)
         thread.start()
-        with pytest.raises(ProcessDied, match="ended before it listened on"):
+        with pytest.raises(ProcessDied, match=r"ended before it listened on"):
             waits.wait_listening(port, process=thread, timeout=30)
 
     def test_another_process_that_has_the_port_is_foreign(self, port: int):
@@ -337,7 +349,7 @@ class TestThreads:
         with server(port) as process:
             waits.wait_listening(port, process=process)
             thread.start()
-            with pytest.raises(WaitTimeout, match="cannot listen on port .*: another process does"):
+            with pytest.raises(WaitTimeout, match=r"cannot listen on port .*: another process does"):
                 waits.wait_listening(port, process=thread, timeout=30)
             stop.set()
             thread.join()
@@ -358,7 +370,7 @@ class TestChecks:
                 raise answer
             return answer
 
-        with pytest.raises(WaitTimeout, match="nothing listens on"):
+        with pytest.raises(WaitTimeout, match=r"nothing listens on"):
             waits.wait_listening(port, check=check, timeout=0.05)
         assert not asked
         with socket.create_server(("127.0.0.1", port)):
@@ -369,16 +381,15 @@ class TestChecks:
         def check() -> bool:
             raise ConnectionResetError("not yet")
 
-        with socket.create_server(("127.0.0.1", port)):
-            with pytest.raises(WaitTimeout) as caught:
-                waits.wait_listening(port, check=check, timeout=0.1)
+        with socket.create_server(("127.0.0.1", port)), pytest.raises(WaitTimeout) as caught:
+            waits.wait_listening(port, check=check, timeout=0.1)
         assert "is listened on, but check was not true after 0.1 s" in str(caught.value)
         assert "check last raised ConnectionResetError: not yet" in str(caught.value)
 
     def test_a_mistake_in_it_is_raised_at_once(self, port: int):
         with socket.create_server(("127.0.0.1", port)), pytest.raises(NameError):
             waits.wait_listening(port, check=lambda: nope, timeout=30)  # noqa: F821
-        with pytest.raises(QueryTypeError, match="check=7 is not callable"):
+        with pytest.raises(QueryTypeError, match=r"check=7 is not callable"):
             waits.wait_listening(port, check=7)
 
     def test_an_asynchronous_one_needs_the_asynchronous_wait(self, port: int):
@@ -387,7 +398,7 @@ class TestChecks:
             return True
 
         with socket.create_server(("127.0.0.1", port)):
-            with pytest.raises(QueryTypeError, match="use `await async_wait_listening"):
+            with pytest.raises(QueryTypeError, match=r"use `await async_wait_listening"):
                 waits.wait_listening(port, check=check)
             assert asyncio.run(waits.async_wait_listening(port, check=check))
 
@@ -397,7 +408,9 @@ def test_a_blocking_wait_in_an_event_loop_says_which_await_to_use(port: int, kin
     async def main() -> None:
         waits.wait_listening(port, timeout=0.05)
 
-    with pytest.raises(WaitTimeout, match=rf"blocked the running {kind} event loop.*`await async_wait_listening\("):
+    with pytest.raises(
+        WaitTimeout, match=rf"blocked the running {kind} event loop.*`await async_wait_listening\("
+    ):
         asyncio.run(main()) if kind == "asyncio" else trio.run(main)
     with pytest.raises(WaitTimeout) as caught:  # the twin: without a loop nothing is said of one
         waits.wait_listening(port, timeout=0.05)

@@ -82,7 +82,7 @@ def test_a_server_that_died_fails_the_fixtures_teardown_and_shows_its_output(sui
 
     def test_stops_it(server_process_factory):
         server_process_factory(HTTP).stop()
-    """
+    """  # noqa: E501
     )
     done = suite.run()
     assert done.outcomes == {"passed": 2, "error": 1}, done.text
@@ -233,6 +233,22 @@ def test_help_names_both_fixtures(suite):
 
 
 def test_the_process_ends_without_a_resource_warning():
-    code = "import sys; from pytest_sockets import ServerProcess; ServerProcess([sys.executable, '-m', 'http.server', '{port}']).stop()"
-    done = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=True)
+    code = "import sys; from pytest_sockets import ServerProcess; ServerProcess([sys.executable, '-m', 'http.server', '{port}']).stop()"  # noqa: E501
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=True
+    )
     assert done.stderr == ""
+
+
+def test_only_the_sessions_factory_shares(suite):
+    suite.write(
+        test_a=HTTP
+        + """
+    def test_a(server_process_factory):
+        with pytest.raises(ValueError, match="use session_server_process_factory to share one"):
+            server_process_factory(HTTP, shared=True)
+        with pytest.raises(ValueError, match="shared='yes': use True or False"):
+            server_process_factory(HTTP, shared="yes")
+    """
+    )
+    assert suite.run().outcomes == {"passed": 1}

@@ -13,6 +13,7 @@ import pytest
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout
 from pytest_sockets.processes import placeholders
 from pytest_sockets.processes.server_process import ServerProcess
+
 from .conftest import HTTP, python
 
 
@@ -22,11 +23,19 @@ from .conftest import HTTP, python
         ([], {}, "command is empty: use a list of words"),
         ("", {}, "command is empty: use a list of words"),
         ([""], {}, "command[0] is empty: it must name the program to start"),
-        ("redis-server --save x", {}, "is one string: use a list of words, such as ['redis-server', '--save', 'x']"),
+        (
+            "redis-server --save x",
+            {},
+            "is one string: use a list of words, such as ['redis-server', '--save', 'x']",
+        ),
         (7, {}, "command=7: use a list of words"),
         (["sleep", 7], {}, "command[1] is 7 (int): use a str or a path"),
         (["sleep", "a\0b"], {}, "has a null character"),
-        (["x", "{PORT}"], {}, "unknown placeholder {PORT} in command[1] '{PORT}': use {port}, {host} or {NAME_port}"),
+        (
+            ["x", "{PORT}"],
+            {},
+            "unknown placeholder {PORT} in command[1] '{PORT}': use {port}, {host} or {NAME_port}",
+        ),
         (["x", "--p={prot}"], {}, "unknown placeholder {prot} in command[1]"),
         (["x"], {"env": {"A": "{port_metrics}"}}, "unknown placeholder {port_metrics} in env['A']"),
         (["x"], {"timeout": -1}, "timeout=-1: use a number of seconds, 0 or more"),
@@ -70,20 +79,20 @@ def test_what_the_kernel_cannot_execute_is_one_sentence(tmp_path):
     program = tmp_path / "empty"
     program.write_bytes(b"\x7fELFnothing")
     program.chmod(0o755)
-    with pytest.raises(ServerFault, match="cannot be started: Exec format error"):
+    with pytest.raises(ServerFault, match=r"cannot be started: Exec format error"):
         ServerProcess([program])
 
 
 def test_a_mistake_in_ready_is_told_at_once_and_a_refusal_only_at_the_end():
     begin = time.monotonic()
-    with pytest.raises(ServerFault, match="ready=wrong of server .* raised NameError: name 'nope'"):
+    with pytest.raises(ServerFault, match=r"ready=wrong of server .* raised NameError: name 'nope'"):  # noqa: PT012
 
         def wrong() -> bool:
             return nope  # noqa: F821
 
         ServerProcess(["sleep", "30"], ready=wrong)
     assert time.monotonic() - begin < 5
-    with pytest.raises(WaitTimeout, match="ready last raised ConnectionRefusedError"):
+    with pytest.raises(WaitTimeout, match=r"ready last raised ConnectionRefusedError"):
         ServerProcess(["sleep", "30"], timeout=0.2, ready=lambda: socket.create_connection(("127.0.0.1", 1)))
 
 
@@ -91,7 +100,7 @@ def test_an_asynchronous_ready_is_refused():
     async def ready() -> bool:
         return True
 
-    with pytest.raises(SettingError, match="ready=ready is asynchronous: use a plain function"):
+    with pytest.raises(SettingError, match=r"ready=ready is asynchronous: use a plain function"):
         ServerProcess(["sleep", "30"], ready=ready)
 
 
@@ -129,7 +138,19 @@ class TestPlaceholders:
 
     @pytest.mark.parametrize(
         "text",
-        ["{}", "{x}", '{"port": 1}', "${port}", "{{port}}", "{ port }", "{0}", "{support}", "{report}", "{hostname}", "{a,b}"],
+        [
+            "{}",
+            "{x}",
+            '{"port": 1}',
+            "${port}",
+            "{{port}}",
+            "{ port }",
+            "{0}",
+            "{support}",
+            "{report}",
+            "{hostname}",
+            "{a,b}",
+        ],
     )
     def test_other_braces_stay(self, text: str):
         assert placeholders.names_in([(text, "x")]) == []
@@ -142,7 +163,7 @@ class TestPlaceholders:
     def test_command_and_environment_are_filled_in_and_none_removes_a_variable(self, monkeypatch):
         monkeypatch.setenv("SOCKETS_TEST_GONE", "1")
         code = "import os, sys, socket; s = socket.create_server((sys.argv[1], int(sys.argv[2])));"
-        code += "t = socket.create_server(('', int(os.environ['M']))); print(sys.argv[3:], 'SOCKETS_TEST_GONE' in os.environ, flush=True);"
+        code += "t = socket.create_server(('', int(os.environ['M']))); print(sys.argv[3:], 'SOCKETS_TEST_GONE' in os.environ, flush=True);"  # noqa: E501
         code += "import time; time.sleep(60)"
         env = {"M": "{metrics_port}", "SOCKETS_TEST_GONE": None}
         with ServerProcess(python(code, "{host}", "{port}", "{}", "{x}"), env=env) as server:
@@ -164,3 +185,14 @@ def test_signals_that_this_run_ignores_still_reach_the_server():
             assert server.returncode != -9
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_it_runs_in_the_current_directory_or_in_cwd(tmp_path, monkeypatch):
+    """The process that starts it works somewhere else."""
+    code = "import os, time; print(os.getcwd(), flush=True); time.sleep(60)"
+    (tmp_path / "a").mkdir()
+    for folder, settings in ((tmp_path, {}), (tmp_path / "a", {"cwd": "a"})):
+        monkeypatch.chdir(tmp_path)
+        with ServerProcess(python(code), ready=re.compile("/"), **settings) as server:
+            server.wait_output("\n")
+            assert server.output == f"{folder}\n"

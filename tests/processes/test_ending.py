@@ -17,13 +17,16 @@ from pathlib import Path
 import pytest
 
 from pytest_sockets.processes.server_process import ServerProcess
+
 from .conftest import is_alive, left_after, python
 
 ECHO = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
 
 
 def needed(name: str) -> str:
-    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") or pytest.skip(f"no {name}")
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") or pytest.skip(
+        f"no {name}"
+    )
 
 
 def test_redis():
@@ -89,11 +92,24 @@ def as_postgres(*words: str) -> list[str]:
 def test_postgresql_fast_shutdown(postgres_folder: Path):
     """SIGINT to the postmaster alone: a signal to its children would be taken for a crash."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")) or pytest.skip("no PostgreSQL")
-    initdb = as_postgres(str(programs[-1].with_name("initdb")), "-D", str(postgres_folder / "data"), "-A", "trust", "-N")
+    initdb = as_postgres(
+        str(programs[-1].with_name("initdb")), "-D", str(postgres_folder / "data"), "-A", "trust", "-N"
+    )
     subprocess.run(initdb, check=True, capture_output=True, cwd="/")
-    command = [str(programs[-1]), "-D", str(postgres_folder / "data"), "-p", "{port}", "-k", str(postgres_folder)]
+    command = [
+        str(programs[-1]),
+        "-D",
+        str(postgres_folder / "data"),
+        "-p",
+        "{port}",
+        "-k",
+        str(postgres_folder),
+    ]
     with ServerProcess(
-        as_postgres(*command), stop_signal=signal.SIGINT, stop_timeout=30, ready=re.compile("ready to accept connections")
+        as_postgres(*command),
+        stop_signal=signal.SIGINT,
+        stop_timeout=30,
+        ready=re.compile("ready to accept connections"),
     ) as server:
         tree = server.tree()
         assert len(tree) > 3
@@ -126,7 +142,7 @@ def test_a_shell_script_that_starts_two_children_and_waits():
 def test_what_a_dead_leader_leaves_is_asked_too_and_not_only_killed(tmp_path: Path):
     """A shell dies of SIGTERM at once; its child is then asked, and cleans up."""
     mark = tmp_path / "cleaned"
-    child = "import signal, sys, time, pathlib; signal.signal(15, lambda *_: (pathlib.Path(sys.argv[1]).touch(), sys.exit())); print('up', flush=True); time.sleep(600)"
+    child = "import signal, sys, time, pathlib; signal.signal(15, lambda *_: (pathlib.Path(sys.argv[1]).touch(), sys.exit())); print('up', flush=True); time.sleep(600)"  # noqa: E501
     command = ["sh", "-c", '"$@" & wait', "sh", *python(child, str(mark))]
     with ServerProcess(command, ready=re.compile("up"), stop_timeout=30) as server:
         tree = server.tree()
@@ -136,9 +152,11 @@ def test_what_a_dead_leader_leaves_is_asked_too_and_not_only_killed(tmp_path: Pa
 
 def test_a_child_of_a_living_leader_is_not_asked(tmp_path: Path):
     """The leader ends it its own way: here it waits for it, and the child would write down a signal."""
-    child = "import signal, time; signal.signal(15, lambda *_: print('child was asked', flush=True)); print('up', flush=True); time.sleep(0.6)"
+    child = "import signal, time; signal.signal(15, lambda *_: print('child was asked', flush=True)); print('up', flush=True); time.sleep(0.6)"  # noqa: E501
     leader = f"import signal, subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {child!r}]);"
-    leader += "signal.signal(15, lambda *_: (p.wait(), print('waited', flush=True), sys.exit())); signal.pause()"
+    leader += (
+        "signal.signal(15, lambda *_: (p.wait(), print('waited', flush=True), sys.exit())); signal.pause()"
+    )
     with ServerProcess(python(leader), ready=re.compile("up"), stop_timeout=30) as server:
         server.stop()
         assert "waited" in server.output
@@ -156,7 +174,9 @@ print('daemon', os.getpid(), flush=True)
 
 
 def test_a_daemon_that_left_group_session_and_parent_is_ended():
-    code = DAEMON.format(rest="import socket; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)")
+    code = DAEMON.format(
+        rest="import socket; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
+    )
     with ServerProcess(python(code, "{port}")) as server:
         daemon = int(server.wait_output(r"daemon (\d+)")[1])
         assert server.tree() == [daemon]
@@ -165,10 +185,12 @@ def test_a_daemon_that_left_group_session_and_parent_is_ended():
 
 
 def test_a_daemon_that_dies_is_a_death():
-    code = DAEMON.format(rest="import socket; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)")
+    code = DAEMON.format(
+        rest="import socket; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
+    )
     from pytest_sockets.errors import ProcessDied
 
-    with pytest.raises(ProcessDied, match="exited with status 0 before it was stopped"):
+    with pytest.raises(ProcessDied, match=r"exited with status 0 before it was stopped"):  # noqa: PT012, SIM117
         with ServerProcess(python(code, "{port}")) as server:
             daemon = int(server.wait_output(r"daemon (\d+)")[1])
             os.kill(daemon, signal.SIGKILL)
@@ -189,7 +211,7 @@ def test_what_ignores_the_signal_is_killed_after_the_timeout_and_logged(caplog: 
 
 
 def test_kill_asks_nobody():
-    code = "import signal, time; signal.signal(15, lambda *_: print('asked', flush=True)); print('up', flush=True); time.sleep(600)"
+    code = "import signal, time; signal.signal(15, lambda *_: print('asked', flush=True)); print('up', flush=True); time.sleep(600)"  # noqa: E501
     with ServerProcess(python(code), ready=re.compile("up")) as server:
         server.kill()
         assert server.returncode == -signal.SIGKILL
@@ -197,7 +219,7 @@ def test_kill_asks_nobody():
 
 
 def test_a_tree_that_keeps_forking_is_ended():
-    code = "import os, signal, sys, time; signal.signal(15, signal.SIG_IGN); signal.signal(17, signal.SIG_IGN); print('up', flush=True)\n"
+    code = "import os, signal, sys, time; signal.signal(15, signal.SIG_IGN); signal.signal(17, signal.SIG_IGN); print('up', flush=True)\n"  # noqa: E501
     code += "while True:\n  time.sleep(.002)\n  if os.fork() == 0: time.sleep(.05); os._exit(0)"
     with ServerProcess(python(code), ready=re.compile("up"), stop_timeout=0.1) as server:
         time.sleep(0.1)
@@ -205,7 +227,7 @@ def test_a_tree_that_keeps_forking_is_ended():
 
 
 def test_a_signal_goes_to_the_started_process():
-    code = "import signal; signal.signal(signal.SIGUSR1, lambda *_: print('heard', flush=True)); print('up', flush=True)\nwhile True: signal.pause()"
+    code = "import signal; signal.signal(signal.SIGUSR1, lambda *_: print('heard', flush=True)); print('up', flush=True)\nwhile True: signal.pause()"  # noqa: E501
     with ServerProcess(python(code), ready=re.compile("up")) as server:
         server.signal(signal.SIGUSR1)
         server.wait_output("heard")

@@ -1,17 +1,20 @@
-"""No server outlives a pytest, an xdist worker or a program that was killed with SIGKILL: one second later nothing is left."""
+"""No server outlives a pytest, an xdist worker or a program that was killed with SIGKILL: one second later nothing is left."""  # noqa: E501
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from pathlib import Path
 
 import pytest
 
 from pytest_sockets.waiting import wait_until
+
 from .conftest import is_alive, left_after, pids_with
 
 SUITE = """
@@ -36,22 +39,25 @@ SUITE = """
         path.with_suffix(".new").write_text(" ".join(pids))
         path.with_suffix(".new").rename(path)
         time.sleep(600)
-"""
+"""  # noqa: E501
 
 
 class Run:
     """A pytest in the middle of its tests."""
 
-    def __init__(self, suite, *arguments: str, workers: int, shared: bool = False, plugins: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, suite, *arguments: str, workers: int, shared: bool = False, plugins: tuple[str, ...] = ()
+    ) -> None:
         text = SUITE.replace("SHARED", "[make(HTTP, shared=True)]" if shared else "[]")
         suite.write(test_runs=text)
         self.folder = suite.folder
         self.mark = uuid.uuid4().hex
+        self.temporary = Path(tempfile.mkdtemp(prefix="run-"))  # short: a unix socket is made in it
         self.output = (suite.folder / "output.txt").open("w+")
         self.process = subprocess.Popen(
             suite.command(*arguments, plugins=plugins),
             cwd=suite.folder,
-            env=suite.environment(SOCKETS_TEST_RUN=self.mark),
+            env=suite.environment(SOCKETS_TEST_RUN=self.mark, TMPDIR=str(self.temporary)),
             stdin=subprocess.DEVNULL,
             stdout=self.output,
             stderr=subprocess.STDOUT,
@@ -69,6 +75,9 @@ class Run:
     def workers(self) -> list[int]:
         return [int(path.name.removeprefix("pids-")) for path in self.files()]
 
+    def shared_folders(self) -> list[Path]:
+        return list(self.temporary.glob("pytest-sockets-*"))
+
     def text(self) -> str:
         self.output.seek(0)
         return self.output.read()
@@ -81,6 +90,7 @@ class Run:
                 pass
         self.process.wait()
         self.output.close()
+        shutil.rmtree(self.temporary)
 
 
 @pytest.fixture
@@ -107,7 +117,7 @@ def test_after_kill_of_pytest(run):
 
 def test_the_twin_without_a_keeper_leaves_its_server(tmp_path: Path):
     """So the tests here would notice an orphan."""
-    code = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(p.pid, flush=True); time.sleep(600)"
+    code = "import subprocess, sys, time; p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print(p.pid, flush=True); time.sleep(600)"  # noqa: E501
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     pid = int(process.stdout.readline())
     process.kill()
@@ -128,7 +138,8 @@ def test_after_kill_of_the_xdist_controller(run, shared: bool):
     running.process.wait()
     assert left_after(pids, 1.0) == []
     if shared:
-        assert not list(Path(os.environ.get("TMPDIR", "/tmp")).glob(f"pytest-sockets-{os.getuid()}-*"))
+        wait_until(lambda: not running.shared_folders(), 5)
+        assert running.shared_folders() == []
 
 
 def test_after_kill_of_one_worker_its_own_are_gone_and_the_shared_one_serves_on(run):
@@ -167,7 +178,9 @@ def test_a_forked_child_that_lives_on_keeps_no_server(tmp_path: Path):
         "s = ServerProcess([sys.executable, '-m', 'http.server', '{port}']); child = os.fork(); "
         "child and print(s.pid, child, flush=True); time.sleep(600)"
     )
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True
+    )
     pid, child = map(int, process.stdout.readline().split())
     process.kill()
     process.wait()

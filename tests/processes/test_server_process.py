@@ -22,6 +22,7 @@ from pytest_sockets.processes.kept_tree import launcher
 from pytest_sockets.processes.server_process import ServerProcess
 from pytest_sockets.table import proc
 from pytest_sockets.waiting import wait_until
+
 from .conftest import HTTP, is_alive, left_after, python
 
 LISTEN = "import socket, sys, time; s = socket.create_server(('127.0.0.1', {})); "
@@ -50,15 +51,19 @@ def test_without_a_placeholder_the_port_is_the_one_that_it_listens_on():
 
 
 def test_a_server_without_any_port_says_so():
-    with ServerProcess(python("print('up', flush=True); import time; time.sleep(60)"), ready=re.compile("up")) as server:
-        with pytest.raises(ServerFault, match=r"listens on no tcp port and has no \{port\}"):
-            _ = server.port
+    with (
+        ServerProcess(
+            python("print('up', flush=True); import time; time.sleep(60)"), ready=re.compile("up")
+        ) as server,
+        pytest.raises(ServerFault, match=r"listens on no tcp port and has no \{port\}"),
+    ):
+        _ = server.port
 
 
 @pytest.mark.parametrize("host", ["::1", "0.0.0.0", "::", "localhost"])
 def test_other_hosts(host: str):
     code = "import socket, sys, time; h = sys.argv[1]; "
-    code += "f = socket.AF_INET6 if ':' in h else socket.AF_INET; s = socket.create_server((h, int(sys.argv[2])), family=f); time.sleep(60)"
+    code += "f = socket.AF_INET6 if ':' in h else socket.AF_INET; s = socket.create_server((h, int(sys.argv[2])), family=f); time.sleep(60)"  # noqa: E501
     with ServerProcess(python(code, "{host}", "{port}"), host=host) as server:
         socket.create_connection(server.address).close()
         expected = {"::1": "[::1]", "::": "[::1]", "0.0.0.0": "127.0.0.1"}.get(host, host)
@@ -66,7 +71,7 @@ def test_other_hosts(host: str):
 
 
 def test_udp():
-    code = "import socket, sys, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"
+    code = "import socket, sys, time; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', int(sys.argv[1]))); time.sleep(60)"  # noqa: E501
     with ServerProcess(python(code, "{port}"), protocol="udp") as server:
         assert server.port
 
@@ -75,7 +80,9 @@ def test_udp():
     "ready", [re.compile("^ready", re.M), re.compile(b"ready"), lambda server: "ready" in server.output]
 )
 def test_ready_by_output_or_by_asking(ready):
-    code = "import time; print('hello', flush=True); time.sleep(.1); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "import time; print('hello', flush=True); time.sleep(.1); print('ready', flush=True); time.sleep(60)"
+    )
     with ServerProcess(python(code), ready=ready) as server:
         assert server.output == "hello\nready\n"
 
@@ -92,15 +99,19 @@ def test_ready_asks_until_it_is_true():
 
 
 def test_a_prints_of_python_is_seen_though_nobody_flushes():
-    with ServerProcess([sys.executable, "-c", "print('up'); import time; time.sleep(60)"], ready=re.compile("up")):
+    with ServerProcess(
+        [sys.executable, "-c", "print('up'); import time; time.sleep(60)"], ready=re.compile("up")
+    ):
         pass
     command = [sys.executable, "-c", "print('up'); import time; time.sleep(60)"]
-    with pytest.raises(WaitTimeout, match="it wrote no output"):  # the twin: with the variable emptied it stays unseen
+    with pytest.raises(
+        WaitTimeout, match=r"it wrote no output"
+    ):  # the twin: with the variable emptied it stays unseen
         ServerProcess(command, ready=re.compile("up"), env={"PYTHONUNBUFFERED": ""}, timeout=1)
 
 
 def test_a_server_that_is_not_ready_in_time_says_what_it_listens_on_and_wrote():
-    code = "import socket, sys, time; print('other port', flush=True); s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"
+    code = "import socket, sys, time; print('other port', flush=True); s = socket.create_server(('127.0.0.1', 0)); time.sleep(60)"  # noqa: E501
     with pytest.raises(WaitTimeout) as caught:
         ServerProcess(python(code, "{port}"), timeout=1)
     text = str(caught.value)
@@ -125,13 +136,13 @@ class TestWaitingForOutput:
     def test_the_match_is_returned(self):
         with ServerProcess(python(GIVEN + "print('id=42'); time.sleep(60)", "{port}")) as server:
             assert server.wait_output(r"id=(\d+)")[1] == "42"
-            with pytest.raises(WaitTimeout, match="does not match 'nope' after 0.1 s"):
+            with pytest.raises(WaitTimeout, match=r"does not match 'nope' after 0.1 s"):
                 server.wait_output("nope", timeout=0.1)
 
     def test_a_death_ends_the_wait(self):
         with ServerProcess(python(GIVEN + "time.sleep(.3); sys.exit('bye')", "{port}")) as server:
             begin = time.monotonic()
-            with pytest.raises(ProcessDied, match="exited with status 1 before its output matched 'nope'"):
+            with pytest.raises(ProcessDied, match=r"exited with status 1 before its output matched 'nope'"):
                 server.wait_output("nope", timeout=30)
             assert time.monotonic() - begin < 10
             server.wait()
@@ -139,7 +150,9 @@ class TestWaitingForOutput:
 
 class TestRestart:
     def test_on_the_same_ports_with_fresh_output(self):
-        with ServerProcess(python(GIVEN + "print('pid', __import__('os').getpid()); time.sleep(60)", "{port}")) as server:
+        with ServerProcess(
+            python(GIVEN + "print('pid', __import__('os').getpid()); time.sleep(60)", "{port}")
+        ) as server:
             port, pid = server.port, server.pid
             server.wait_output(f"pid {pid}")
             server.restart()
@@ -159,7 +172,7 @@ class TestRestart:
     def test_after_close_it_is_refused(self):
         server = ServerProcess(HTTP)
         server.close()
-        with pytest.raises(ServerFault, match="was closed and has given its ports back"):
+        with pytest.raises(ServerFault, match=r"was closed and has given its ports back"):
             server.restart()
 
 
@@ -176,7 +189,12 @@ class TestPausing:
                 assert client.recv(5) == b"HTTP/"
 
     def test_every_process_of_the_tree_is_paused(self):
-        with ServerProcess(["sh", "-c", "sleep 61 & sleep 62 & sleep 63"], ready=lambda server: len(server.tree()) == 4) as server:
+        def all_sleep(server: ServerProcess) -> bool:
+            # Until its child has called exec, a shell that uses vfork() waits for it in the kernel (state D).
+            lines = [proc.command_line(pid) or "" for pid in server.tree()]
+            return len(lines) == 4 and all(line.startswith("sleep") for line in lines[1:])
+
+        with ServerProcess(["sh", "-c", "sleep 61 & sleep 62 & sleep 63; :"], ready=all_sleep) as server:
             server.pause()
             assert {proc.birth(pid)[0] for pid in server.tree()} == {"T"}
 
@@ -195,13 +213,19 @@ class TestPausing:
 
 class TestDeath:
     def test_on_its_own_it_is_an_error_of_the_block(self):
-        with pytest.raises(ProcessDied) as caught, ServerProcess(python(GIVEN + "time.sleep(.2); sys.exit('boom')", "{port}")) as server:
+        with (
+            pytest.raises(ProcessDied) as caught,
+            ServerProcess(python(GIVEN + "time.sleep(.2); sys.exit('boom')", "{port}")) as server,
+        ):
             wait_until(lambda: not server.is_running, 10)
         assert "exited with status 1 before it was stopped" in str(caught.value)
         assert str(caught.value).endswith("boom")
 
     def test_beside_another_error_it_is_a_note(self):
-        with pytest.raises(ValueError, match="mine") as caught, ServerProcess(["sh", "-c", "echo up; sleep 0.2; exit 3"], ready=re.compile("up")) as server:
+        with (  # noqa: PT012
+            pytest.raises(ValueError, match=r"mine") as caught,
+            ServerProcess(["sh", "-c", "echo up; sleep 0.2; exit 3"], ready=re.compile("up")) as server,
+        ):
             wait_until(lambda: not server.is_running, 10)
             raise ValueError("mine")
         assert "exited with status 3" in caught.value.__notes__[0]
@@ -214,8 +238,8 @@ class TestDeath:
             server.stop()
 
     def test_waiting_for_an_end_that_does_not_come(self):
-        with ServerProcess(["sleep", "60"], ready=lambda: True) as server:
-            with pytest.raises(WaitTimeout, match="still runs after 0.1 s"):
+        with ServerProcess(["sleep", "60"], ready=lambda: True) as server:  # noqa: SIM117
+            with pytest.raises(WaitTimeout, match=r"still runs after 0.1 s"):
                 server.wait(0.1)
 
 
@@ -253,6 +277,7 @@ def test_a_dropped_server_is_ended():
     assert not left_after(tree, 10)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 def test_a_forked_child_does_not_end_it_nor_keep_it():
     with ServerProcess(HTTP) as server:
         child = os.fork()
@@ -279,7 +304,7 @@ def test_a_launcher_that_was_killed_is_replaced():
 def test_200_starts_and_stops_leave_nothing_and_are_noticed_within_20_ms(nothing_left, tmp_path, monkeypatch):
     """The server writes down when its listen() has returned."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    code = "import http.server as h, sys, time; s = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"
+    code = "import http.server as h, sys, time; s = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"  # noqa: E501
     code += "print('at', time.clock_gettime(time.CLOCK_MONOTONIC), flush=True); s.serve_forever()"
     late = []
     for _ in range(200):
@@ -298,7 +323,7 @@ def test_a_compiled_server_needs_nothing_special(tmp_path):
     source = tmp_path / "server.c"
     source.write_text(
         "#include <arpa/inet.h>\n#include <stdlib.h>\n#include <unistd.h>\n"
-        "int main(int n, char **words) { struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(atoi(words[1]))};\n"
+        "int main(int n, char **words) { struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(atoi(words[1]))};\n"  # noqa: E501
         "int s = socket(AF_INET, SOCK_STREAM, 0); bind(s, (void *)&a, sizeof a); listen(s, 8); pause(); }\n"
     )
     subprocess.run([compiler, "-o", tmp_path / "server", source], check=True)

@@ -22,7 +22,9 @@ def redis(session_server_process_factory):
 @pytest.fixture(scope="session")
 def api(session_server_process_factory, redis):
     command = [sys.executable, "-m", "uvicorn", "counter:app", "--port", "{port}"]
-    return session_server_process_factory(command, env={"REDIS_URL": redis.url("redis")}, cwd=Path(__file__).parent)
+    return session_server_process_factory(
+        command, env={"REDIS_URL": redis.url("redis")}, cwd=Path(__file__).parent
+    )
 
 
 # tests
