@@ -69,9 +69,8 @@ def ask_psutil(port: int) -> bool:
 
 def ask(port: int, closed: int) -> Questions:
     """One round of questions, ours and psutil's in turns."""
-    from pytest_sockets.table.readers import reader
-
     from pytest_sockets import assert_listening
+    from pytest_sockets.table.readers import reader
 
     ours, function, missing, theirs = [], [], [], []
     for _ in range(5):

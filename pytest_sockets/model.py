@@ -121,7 +121,7 @@ class SocketTable:
         return self._entries
 
     def without_holders(self) -> Sequence[SocketEntry]:
-        """The entries, perhaps without pid and fd, which cost more than the rest: a table that is read late overrides this."""
+        """The entries, perhaps without pid and fd, which cost more than the rest. A lazily read table overrides this."""
         return self._all()
 
     def __len__(self) -> int:

@@ -147,7 +147,7 @@ class _ListeningWait(_Wait):
         if ended is not None:
             # It may have listened, or handed over to a child, just before it ended: look once more.
             found = self.listeners()
-        split = ownership.split(found._without_holders() if found is not None else (), process.pids())
+        split = ownership.split(found.without_holders() if found is not None else (), process.pids())
         if split.own:
             return SocketTable(split.own, "listening")
         if ended is not None:
@@ -175,7 +175,7 @@ class _ListeningWait(_Wait):
         return [headline, self._holders(), *output_lines(process.last_output())]
 
     def _holders(self) -> str:
-        return in_use.explanation(in_use.Address(self.wanted.host, self.port, self.protocol))
+        return in_use.explanation(in_use.Address(self.wanted.host, self.port, self.protocol)) or ""
 
     def _death(self, process: Watched, ended: str, is_foreign: bool) -> ProcessDied:
         lines = [f"{process.title} {ended} before it listened on {self.place}"]

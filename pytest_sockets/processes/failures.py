@@ -41,7 +41,7 @@ def taken_ports(
     address = bind_errors.in_text("\n".join(output))
     if address is not None and address.port is not None and address.port not in found:
         lines.append(in_use.explanation(address))
-    return lines
+    return [line for line in lines if line]
 
 
 def listens_instead(tree: Sequence[int], protocol: PortProtocol) -> list[str]:

@@ -87,13 +87,13 @@ class Readiness:
             return [
                 entry
                 for protocol in ("tcp", "udp")
-                for entry in reader().listening_on(port, protocol)._without_holders()
+                for entry in reader().listening_on(port, protocol).without_holders()
             ]
         found = reader().listening_on(port, command.protocol)
         if not found or addresses.is_wildcard(command.host):
-            return list(found._without_holders())
+            return list(found.without_holders())
         test = takes(addresses.Wanted(command.host, port))
-        return [entry for entry in found._without_holders() if test(entry)]
+        return [entry for entry in found.without_holders() if test(entry)]
 
     def _check_foreign(self, foreign: list[SocketEntry], port: int) -> None:
         __tracebackhide__ = True

@@ -165,7 +165,10 @@ MATRIX = {
             finally:
                 holder.communicate()
         """,
-        ["is not held any more. This process bound it before and started a child process since", "Wait for the child"],
+        [
+            "is not held any more. This process bound it before and started a child process since",
+            "Wait for the child",
+        ],
     ),
     "holders that share the port": (
         """

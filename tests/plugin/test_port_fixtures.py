@@ -278,7 +278,17 @@ def port_server(tmp_path):
         "import asyncio, runpy, sys; asyncio.set_event_loop(asyncio.new_event_loop()); del sys.argv[0]; "
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    command = [sys.executable, "-W", "ignore", "-c", with_loop, str(script), "--portserver_address", address, pool]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        with_loop,
+        str(script),
+        "--portserver_address",
+        address,
+        pool,
+    ]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
         assert wait_until(lambda: _answers(address), 10)
         yield address, low

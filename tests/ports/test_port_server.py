@@ -37,7 +37,16 @@ def start_server(tmp_path, block):
     def start(count, *, abstract=False):
         low = block(count)
         address = f"@pytest-sockets-{low}" if abstract else str(tmp_path / "server")
-        command = [sys.executable, "-W", "ignore", "-c", WITH_LOOP, str(SCRIPT), "--portserver_address", address]
+        command = [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            WITH_LOOP,
+            str(SCRIPT),
+            "--portserver_address",
+            address,
+        ]
         pool = f"--portserver_static_pool={low}-{low + count - 1}"
         processes.append(subprocess.Popen([*command, pool], stderr=subprocess.DEVNULL))
         assert wait_until(lambda: answers(address), 10)
