@@ -12,6 +12,7 @@ import ast
 import errno
 import inspect
 import linecache
+import pathlib
 import re
 import socket
 import types
@@ -34,6 +35,7 @@ _SAID: Final = re.compile(
 _PERHAPS: Final = re.compile(r"Failed to bind to address|No address added out of total \d+ resolved", re.I)
 """grpc's words for a bind that failed, for whatever reason."""
 _DEEPEST: Final = 50
+_PATHS: Final = (pathlib.PosixPath, pathlib.WindowsPath)
 _ADDRESSES: Final = (
     re.compile(r"\('(?P<host>[^']*)', (?P<port>\d{1,5})[,)]"),  # a Python tuple: asyncio, create_server
     re.compile(r"\[(?P<host>[0-9a-fA-F:.%\w]*)\]:(?P<port>\d{1,5})\b"),  # [::]:80
@@ -251,6 +253,9 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
             return container[key]
         except (TypeError, LookupError):
             return None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        left, right = _value(node.left, frame), _value(node.right, frame)
+        return left / right if type(left) in _PATHS and type(right) is str else None
     return _called(node, frame)
 
 
@@ -277,7 +282,7 @@ def _called(node: ast.expr, frame: FrameType) -> Any:
                 return None
     if isinstance(node.func, ast.Name) and node.func.id in ("int", "str") and len(node.args) == 1:
         value = _value(node.args[0], frame)
-        if type(value) not in (int, str):
+        if type(value) not in (int, str, *_PATHS):
             return None
         try:
             return {"int": int, "str": str}[node.func.id](value)

@@ -11,7 +11,7 @@ asked to, and when the process that owns the server is gone: it watches that pro
 from __future__ import annotations
 
 import errno
-import marshal
+import json
 import os
 import select
 import signal
@@ -42,8 +42,8 @@ _TO_DEFAULT: Final = (
 
 
 def packed(message: Any) -> bytes:
-    """One message of the connection between owner and keeper: marshal is quick, and both run the same interpreter."""
-    body = marshal.dumps(message)
+    """One message of the connection between owner and keeper: its length and JSON, in which tuples become lists."""
+    body = json.dumps(message).encode("ascii")
     return _LENGTH.pack(len(body)) + body
 
 
@@ -55,7 +55,7 @@ def unpacked(buffer: bytearray) -> list[Any]:
         end = _LENGTH.size + size
         if len(buffer) < end:
             break
-        found.append(marshal.loads(bytes(buffer[_LENGTH.size : end])))  # noqa: S302
+        found.append(json.loads(buffer[_LENGTH.size : end]))
         del buffer[:end]
     return found
 

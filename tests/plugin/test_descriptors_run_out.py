@@ -51,4 +51,4 @@ def test_in_an_xdist_worker(suite):
 def test_without_a_report_the_summary_shows_it(suite):
     done = suite.write(test_a=SUITE).run(report=False)
     check(done)
-    assert f"opened at test_a.py:{LINE}" in done.section()
+    assert f" x tcp LISTEN test_a.py:{LINE} in test test_a.py::test_hoards" in done.section()

@@ -416,8 +416,8 @@ TWO_SERVERS = """
         socket.create_server(("127.0.0.1", closed_port))
 
     def test_other_port():
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            socket.create_server(server.getsockname())
+        server = socket.create_server(("127.0.0.1", 0))
+        socket.create_server(server.getsockname())
 """
 
 
