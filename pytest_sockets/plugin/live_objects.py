@@ -90,4 +90,5 @@ def _attributes(holder: object) -> list[Any]:
     """Copied, and the values of its stash, where the search would stop."""
     own = attributes(holder)
     stash = own.get("stash")
-    return [*own.values(), *attributes(stash).get("_storage", {}).values()]
+    stashed = stash._storage.values() if type(stash) is pytest.Stash else ()
+    return [*own.values(), *stashed]
