@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.leaks.records import NEVER_OVER
-from pytest_sockets.leaks.safe_reading import attributes, is_a
+from pytest_sockets.leaks.safe_reading import attributes, is_a, slot
 from pytest_sockets.leaks.teardown_analysis import put_by, touched_by
 
 if TYPE_CHECKING:
@@ -89,6 +89,5 @@ def _is_pytests(finalizer: Any) -> bool:
 def _attributes(holder: object) -> list[Any]:
     """Copied, and the values of its stash, where the search would stop."""
     own = attributes(holder)
-    stash = own.get("stash")
-    stashed = stash._storage.values() if type(stash) is pytest.Stash else ()
-    return [*own.values(), *stashed]
+    storage = slot(own.get("stash"), "_storage")
+    return [*own.values(), *(storage.values() if type(storage) is dict else ())]
