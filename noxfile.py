@@ -39,10 +39,11 @@ def _pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and likely mistakes."""
+    """Style, likely mistakes and spelling."""
     session.install(*_group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell", "README.md", "CONTRIBUTING.md", "docs", "pytest_sockets")
 
 
 @nox.session

@@ -33,10 +33,12 @@ python_use_unqualified_type_names = True
 intersphinx_mapping = {}
 nitpicky = True
 nitpick_ignore_regex = [
-    ("py:.*", r"(pytest_sockets\.(servers|table|asserting|ports)\..*|Reply|Undo)"),  # our own, not public
+    # Names of this project that are not public.
+    ("py:.*", r"pytest_sockets\.(servers|table|asserting|ports|processes)\..*"),
+    ("py:.*", r"(Reply|Undo|Check|AsyncCheck|EventName|PortPool|ScriptedStream|Wanted)"),
     (
         "py:.*",
-        r"(socket|collections|subprocess|asyncio|ssl|typing|types|pathlib|contextlib|abc|psutil|pytest|trio|datetime)\..*",
+        r"(socket|collections|subprocess|asyncio|ssl|typing|types|pathlib|contextlib|abc|psutil|pytest|trio|datetime|re)\..*",
     ),
     (
         "py:.*",
@@ -48,6 +50,6 @@ nitpick_ignore_regex = [
     ),
     (
         "py:.*",
-        r"(Callable|Iterable|Iterator|Hashable|Sequence|Mapping|Literal|Path|Final|Generator|Collection|Self|T|optional)",
+        r"(Callable|Iterable|Iterator|Hashable|Sequence|Mapping|Literal|Path|Final|Generator|Collection|Self|T|optional|AbstractContextManager|PathLike)",
     ),
 ]

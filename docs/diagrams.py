@@ -1,8 +1,7 @@
-"""The diagrams of the documentation, as SVG: `python docs/diagrams.py [--check]`."""
+"""The diagrams of the documentation, as SVG. `python docs/regenerate.py` writes them."""
 
 from __future__ import annotations
 
-import sys
 from html import escape
 from pathlib import Path
 
@@ -185,23 +184,3 @@ DIAGRAMS = {
     "who-owns-what": who_owns_what,
     "where-ports-come-from": where_ports_come_from,
 }
-
-
-def main() -> int:
-    """Write the files, or compare them with what the code draws."""
-    stale = []
-    for name, draw in DIAGRAMS.items():
-        path = FOLDER / f"{name}.svg"
-        drawn = draw()
-        if "--check" in sys.argv:
-            if not path.exists() or path.read_text(encoding="utf-8") != drawn:
-                stale.append(path.name)
-        else:
-            path.write_text(drawn, encoding="utf-8")
-    if stale:
-        print(f"stale diagrams: {', '.join(stale)}; run python docs/diagrams.py")
-    return 1 if stale else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -17,7 +17,6 @@ _TITLES = (
     ("Questions to the socket table", ("pytest_sockets.table",)),
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
-    ("Server processes", ("pytest_sockets.processes",)),
     ("Leak detection", ("pytest_sockets.leak_check",)),
     ("Server processes", ("pytest_sockets.processes",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),
@@ -27,7 +26,7 @@ _TITLES = (
 
 
 def api_list() -> str:
-    """reStructuredText: each public name, in the order of its room and its place in the source."""
+    """reStructuredText: each public name, grouped by package."""
     homes = {name: _home(name) for name in pytest_sockets.__all__}
     lines = []
     for title, rooms in _TITLES:

@@ -1,4 +1,4 @@
-"""Every output that the documentation shows, made anew from the code: `python docs/regenerate.py [--check] [--pictures]`.
+"""Make the documentation's outputs and diagrams anew from the code: `python docs/regenerate.py [--check] [--pictures]`.
 
 `--check` writes nothing and fails if a shown output differs from what the code says today. Times, ports, process ids and
 paths differ from run to run; they are replaced by constant ones. `--pictures` also makes the screenshots of the HTML report
@@ -16,6 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from diagrams import DIAGRAMS
+from diagrams import FOLDER as DIAGRAMS_FOLDER
 from generated_architecture import module_list
 from generated_options import options_table
 from generated_reference import api_list, fixture_list
@@ -119,16 +121,22 @@ def generated(only: str) -> dict[Path, str]:
     outputs = {path.stem: text for path, text in files.items()}
     for page in PAGES:
         before = page.read_text(encoding="utf-8")
-        if "<!-- output:" in before and not only:
+        if "<!-- output:" in before:
             files[page] = embed(before, outputs)
+    files.update({DIAGRAMS_FOLDER / f"{name}.svg": draw() for name, draw in DIAGRAMS.items()})
     return files
 
 
 def embed(page: str, outputs: dict[str, str]) -> str:
-    """The page with the block after each `<!-- output: NAME -->` replaced; for the README, which cannot include files."""
+    """The page with the block after each `<!-- output: NAME -->` replaced; for the README, which cannot include files.
+
+    An output that `--only` leaves out is taken from its file.
+    """
 
     def block(found: re.Match[str]) -> str:
-        return f"{found[1]}\n```text\n{outputs[found[2]]}```"
+        name = found[2]
+        text = outputs[name] if name in outputs else (OUTPUTS / f"{name}.txt").read_text(encoding="utf-8")
+        return f"{found[1]}\n```text\n{text}```"
 
     return re.sub(r"(<!-- output: ([\w-]+) -->)\n```text\n.*?```", block, page, flags=re.S)
 

@@ -69,7 +69,7 @@ class ProcessDied(WaitTimeout):
 
 
 class ServerFault(SocketsError):
-    """A throw-away server of ours could not do what it was asked to."""
+    """A server of this plugin could not do what was asked of it."""
 
 
 class FamilyUnavailable(ServerFault):
@@ -82,9 +82,9 @@ def quoted(value: object) -> str:
 
 
 def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
-    """A `SocketsError` of `function` is shown at the line that made the call, without the frames of ours below it.
+    """A `SocketsError` of `function` is shown at the line that made the call, without this plugin's frames below it.
 
-    Any other error keeps them: it would be our bug.
+    Any other error keeps them: it would be a bug of this plugin.
     """
 
     @functools.wraps(function)

@@ -105,7 +105,7 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
 
 
 def _merged(found: list[Holder]) -> list[Holder]:
-    """Whoever listens or is bound explains it; connections are told only where nobody does, and one for each process."""
+    """The listening and bound sockets; only if there are none, one connection for each process."""
     strong = [holder for holder in found if holder.status in (model.LISTEN, model.CLOSE, model.NONE)]
     told: dict[object, Holder] = {}
     for holder in strong or found:

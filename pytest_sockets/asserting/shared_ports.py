@@ -40,7 +40,7 @@ def are_shared(entries: Iterable[SocketEntry]) -> bool:
 
 
 def _on_one_address(entries: Iterable[SocketEntry]) -> list[list[SocketEntry]]:
-    """The listeners that share an address and port, by address: an inode is one socket, whoever holds it."""
+    """The listeners that share an address and port, by address: an inode is one socket, however many processes hold it."""
     sockets: dict[object, dict[object, SocketEntry]] = defaultdict(dict)
     for entry in entries:
         if entry.is_listening and entry.inode is not None and entry.protocol != "unix":

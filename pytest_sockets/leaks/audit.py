@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     class Listener(Protocol):
         """Called in the thread that opens the socket, while the socket has no descriptor yet.
 
-        A listener with a method `failed(event, error)` is told of its own errors.
+        A listener with a method `failed(event, error)` receives its own errors.
         """
 
         def socket_created(self, sock: Any, family: int, kind: int, frame: FrameType) -> None:
@@ -137,7 +137,7 @@ class _ThreadStart:
         return self._real(function, *args)
 
     def put(self) -> None:
-        """Stand in, once: whoever has wrapped the stand-in would else be called by what it calls."""
+        """Stand in, once. A second time, code that has wrapped the stand-in would be called by what it calls."""
         if self._real is None:
             self._real = threading._start_new_thread  # type: ignore[attr-defined]
             threading._start_new_thread = self  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ class Ledger:
         self._entered = scope
 
     def rest(self) -> None:
-        """Whoever ran has ended; all that is from now on is the next one's."""
+        """The current owner has ended; what opens from now on belongs to the next one."""
         self._entered = None
         self._touched = bool(
             self._fresh
@@ -223,7 +223,7 @@ class Ledger:
     # -- the course of the run -------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """What is open now existed before the run: nobody's."""
+        """What is open now existed before the run and has no owner."""
         self._fresh.clear()
         self._open.clear()
         self._of_owner.clear()
@@ -355,7 +355,7 @@ class Ledger:
             self._threads.note(self.scope.owner)
 
     def listed_inodes(self) -> set[int]:
-        """The inodes of all sockets that are open in this process now, whoever's."""
+        """The inodes of all sockets that are open in this process now, whatever their owner."""
         return set(self._listed().values())
 
     def by_inode(self, inode: int) -> Record | None:
@@ -434,7 +434,7 @@ class Ledger:
         known = self._open.get(record.key)
         if known is not None and known.origin is None:
             # accept() and dup() have the descriptor before the audit event comes: a look in between, while another
-            # thread was there, took it for a stranger.
+            # thread was there, recorded it as untracked.
             known.superseded = True
         elif known is not None:  # TLS wrapping: a new object for the same descriptor keeps the first origin
             known.ref = record.ref
@@ -442,7 +442,7 @@ class Ledger:
         if record.key in self._foreign:
             return
         if record.nobodys:
-            self._open.pop(record.key, None)  # a stranger until now
+            self._open.pop(record.key, None)  # untracked until now
             self._foreign.add(record.key)
             return
         by_nobody = record.owner is self.session or (record.owner.kind == "import" and not record.at_home)

@@ -29,7 +29,7 @@ _PLUGINS: Final = TEST_TOOLS | {"_pytest", "pytest_sockets"}
 
 
 class ThreadOwners:
-    """Each thread's owner, noted at its birth; of those that no event told of (gevent's) when scopes end."""
+    """The owner of each thread, noted when it starts. Threads without an event (gevent's) are noted when scopes end."""
 
     def __init__(self, session: Owner) -> None:
         self._session = session
@@ -77,13 +77,13 @@ class ThreadOwners:
         return any(self._owners.get(thread) is owner for thread in tuple(self.active.values()))
 
     def starter(self) -> Owner | None:
-        """Whom the calling thread works for; None if that is whoever's scope runs."""
+        """The owner that the calling thread works for; None if that is the owner of the current scope."""
         thread = self.active.get(threading.get_ident())
         owner = self._owners.get(thread) if thread is not None else None
         if owner is None:
             return None
         if (owner.over or owner is self._session) and _is_pool_worker(thread):
-            return None  # it works for whoever handed it the task
+            return None  # it works for the owner that submitted the task
         return owner
 
     @property

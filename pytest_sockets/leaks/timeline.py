@@ -73,7 +73,7 @@ class Timeline:
             record.life.address = str(Endpoint(str(address[0]), address[1]))
 
     def look(self, records: Iterable[Record]) -> None:
-        """These are open: what they are now is what is told of them later."""
+        """Note the present state of these open sockets; later reports show it."""
         for record in records:
             if record.life is not None and record.life.entry is None and record.key is not None:
                 record.life.entry = own_socket.describe(record.key[0])

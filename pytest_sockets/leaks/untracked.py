@@ -40,7 +40,7 @@ class Strangers:
         return self.seen or bool(self._new)
 
     def confirm(self) -> None:
-        """At the next look: those that no event has claimed are strangers indeed."""
+        """At the next look: sockets that no event has claimed are untracked."""
         if self._new:
             self.seen = self.seen or any(not record.superseded for record in self._new)
             self._new.clear()
@@ -81,7 +81,7 @@ def _take_creation(record: Record, entry: SocketEntry, unsettled: list[Record]) 
 def give_to_listener(record: Record, books: Books) -> None:
     """What a loop of its own (uvloop's, libzmq's, gevent's) accepted belongs with the listener on the same local address.
 
-    That of a wider owner, or one that was there before the run: then it is nobody's.
+    That is a listener of a wider owner, or one from before the run. In the second case the socket has no owner.
     """
     entry = own_socket.describe(record.key[0]) if record.key is not None else None
     if entry is None or (entry.remote is None and entry.protocol != "unix"):

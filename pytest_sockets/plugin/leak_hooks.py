@@ -46,7 +46,7 @@ _FINISH: Final = pytest.FixtureDef.finish.__code__
 
 
 class LeakFailure(SocketLeakError, pytest.fail.Exception):  # type: ignore[misc, name-defined]
-    """`SocketLeakError` as pytest shows it: the message alone, without a traceback of ours."""
+    """`SocketLeakError` as pytest shows it: the message alone, without this plugin's traceback."""
 
     # Terminal, junit and short summary name the type: the public one, without the way to it, as for pytest's own `Failed`.
     __module__ = "builtins"
@@ -153,7 +153,7 @@ class LeakDetection(Part):
         self._begun()
 
     def start(self) -> None:
-        """Listen to audit events from now on; what is open now is nobody's."""
+        """Listen to audit events from now on; what is open now has no owner."""
         audit.listen(self.ledger, from_the_first=True)
         self._config.add_cleanup(functools.partial(audit.stop_listening, self.ledger))
         self._begin()
@@ -224,7 +224,7 @@ class LeakDetection(Part):
         return batch
 
     def _opener(self, inode: int) -> str | None:
-        """What opened this socket and where, for whoever explains who holds a port."""
+        """What opened this socket and where, for the explanation of who holds a port."""
         self.ledger.settle()
         record = self.ledger.by_inode(inode)
         if record is None:

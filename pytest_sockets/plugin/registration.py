@@ -188,7 +188,10 @@ class MarkCheck(Part):
 
 
 def _any_marked(items: list[pytest.Item]) -> bool:
-    """Whether a mark of ours is on any item, or on what it is in. No node is hashed: that is a call of Python code."""
+    """Whether any item, or a class or module around it, has a mark of this plugin.
+
+    No node is hashed: that is a call of Python code.
+    """
     last: Any = None
     for item in items:
         if item.own_markers and _is_marked(item):

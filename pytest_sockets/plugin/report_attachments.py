@@ -72,7 +72,7 @@ class Outbox(Part):
         self._be_there()
 
     def insist(self, nodeid: str) -> None:
-        """The teardown of this test errs: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
+        """The teardown of this test fails: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
         self._insisting.add(nodeid)
 
     @pytest.hookimpl(tryfirst=True)

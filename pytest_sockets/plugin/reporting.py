@@ -139,7 +139,7 @@ class Reporting(Part):
             self.trouble("gathering what the tests left", error)
 
     def trouble(self, what: str, error: Exception) -> None:
-        """Something of ours failed: said once at the end, and the run goes on."""
+        """A part of this plugin failed: report it once at the end, and let the run go on."""
         text = f"{what}: {type(error).__name__}: {error}"
         if text not in self.run.troubles:
             self.run.troubles.append(text)

@@ -51,7 +51,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--sockets-grace",
         metavar="SECONDS",
         default=None,
-        help="how long a socket may take to go after its owner's teardown (default: 0.5)",
+        help="how long a socket may take to close after its owner's teardown (default: 0.5)",
     )
     group.addoption(
         "--sockets-ignore",
@@ -133,7 +133,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
     parser.addini(
         "sockets_override_ports",
-        "serve other plugins' port fixtures from our pool",
+        "serve other plugins' port fixtures from this plugin's pool",
         type="bool",
         default=False,
     )

@@ -35,6 +35,6 @@ class Unraisable:
             sys.unraisablehook = before
 
     def tell(self) -> None:
-        """Hand it to whoever listens now: pytest shows it at the end of the run."""
+        """Hand it to the present `sys.unraisablehook`: pytest shows it at the end of the run."""
         while self._kept:
             sys.unraisablehook(self._kept.popleft())
