@@ -344,7 +344,7 @@ class Ledger:
         self.settle()
         fd = sock.fileno()
         if not identity.BY_INODE:
-            return self._dying_by_object(fd, id(sock))
+            return self._dying_by_object(fd, id(getattr(sock, "_sock", sock)))  # asyncio hands out a wrapper
         inode = table.socket_inode(fd)
         record = self._open.get((fd, inode)) if inode is not None else None
         if record is None and (entry := _describe(fd)) is not None:
