@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks.identity import BY_INODE, SERIALS, socket_at
 from pytest_sockets.originals import monotonic, wall_clock
-from pytest_sockets.table import own_fds as table
+from pytest_sockets.table.own_fds import socket_inode
 
 if TYPE_CHECKING:
     import threading
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
-"""(fd, inode): what stays the same while a socket is open, and comes never again."""
+"""(fd, inode or serial number): stays the same while a socket is open, and never returns."""
 
 _TYPE_BITS: Final = 0xF
 """SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
 _LONGEST_BIRTH: Final = 0.2
 """Seconds that a thread may take between socket(2) and the end of the constructor: it waits for the GIL meanwhile."""
-_WINDOWS: Final = sys.platform == "win32"
 
 
 class Owner:
@@ -133,14 +132,26 @@ class Record:
         """What a timeline remembers of it."""
 
     def settle(self) -> bool:
-        """Learn (fd, inode) from the live object; False while it has no descriptor."""
+        """Learn the key from the live object; False while it has no descriptor."""
+        if not BY_INODE:
+            return self._settle_by_object()
         if self.key is None:
             sock = self.ref()
             fd = -1 if sock is None else sock.fileno()
             if fd >= 0:
-                inode = id(sock) if _WINDOWS else table.socket_inode(fd)
+                inode = socket_inode(fd)
                 self.key = (fd, inode) if inode is not None else None
         return self.key is not None
+
+    def _settle_by_object(self) -> bool:
+        """Also a key that was known before has no meaning until the object has the descriptor."""
+        sock = self.ref()
+        fd = -1 if sock is None else sock.fileno()
+        if fd < 0:
+            return False
+        if self.key is None or self.key[0] != fd:
+            self.key = fd, SERIALS.claim(fd, self.ref)
+        return True
 
     def is_unborn(self, *, final: bool) -> bool:
         """Whether the constructor may still be running, so that a later look may find the descriptor.
@@ -161,10 +172,7 @@ class Record:
         """Whether the descriptor still is this socket."""
         if self.key is None or self.superseded:
             return False
-        if _WINDOWS:  # no inodes there, and no detached sockets that could outlive their object
-            sock = self.ref()
-            return sock is not None and sock.fileno() == self.key[0]
-        return table.socket_inode(self.key[0]) == self.key[1]
+        return socket_at(self.key[0]) == self.key[1]
 
     @property
     def entry(self) -> SocketEntry | None:

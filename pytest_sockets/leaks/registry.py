@@ -1,7 +1,7 @@
 """Who owns which socket: filled by audit events and by looks at the descriptors, asked at the end of each owner.
 
-A socket is identified by (fd, inode): descriptors and ports are reused at once, inodes are not. Python code's sockets are
-noted when they are created, before they have a descriptor, through a weak reference; what Python code did not open (C
+A socket is identified by its descriptor and the number that `identity` gives it: descriptors and ports are reused at once,
+these numbers are not. Python code's sockets are noted when they are created, before they have a descriptor, through a weak reference; what Python code did not open (C
 extensions, os.dup, inherited descriptors) is found by listing the descriptors whenever their number changed. A number that
 stayed the same proves nothing once a socket that Python code did not open was seen; then every checkpoint lists them.
 """
@@ -16,6 +16,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks import identity
 from pytest_sockets.leaks.call_site import Places, capture
 from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.leaks.threads import ThreadOwners
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 _ACCEPT: Final = socket.socket.accept.__code__
+_GIVE_NEW: Final = ("accept", "socketpair", "dup", "fromfd")
+"""The functions of `socket` that make an object for a descriptor which no other object has."""
 _PURGE_EVERY: Final = 1000
 """After so many sockets the books are cleared of closed ones: memory stays flat over 100,000 tests, and in a test that opens
 a million."""
@@ -133,7 +136,7 @@ class Ledger:
         if not record.at_home:
             self._note_thread(record)
         try:
-            record.ref = weakref.ref(sock)
+            record.ref = identity.refer(sock)
         except TypeError:  # a bare _socket.socket: it is matched with its descriptor when that is listed
             self._last_count = -1
         if frame.f_code.co_name == "__init__":
@@ -186,11 +189,15 @@ class Ledger:
         fd = frame.f_locals.get("fileno")
         if not isinstance(fd, int) or fd < 0:
             return
-        inode = table.socket_inode(fd)
-        if inode is None:
-            return
-        record.key = (fd, inode)
         caller = frame.f_back
+        if identity.BY_INODE:
+            inode = table.socket_inode(fd)
+            if inode is None:
+                return
+            record.key = (fd, inode)
+        else:
+            new = caller is not None and caller.f_code.co_name in _GIVE_NEW
+            record.key = fd, identity.SERIALS.claim(fd, record.ref, shared=not new)
         if caller is None:
             return
         # A thread of the session's that accepts is a server's that ran before the suite.
@@ -210,10 +217,10 @@ class Ledger:
 
     def _give_to_listener(self, record: Record, fd: int) -> None:
         """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
-        inode = table.socket_inode(fd)
-        if inode is not None and (fd, inode) in self._foreign:
+        number = identity.socket_at(fd)
+        if number is not None and (fd, number) in self._foreign:
             record.nobodys = True
-        listener = self._open.get((fd, inode)) if inode is not None else None
+        listener = self._open.get((fd, number)) if number is not None else None
         if listener is None:
             return
         record.origin, record.listener = listener.origin, listener
@@ -227,7 +234,7 @@ class Ledger:
         self._fresh.clear()
         self._open.clear()
         self._of_owner.clear()
-        self._foreign = {(fd, inode) for fd, inode in self._listed().items()}
+        self._foreign = set(self._listed().items())
         self.fds.open()
         self._last_count = self.fds.count()
         self._threads.note(self.session)
@@ -329,13 +336,15 @@ class Ledger:
             self._of_owner.setdefault(owner, []).append(record)
 
     def at(self, key: Key) -> Record | None:
-        """The record of the socket with this (fd, inode)."""
+        """The record of the socket with this key."""
         return self._open.get(key)
 
     def dying(self, sock: Any) -> Record | None:
         """The record of a socket object that is being finalized with its descriptor still open."""
         self.settle()
         fd = sock.fileno()
+        if not identity.BY_INODE:
+            return self._dying_by_object(fd, id(getattr(sock, "_sock", sock)))  # asyncio hands out a wrapper
         inode = table.socket_inode(fd)
         record = self._open.get((fd, inode)) if inode is not None else None
         if record is None and (entry := _describe(fd)) is not None:
@@ -343,6 +352,16 @@ class Ledger:
             lost = (fresh for fresh in tuple(self._fresh) if fresh.ref() is None and fresh.describes(entry))
             record = next(lost, None)
         return record
+
+    def _dying_by_object(self, fd: int, object_id: int) -> Record | None:
+        """The newest record of the object: an address is reused only after the older object has died."""
+        with self._lock:
+            there = [
+                record for record in self._open.values() if record.key is not None and record.key[0] == fd
+            ]
+            known = [*there, *self._unsettled, *self._fresh]
+        same = (record for record in reversed(known) if getattr(record.ref, "object_id", None) == object_id)
+        return next(same, None)
 
     @property
     def has_threads(self) -> bool:
@@ -355,12 +374,18 @@ class Ledger:
             self._threads.note(self.scope.owner)
 
     def listed_inodes(self) -> set[int]:
-        """The inodes of all sockets that are open in this process now, whatever their owner."""
-        return set(self._listed().values())
+        """The inodes of all sockets that are open in this process now; empty where sockets have none."""
+        return set(self._listed().values()) if identity.BY_INODE else set()
 
     def by_inode(self, inode: int) -> Record | None:
-        """A record of the socket with this inode, whatever the descriptor."""
+        """A record of the socket with this inode, whatever the descriptor; None where sockets have no inodes."""
+        if not identity.BY_INODE:
+            return None
         return next((record for key, record in tuple(self._open.items()) if key[1] == inode), None)
+
+    def lost(self, fd: int) -> list[Record]:
+        """Records of sockets whose object no longer has this descriptor: it was closed, or detached from the object."""
+        return [record for key, record in tuple(self._open.items()) if key[0] == fd and not record.is_open]
 
     def foreign(self) -> list[Key]:
         """What was open before the run began, or was opened by other plugins."""
@@ -456,7 +481,7 @@ class Ledger:
 
     def _listed(self) -> dict[int, int]:
         try:
-            return table.socket_inodes()
+            return identity.listed()
         except OSError:
             return {record.key[0]: record.key[1] for record in self.open_records() if record.key}
 
@@ -480,10 +505,10 @@ class Ledger:
         with self._settling():
             self._move_fresh(final=False)  # what another thread opened before the listing has a record by now
             self._foreign -= foreign - present  # not those that were added since the listing
-            for fd, inode in sorted(present - self._open.keys() - self._foreign):
+            for fd, number in sorted(present - self._open.keys() - self._foreign):
                 if fd in ours:
                     continue
-                record = self._record_of_stranger((fd, inode))
+                record = self._record_of_stranger((fd, number))
                 if record is None:
                     self._last_count = -1
                 else:
@@ -549,7 +574,7 @@ def _descriptor_of(sock: Any) -> Key | None:
 
 def _key_of(sock: Any) -> Key:
     fd = sock.fileno()
-    return fd, table.socket_inode(fd) or 0
+    return fd, identity.socket_at(fd) or 0
 
 
 def _describe(fd: int) -> SocketEntry | None:

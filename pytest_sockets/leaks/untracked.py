@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from pytest_sockets.leaks.identity import BY_INODE
 from pytest_sockets.leaks.records import Key, Record, Scope
 from pytest_sockets.table import own_socket
 
@@ -17,6 +18,8 @@ class Books(Protocol):
     """What must be known of the ledger."""
 
     def by_inode(self, inode: int) -> Record | None: ...
+
+    def lost(self, fd: int) -> list[Record]: ...
 
     def creations(self) -> tuple[list[Record], list[Record]]: ...
 
@@ -59,6 +62,8 @@ class Strangers:
         unborn, unsettled = books.creations()
         if entry is not None and any(record.describes(entry) for record in unborn):
             return None
+        if not BY_INODE:  # a detached socket is a new one there: what had the descriptor last was probably it
+            unsettled = books.lost(key[0]) + unsettled
         record = Record(scope, None, 0, 0)
         record.key = key
         if entry is not None and not _take_creation(record, entry, unsettled):

@@ -7,10 +7,10 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks import identity
 from pytest_sockets.leaks.call_site import capture
 from pytest_sockets.leaks.records import Record
 from pytest_sockets.leaks.safe_reading import descriptor
-from pytest_sockets.table.own_fds import socket_inode
 from pytest_sockets.table.own_socket import describe
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class DroppedSockets:
             record = self._opened.pop(_key_of(sock), record)
         if record is None:
             return
-        entry = record.entry if record.key is not None else describe(sock.fileno())
+        entry = describe(sock.fileno())
         if entry is not None:
             self._seen.append((record, entry))
 
@@ -73,15 +73,15 @@ class DroppedSockets:
 
     def take(self, reported: Collection[Key | None]) -> Iterator[Dropped]:
         """Each socket once: its transport and itself may both be finalized; an open one may have been reported before."""
-        inodes: set[int | None] = set()
+        identities: set[object] = set()
         while self._seen:
             record, entry = self._seen.popleft()
-            if entry.inode not in inodes and record.key not in reported:
-                inodes.add(entry.inode)
+            if entry.identity not in identities and record.key not in reported:
+                identities.add(entry.identity)
                 yield record, entry
 
 
 def _key_of(connection: Any) -> Key | None:
     fd = descriptor(connection)
-    inode = socket_inode(fd) if fd >= 0 else None
-    return (fd, inode) if inode is not None else None
+    number = identity.socket_at(fd) if fd >= 0 else None
+    return (fd, number) if number is not None else None

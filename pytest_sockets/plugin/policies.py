@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -80,7 +81,7 @@ def _check(mark: pytest.Mark, node: Any) -> None:
             raise SettingError(f"unknown argument {quoted(unknown[0])}; use: {', '.join(_ARGUMENTS)}")
         given = {name: value for name, value in mark.kwargs.items() if value is not None}
         if "leaks" in given:
-            mode(given["leaks"])
+            _check_mode(given["leaks"])
         if "grace" in given:
             grace_seconds(given["grace"])
         _check_ignore(given.get("ignore", ()))
@@ -88,6 +89,14 @@ def _check(mark: pytest.Mark, node: Any) -> None:
         raise pytest.UsageError(
             f"pytest-sockets: {error.at(f'@pytest.mark.sockets on {node.nodeid}')}"
         ) from None
+
+
+def _check_mode(leaks: Any) -> None:
+    if mode(leaks) == "error" and sys.platform != "linux":
+        from pytest_sockets.plugin import leak_support
+
+        if (refusal := leak_support.refusal_of_mark()) is not None:
+            raise SettingError(refusal)
 
 
 def _check_ignore(rules: object) -> None:

@@ -35,7 +35,7 @@ _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linu
 def describe(fd: int) -> SocketEntry | None:
     """The socket behind `fd` as a table entry; None if it is closed, no socket, or neither TCP, UDP nor unix."""
     inode = socket_inode(fd)
-    if inode is None:
+    if inode is None and sys.platform != "win32":
         return None
     try:
         # SOCK_NONBLOCK keeps the constructor from touching O_NONBLOCK when socket.setdefaulttimeout() is set. The
@@ -44,7 +44,7 @@ def describe(fd: int) -> SocketEntry | None:
     except OSError:
         return None
     try:
-        return _describe(borrowed, fd, inode)
+        return _describe(borrowed, fd, inode or None)  # macOS gives TCP and UDP sockets the inode 0
     except OSError:
         return None
     finally:
@@ -63,7 +63,7 @@ def _borrow(fd: int) -> RealSocket:
         socket.setdefaulttimeout(timeout)
 
 
-def _describe(sock: socket.socket, fd: int, inode: int) -> SocketEntry | None:
+def _describe(sock: socket.socket, fd: int, inode: int | None) -> SocketEntry | None:
     family = socket.AddressFamily(sock.family)
     kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
     unix = family == getattr(socket, "AF_UNIX", None)

@@ -128,7 +128,10 @@ class TestReruns:
         done = leaky.run(*arguments, "--sockets-leaks=error", plugins=("pytest_rerunfailures",))
         assert done.outcomes == {"passed": 2, "rerun": 2}, done.text
         assert done.owners == ["test_one", "test_one"]
-        assert (done.exit_code, "The run passes: the attempts that left these sockets had failed on their own" in done.text) == (
+        assert (
+            done.exit_code,
+            "The run passes: the attempts that left these sockets had failed on their own" in done.text,
+        ) == (
             0,
             True,
         )

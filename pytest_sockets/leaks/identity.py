@@ -1,0 +1,109 @@
+"""Which socket is a descriptor now? Descriptors are reused at once, so a record needs a second number.
+
+Linux gives each socket an inode. Elsewhere this module does: macOS gives every TCP and UDP socket the inode 0, and fstat(2)
+fails on Windows. There a socket gets a serial number when its Python object is first seen. The descriptor is still that
+socket while the object is alive and its `fileno()` is the descriptor.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.table import own_fds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BY_INODE: Final = sys.platform == "linux"
+_LISTABLE: Final = sys.platform != "win32"
+
+
+class ObjectReference(weakref.ref):  # type: ignore[type-arg]
+    """A weak reference that still tells which object it was: the collector clears references before finalizers run."""
+
+    __slots__ = ("object_id",)
+
+    def __init__(self, referent: Any) -> None:
+        super().__init__(referent)
+        self.object_id = id(referent)
+
+
+class _Holder:
+    """The socket that has a descriptor: by its objects, or by the descriptor alone where no object is known."""
+
+    __slots__ = ("inode", "number", "references")
+
+    def __init__(self, number: int, references: list[Callable[[], Any]], inode: int | None) -> None:
+        self.number = number
+        self.references = references
+        self.inode = inode
+
+    def has(self, fd: int) -> bool:
+        """Whether the descriptor is open and still this socket's."""
+        if _LISTABLE and own_fds.socket_inode(fd) != self.inode:
+            return False
+        return not self.references or any(_fileno(reference()) == fd for reference in self.references)
+
+
+class Serials:
+    """The numbers of one process, for systems whose sockets have no inodes."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._holders: dict[int, _Holder] = {}
+
+    def at(self, fd: int) -> int | None:
+        """The number of the socket that `fd` is now; None if it is closed or has no number."""
+        holder = self._holders.get(fd)
+        return holder.number if holder is not None and holder.has(fd) else None
+
+    def claim(self, fd: int, reference: Callable[[], Any], *, shared: bool = False) -> int:
+        """The number of this object's socket. `shared`: another live object may have the descriptor, as in TLS wrapping."""
+        holder = self._holders.get(fd)
+        if holder is not None and holder.references:
+            if reference in holder.references:
+                return holder.number
+            if shared and holder.has(fd):
+                holder.references = [one for one in holder.references if one() is not None] + [reference]
+                return holder.number
+        return self._hold(fd, [reference])
+
+    def listed(self) -> dict[int, int]:
+        """Each open socket descriptor with its number. Raises OSError where descriptors cannot be listed."""
+        inodes = own_fds.socket_inodes()
+        for fd, holder in tuple(self._holders.items()):
+            if fd not in inodes and not holder.references:
+                del self._holders[fd]
+        return {fd: self.at(fd) or self._hold(fd, []) for fd in inodes}
+
+    def _hold(self, fd: int, references: list[Callable[[], Any]]) -> int:
+        holder = _Holder(next(self._numbers), references, own_fds.socket_inode(fd))
+        self._holders[fd] = holder
+        return holder.number
+
+
+SERIALS: Final = Serials()
+refer: Callable[[Any], Callable[[], Any]]
+"""A weak reference to a socket object. Raises TypeError for one that cannot have any."""
+socket_at: Callable[[int], int | None]
+"""The inode or serial number of the socket behind `fd`; None if it is closed or no socket."""
+if BY_INODE:
+    refer, socket_at = weakref.ref, own_fds.socket_inode
+else:
+    refer, socket_at = ObjectReference, SERIALS.at
+
+
+def listed() -> dict[int, int]:
+    """Each open socket descriptor with its inode or serial number. Raises OSError where descriptors cannot be listed."""
+    return own_fds.socket_inodes() if BY_INODE else SERIALS.listed()
+
+
+def _fileno(sock: Any) -> int:
+    try:
+        fd = sock.fileno() if sock is not None else -1
+    except Exception:  # the object may be any library's
+        return -1
+    return fd if isinstance(fd, int) else -1
