@@ -1,9 +1,9 @@
 """Who owns which socket: filled by audit events and by looks at the descriptors, asked at the end of each owner.
 
 A socket is identified by its descriptor and the number that `identity` gives it: descriptors and ports are reused at once,
-these numbers are not. Python code's sockets are noted when they are created, before they have a descriptor, through a weak reference; what Python code did not open (C
-extensions, os.dup, inherited descriptors) is found by listing the descriptors whenever their number changed. A number that
-stayed the same proves nothing once a socket that Python code did not open was seen; then every checkpoint lists them.
+these numbers are not. Sockets of Python code are noted through a weak reference when they are created, before they have a
+descriptor. What Python code did not open (C extensions, os.dup, inherited descriptors) is found by listing the descriptors
+whenever their count changed. An unchanged count proves nothing once such a socket was seen; then every checkpoint lists them.
 """
 
 from __future__ import annotations
