@@ -3,7 +3,7 @@
 A socket is identified by its descriptor and the number that `identity` gives it: descriptors and ports are reused at once,
 these numbers are not. Sockets of Python code are noted through a weak reference when they are created, before they have a
 descriptor. What Python code did not open (C extensions, os.dup, inherited descriptors) is found by listing the descriptors
-whenever their count changed. An unchanged count proves nothing once such a socket was seen; then every checkpoint lists them.
+when their count changed. An unchanged count proves nothing once such a socket was seen; then each checkpoint lists them.
 """
 
 from __future__ import annotations
