@@ -27,7 +27,7 @@ class ObjectReference(weakref.ref):  # type: ignore[type-arg]
     __slots__ = ("object_id",)
 
     def __init__(self, referent: Any) -> None:
-        super().__init__(referent)
+        super().__init__(referent)  # type: ignore[call-arg]
         self.object_id = id(referent)
 
 
@@ -104,6 +104,6 @@ def listed() -> dict[int, int]:
 def _fileno(sock: Any) -> int:
     try:
         fd = sock.fileno() if sock is not None else -1
-    except Exception:  # the object may be any library's
+    except Exception:  # noqa: BLE001  (the object may be any library's)
         return -1
     return fd if isinstance(fd, int) else -1

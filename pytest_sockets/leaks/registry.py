@@ -1,9 +1,10 @@
 """Who owns which socket: filled by audit events and by looks at the descriptors, asked at the end of each owner.
 
-A socket is identified by its descriptor and the number that `identity` gives it: descriptors and ports are reused at once,
-these numbers are not. Python code's sockets are noted when they are created, before they have a descriptor, through a weak reference; what Python code did not open (C
-extensions, os.dup, inherited descriptors) is found by listing the descriptors whenever their number changed. A number that
-stayed the same proves nothing once a socket that Python code did not open was seen; then every checkpoint lists them.
+A socket is identified by its descriptor and the number that `identity` gives it. Descriptors and ports are reused at once,
+these numbers are not. Sockets of Python code are noted when they are created, before they have a descriptor, through a weak
+reference. What Python code did not open (C extensions, os.dup, inherited descriptors) is found by listing the descriptors
+whenever their number changed. A number that stayed the same proves nothing once a socket that Python code did not open was
+seen; then every checkpoint lists them.
 """
 
 from __future__ import annotations
@@ -356,7 +357,9 @@ class Ledger:
     def _dying_by_object(self, fd: int, object_id: int) -> Record | None:
         """The newest record of the object: an address is reused only after the older object has died."""
         with self._lock:
-            there = [record for record in self._open.values() if record.key is not None and record.key[0] == fd]
+            there = [
+                record for record in self._open.values() if record.key is not None and record.key[0] == fd
+            ]
             known = [*there, *self._unsettled, *self._fresh]
         same = (record for record in reversed(known) if getattr(record.ref, "object_id", None) == object_id)
         return next(same, None)

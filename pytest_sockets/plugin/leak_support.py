@@ -63,9 +63,7 @@ def _unseen() -> str | None:
     try:
         own_fds.socket_inodes()
     except OSError:
-        return (
-            f"{sys.platform} cannot list descriptors: sockets that C code opened, and detached ones, are not detected"
-        )
+        return f"{sys.platform} cannot list descriptors: sockets that C code opened, and detached ones, are not detected"
     return None
 
 
