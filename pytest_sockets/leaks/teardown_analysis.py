@@ -28,6 +28,7 @@ from pytest_sockets.leaks.safe_reading import (
     mro,
     namespace,
     of_class,
+    slot,
     variables,
 )
 
@@ -212,7 +213,7 @@ class _Search:
         known = {name: getattr(value, name, None) for name in names & _ENTRY_POINTS}
         own = attributes(value)
         known |= own
-        storage = own.get("_storage")  # of a stash
+        storage = slot(value, "_storage")  # of a stash
         self._found.extend(storage.values() if type(storage) is dict else ())
         for name in names & known.keys():
             self.add(known[name], names, None, depth)

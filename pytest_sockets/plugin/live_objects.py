@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.leaks.records import NEVER_OVER
-from pytest_sockets.leaks.safe_reading import attributes, is_a, of_class
+from pytest_sockets.leaks.safe_reading import attributes, is_a, slot
 from pytest_sockets.leaks.teardown_analysis import put_by, touched_by
 
 if TYPE_CHECKING:
@@ -89,7 +89,5 @@ def _is_pytests(finalizer: Any) -> bool:
 def _attributes(holder: object) -> list[Any]:
     """Copied, and the values of its stash, where the search would stop."""
     own = attributes(holder)
-    stash = own.get("stash")
-    slot = of_class(stash, "_storage")  # pytest's Stash has no instance dictionary
-    storage = slot.__get__(stash) if type(slot) is types.MemberDescriptorType else {}
-    return [*own.values(), *storage.values()]
+    storage = slot(own.get("stash"), "_storage")  # pytest's Stash has no instance dictionary
+    return [*own.values(), *(storage.values() if type(storage) is dict else ())]
