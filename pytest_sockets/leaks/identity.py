@@ -64,7 +64,7 @@ class Serials:
         """The number of this object's socket. `shared`: another live object may have the descriptor, as in TLS wrapping."""
         holder = self._holders.get(fd)
         if holder is not None and holder.references:
-            if reference in holder.references:
+            if any(one is reference for one in holder.references):
                 return holder.number
             if shared and holder.has(fd):
                 holder.references = [one for one in holder.references if one() is not None] + [reference]

@@ -73,6 +73,17 @@ def attributes(value: object) -> dict[str, Any]:
     return {}
 
 
+def slot(value: object, name: str) -> Any:
+    """What an instance keeps in this slot, or in its dictionary; None if it has neither."""
+    member = of_class(value, name)
+    if type(member) is not types.MemberDescriptorType:
+        return attributes(value).get(name)
+    try:
+        return member.__get__(value)
+    except AttributeError:  # never set
+        return None
+
+
 def of_class(value: object, name: str) -> Any:
     """What the class of `value` defines under this name, unbound; None if it does not."""
     for base in mro(type(value)):

@@ -89,5 +89,5 @@ def _is_pytests(finalizer: Any) -> bool:
 def _attributes(holder: object) -> list[Any]:
     """Copied, and the values of its stash, where the search would stop."""
     own = attributes(holder)
-    storage = slot(own.get("stash"), "_storage")
+    storage = slot(own.get("stash"), "_storage")  # pytest's Stash has no instance dictionary
     return [*own.values(), *(storage.values() if type(storage) is dict else ())]
