@@ -93,17 +93,6 @@ def of_class(value: object, name: str) -> Any:
     return None
 
 
-def slot(value: object, name: str) -> Any:
-    """What the instance has in this slot (`__slots__`); None if it has no such slot or nothing in it."""
-    reader = of_class(value, name)
-    if type(reader) is not types.MemberDescriptorType:
-        return None
-    try:
-        return reader.__get__(value)
-    except AttributeError:
-        return None
-
-
 def variables(frame: types.FrameType) -> dict[str, Any]:
     """The frame's variables, copied. Nothing stays in the frame that would keep their values alive."""
     return _read(frame, None)[0]
