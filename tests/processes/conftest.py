@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,13 @@ HTTP = [sys.executable, "-m", "http.server", "{port}", "--bind", "{host}"]
 def python(code: str, *arguments: str) -> list[str]:
     """A command that runs this code."""
     return [sys.executable, "-c", code, *arguments]
+
+
+def needed(name: str) -> str:
+    """The program's path; skips the test where it is not installed."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") or pytest.skip(
+        f"no {name}"
+    )
 
 
 def is_alive(pid: int) -> bool:

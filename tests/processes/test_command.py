@@ -14,7 +14,7 @@ from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTi
 from pytest_sockets.processes import placeholders
 from pytest_sockets.processes.server_process import ServerProcess
 
-from .conftest import HTTP, python
+from .conftest import HTTP, needed, python
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_port_in_use_is_told_with_its_holder_when_the_output_names_the_port():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ProcessDied) as caught:
-            ServerProcess(["redis-server", "--port", str(port)])
+            ServerProcess([needed("redis-server"), "--port", str(port)])
     assert f"{port}" in str(caught.value)
     assert "is held by:\n  this process" in str(caught.value)
 

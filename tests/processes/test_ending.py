@@ -18,15 +18,9 @@ import pytest
 
 from pytest_sockets.processes.server_process import ServerProcess
 
-from .conftest import is_alive, left_after, python
+from .conftest import is_alive, left_after, needed, python
 
 ECHO = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
-
-
-def needed(name: str) -> str:
-    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin") or pytest.skip(
-        f"no {name}"
-    )
 
 
 def test_redis():
