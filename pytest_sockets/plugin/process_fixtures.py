@@ -97,7 +97,9 @@ class ProcessesShown(Part):
         if report.failed and report.when != "teardown":
             text = "\n".join(_shown(item))
             if text:
-                _add_section(report, text)
+                from pytest_sockets.plugin.report_sections import add_section
+
+                add_section(report, _TITLE, text)
         return report
 
 
@@ -111,15 +113,6 @@ def _shown(item: pytest.Item) -> Iterator[str]:
         if lines:
             yield f"{server} wrote{' during this test' if of_session else ''}:"
             yield from (f"  {line}" for line in lines)
-
-
-def _add_section(report: pytest.TestReport, text: str) -> None:
-    """On the traceback if it can hold sections: those are shown with --show-capture=no and reach junit and html too."""
-    add = getattr(report.longrepr, "addsection", None)
-    if add is not None:
-        add(_TITLE, text)
-    else:
-        report.sections.append((_TITLE, text))
 
 
 def __dir__() -> list[str]:

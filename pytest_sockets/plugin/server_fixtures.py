@@ -190,7 +190,9 @@ class ServersShown(Part):
         if report.failed and report.when != "teardown":
             text = "\n".join(_shown(item))
             if text:
-                _add_section(report, text)
+                from pytest_sockets.plugin.report_sections import add_section
+
+                add_section(report, _TITLE, text)
         return report
 
 
@@ -203,15 +205,6 @@ def _shown(item: pytest.Item) -> Iterator[str]:
             record.received_at >= began for record in server.datagrams
         ):
             yield f"{server} (of the session; since this test began)\n{server.summary(since=began)}"
-
-
-def _add_section(report: pytest.TestReport, text: str) -> None:
-    """On the traceback if it can hold sections: those are shown with --show-capture=no and reach junit and html too."""
-    add = getattr(report.longrepr, "addsection", None)
-    if add is not None:
-        add(_TITLE, text)
-    else:
-        report.sections.append((_TITLE, text))
 
 
 def __dir__() -> list[str]:
