@@ -1,4 +1,4 @@
-"""The fixtures of servers, and what a failing test shows of them. The servers themselves know nothing of pytest."""
+"""The fixtures of servers, and their records in the report of a failing test. The servers do not know pytest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "session_scripted_server_factory", "sockets_tls", "tcp_echo_server", "tls_echo_server",
     "udp_echo_server", "unix_echo_server",
 ]  # fmt: skip
-"""All that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 _SERVERS: Final[pytest.StashKey[list[Server]]] = pytest.StashKey()
 """On an item: the servers of its own fixtures. On the session: those of session fixtures."""
@@ -38,7 +38,7 @@ _TITLE: Final = "servers of pytest-sockets"
 
 
 def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A family that this host lacks is no failure of the test."""
+    """Skip the test if this host lacks the address family."""
 
     def made(*args: Any, **settings: Any) -> Any:
         __tracebackhide__ = True
@@ -60,7 +60,7 @@ def _factory(
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
-    """Count each server, and keep it where a failing test looks for it; the first one brings in those hooks."""
+    """Count each server, and keep it for the report of a failing test. The first one registers those hooks."""
     from pytest_sockets.plugin.counts import counts
 
     servers = node.stash.setdefault(_SERVERS, [])
@@ -76,7 +76,7 @@ def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]
 
 @pytest.fixture
 def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
-    """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; all are stopped after it."""
+    """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; stopped after it."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory
@@ -88,7 +88,7 @@ def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFa
 
 @pytest.fixture(scope="session")
 def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
-    """Makes echo servers that serve until the session ends."""
+    """Makes echo servers that run until the session ends."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory
@@ -100,7 +100,7 @@ def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[Echo
 
 @pytest.fixture
 def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
-    """Makes servers that speak a protocol: `factory(handler)`; `handler(conn)` runs in a thread for each connection.
+    """Makes servers for your own protocol: `factory(handler)`; `handler(conn)` runs in a thread for each connection.
 
     A handler that fails, or still waits for its client after the test, fails the test.
     """
@@ -115,7 +115,7 @@ def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[Scripted
 
 @pytest.fixture(scope="session")
 def session_scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
-    """Makes scripted servers that serve until the session ends."""
+    """Makes scripted servers that run until the session ends."""
     __tracebackhide__ = True
     from pytest_sockets.servers.factory import ScriptedServerFactory
     from pytest_sockets.servers.scripted import ScriptedServer
@@ -174,18 +174,18 @@ def sockets_tls() -> Iterator[Authority]:
 
 
 class ServersShown(Part):
-    """What a failing test shows of its servers. Registered with the first server: other runs pay for no hook."""
+    """Shows the servers of a failing test. Registered with the first server, so that other runs have no hook here."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Remember when the test began: of a session's server only what came since then is its own."""
+        """Remember when the test began: only later events of a session's server belong to it."""
         item.stash[_BEGAN] = monotonic()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A failing test shows up to five connections of each of its servers, and the end of their transcripts."""
+        """Show up to five connections of each server of a failing test, and the end of their transcripts."""
         report = yield
         if report.failed and report.when != "teardown":
             text = "\n".join(_shown(item))
