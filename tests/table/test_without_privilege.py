@@ -85,7 +85,7 @@ def test_psutil_and_the_listing_work_too(foreign):
     assert as_nobody(lambda: port in PortableReader().listening()) is True
     text = as_nobody(lambda: table_text.sockets(reader().system(), table_filter.parse(f":{port}"), 120))
     assert f"127.0.0.1:{port}" in text
-    assert "1 of them belong to processes that this user may not look at" in text
+    assert "1 of them belong to processes that are not visible to this user" in text
 
 
 def test_an_assertion_still_has_its_answer(foreign):
