@@ -1,4 +1,4 @@
-"""A job queue in one file: a TCP server, a client, a subscriber and metrics over UDP. Every socket has an owner that closes it."""
+"""A job queue in one file: a TCP server, a client, a subscriber and metrics over UDP. Every socket is closed."""
 
 import collections
 import socket
