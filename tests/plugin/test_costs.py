@@ -24,7 +24,7 @@ SHOW = """
 @pytest.mark.parametrize("arguments", [(), ("--collect-only",), ("--sockets-leaks=error",)], ids=str)
 def test_a_run_that_opens_nothing_imports_nothing_that_judges(suite, arguments):
     suite.write(test_a="def test_one(): pass", conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY))
-    done = suite.run("-s", *arguments, report=False)
+    done = suite.run("-s", *arguments, report=False, anew=True)
     assert "imported:\n" in done.text, done.text
 
 
@@ -33,7 +33,7 @@ def test_a_socket_that_is_closed_imports_what_counts_it(suite):
         test_a="import socket\ndef test_one(): socket.socket().close()",
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
     )
-    done = suite.run("-s", report=False)
+    done = suite.run("-s", report=False, anew=True)
     assert "imported: pytest_sockets.plugin.report_attachments pytest_sockets.reports.run\n" in done.text, (
         done.text
     )

@@ -1,7 +1,7 @@
-"""Many scenarios at once: each in a forked child of a process that has pytest loaded already.
+"""Suites in forked children of a process that has pytest loaded already.
 
-`fork_server.py` is that process. A run gives the same result as `running.run`, for half of the processor time and in a
-network namespace of its own where the system allows that. tests/leaks/test_corpus_runner.py compares the two ways.
+`fork_server.py` is that process. A scenario gives the same result as with `running.run`, for half of the processor time,
+and in a network namespace of its own where the system allows that. tests/leaks/test_corpus_runner.py compares the two ways.
 """
 
 from __future__ import annotations
@@ -61,21 +61,44 @@ class ForkServer:
         """Run `scenario` in `folder` to its end; several threads may call this at once."""
         scenario.install(folder)
         output = folder / "output.txt"
-        answer = self._ask(
-            {
-                "folder": str(folder),
-                "output": str(output),
-                "arguments": pytest_command(scenario, folder, way),
-                "environment": environment_of(way) | (environment or {}),
-                "inherits": inherits(scenario),
-                "timeout": TIMEOUT,
-            }
+        exit_code = self.run_pytest(
+            folder,
+            output,
+            pytest_command(scenario, folder, way),
+            environment_of(way) | (environment or {}),
+            isolated=True,
+            inherits=inherits(scenario),
         )
-        exit_code = answer.result(TIMEOUT + 60)
         text = output.read_text(errors="replace") if output.exists() else ""
         if exit_code is None:
             text += f"\nno exit status: killed after {TIMEOUT} s, or its supervisor failed\n"
         return ended(folder, -1 if exit_code is None else exit_code, text)
+
+    def run_pytest(
+        self,
+        folder: Path,
+        output: Path,
+        arguments: list[str],
+        environment: dict[str, str],
+        *,
+        isolated: bool = False,
+        inherits: bool = False,
+        timeout: float = TIMEOUT,
+    ) -> int | None:
+        """The exit status of `python -m ARGUMENTS` in `folder`, or None if it took too long.
+
+        What it left behind is killed.
+        """
+        job = {
+            "folder": str(folder),
+            "output": str(output),
+            "arguments": arguments,
+            "environment": environment,
+            "isolated": isolated,
+            "inherits": inherits,
+            "timeout": timeout,
+        }
+        return self._ask(job).result(timeout + 60)
 
     def _ask(self, job: dict[str, object]) -> concurrent.futures.Future[int | None]:
         assert self._process.stdin is not None
