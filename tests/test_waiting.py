@@ -61,7 +61,7 @@ def test_our_clocks_are_the_interpreters():
 def test_a_wait_ends_at_its_deadline():
     looks = []
     assert not waiting.wait_until(lambda: looks.append(1), 0.02)
-    assert 3 < len(looks) < 40
+    assert 2 <= len(looks) < 40
 
 
 @pytest.mark.usefixtures("frozen")

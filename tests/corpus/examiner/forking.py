@@ -6,7 +6,6 @@ and in a network namespace of its own where the system allows that. tests/leaks/
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import os
 import subprocess
@@ -39,10 +38,10 @@ class ForkServer:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._lock = threading.Lock()
-        self._answers: dict[int, concurrent.futures.Future[int | None]] = {}
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._sending = threading.Lock()
+        self._receiving = threading.Lock()
+        self._sent = 0
+        self._answers: dict[int, int | None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +50,6 @@ class ForkServer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
-        self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -98,22 +96,25 @@ class ForkServer:
             "inherits": inherits,
             "timeout": timeout,
         }
-        return self._ask(job).result(timeout + 60)
+        return self._answer(self._send(job))
 
-    def _ask(self, job: dict[str, object]) -> concurrent.futures.Future[int | None]:
+    def _send(self, job: dict[str, object]) -> int:
+        """Send a job, and return its number."""
         assert self._process.stdin is not None
-        with self._lock:
-            number = len(self._answers)
-            answer = self._answers[number] = concurrent.futures.Future()
-            self._process.stdin.write((json.dumps(job | {"id": number}) + "\n").encode())
+        with self._sending:
+            self._sent += 1
+            self._process.stdin.write((json.dumps(job | {"id": self._sent}) + "\n").encode())
             self._process.stdin.flush()
-        return answer
+            return self._sent
 
-    def _read(self) -> None:
+    def _answer(self, number: int) -> int | None:
+        """The exit status of a job. A thread that waits for its own answer keeps those of the others."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            answer = json.loads(line)
-            self._answers[answer["id"]].set_result(answer["exit_code"])
-        for pending in self._answers.values():  # the server is gone
-            if not pending.done():
-                pending.set_result(None)
+        with self._receiving:
+            while number not in self._answers:
+                line = self._process.stdout.readline()
+                if not line:
+                    return None  # the server is gone
+                answer = json.loads(line)
+                self._answers[answer["id"]] = answer["exit_code"]
+            return self._answers.pop(number)
