@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.literals import ClosedBy
     from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.failures import Failures
     from pytest_sockets.servers.faults.base import ActiveFault, Stage
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
@@ -39,10 +40,10 @@ class Owner(Protocol):
     record_size: int
     connecting: set[object]
     events: Events
+    failures: Failures
 
     def run(self, work: Callable[[], T]) -> T: ...
     def connection_gone(self, connection: Connection) -> None: ...
-    def trouble(self, error: BaseException, where: str) -> None: ...
 
 
 class Connection(StreamSocket):
@@ -242,7 +243,7 @@ class Connection(StreamSocket):
 
     def failed(self, error: BaseException) -> None:
         """Something raised while this connection was served: a `reply` of the user, or the engine."""
-        self.owner.trouble(error, self.describe())
+        self.owner.failures.add(error, self.describe(), accepted_at=self.record.accepted_at)
         self.record.detail = f"{type(error).__name__} in the server: {error}"
         self.reset_by("server")
 
