@@ -93,7 +93,7 @@ FILES = {
 
 
 def take_pictures(folder: Path) -> None:
-    """report-light.png and report-dark.png in `folder`."""
+    """Write report-light.png, report-dark.png and run-light.png (the timeline alone) into `folder`."""
     browser_module = _browser_module()
     with tempfile.TemporaryDirectory() as name:
         project = Path(name) / "jobs"
@@ -104,6 +104,8 @@ def take_pictures(folder: Path) -> None:
                 browser.open(report, scheme=scheme, width=1400, height=900)
                 browser.run("return new Promise(done => setTimeout(done, 300))")
                 browser.screenshot(folder / f"report-{scheme}.png")
+                if scheme == "light":
+                    browser.screenshot(folder / "run-light.png", until="#leaks")
 
 
 def _run_suite(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Network-aware tests for pytest: leaked sockets named by line and owner, free ports, servers that break on demand.
+"""Network-aware tests for pytest: leaks named by line and owner, free ports, servers that break on demand.
 
 Every public name is imported on first use, so that loading the plugin stays cheap. Type checkers read `__init__.pyi`.
 """

@@ -15,7 +15,7 @@ _COMMAND: Final = "python -m pytest_sockets"
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; the exit code is 0, or 2 for a wrong filter."""
+    """Print the table. Return the exit status: 0, or 2 for an invalid filter."""
     parser = argparse.ArgumentParser(
         _COMMAND,
         description="Print the socket table of this system with the holder of each socket.",
@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "filter",
         nargs="*",
-        help="a status (LISTEN), :PORT, tcp, udp, unix, a process id or a process name; all must hold; "
+        help="a status (LISTEN), :PORT, tcp, udp, unix, a process id or a process name; all must match; "
         "left: processes that interrupted test runs left behind",
     )
     parser.add_argument("--show-secrets", action="store_true", help="show passwords in command lines")

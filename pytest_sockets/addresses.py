@@ -1,7 +1,7 @@
-"""Which address answers for which: by reachability, never by string.
+"""Match addresses by reachability, never by string.
 
-0.0.0.0 answers for every IPv4 address, [::] for every IPv6 one and, dual stack, for IPv4 too; ::ffff:127.0.0.1 is 127.0.0.1;
-a host name means any address that it resolves to, of any family. Only a host name causes a look-up.
+0.0.0.0 accepts data for every IPv4 address, [::] for every IPv6 one and, if dual-stack, for IPv4 too. ::ffff:127.0.0.1
+is 127.0.0.1. A host name means any address that it resolves to, of any family. Only a host name causes a look-up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ANY: Final = ("", "*")
 
 
 class Wanted(NamedTuple):
-    """One side as the user names it: some host (None: any) and some port (None: any)."""
+    """One side as the user names it: a host (None: any) and a port (None: any)."""
 
     host: str | None
     port: int | None
@@ -37,69 +37,69 @@ class Wanted(NamedTuple):
 
 
 LARGEST_BACKLOG: Final = 2**31 - 1
-"""Of listen(2): a C int; the kernel cuts it to net.core.somaxconn."""
+"""The largest backlog of listen(2), a C int. The kernel reduces it to net.core.somaxconn."""
 
 
 def host_to_bind(host: object) -> str:
-    """`host` of something that is about to be bound. Raises `SettingError` for what is no str."""
+    """Return `host` for a bind. Raises `SettingError` if it is not a str."""
     if isinstance(host, str):
         return host
     raise SettingError(f"host={host!r} ({type(host).__name__}): use a str such as '127.0.0.1' or 'localhost'")
 
 
 def checked_port(value: object) -> int:
-    """`value` as a port, 1-65535. Raises `QueryError`, for a bool, str or other type `QueryTypeError`."""
+    """Return `value` as a port, 1-65535. Raises `QueryError`; for a bool, str or other type `QueryTypeError`."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         hint = f"; use int({value!r})" if isinstance(value, str) and value.isdecimal() else "; use an int"
-        raise QueryTypeError(f"{value!r} ({type(value).__name__}) is no port{hint}")
+        raise QueryTypeError(f"{value!r} ({type(value).__name__}) is not a valid port{hint}")
     port = operator.index(value)
     if port == 0:
         raise QueryError(
             "port 0 means 'any' in bind(2), and nothing ever has it; use the port that getsockname() gives"
         )
     if not 0 < port <= 65535:
-        raise QueryError(f"{port} is no port; ports are 1-65535")
+        raise QueryError(f"{port} is not a valid port; ports are 1-65535")
     return port
 
 
 def checked_protocol(value: W, allowed: Iterable[str] = ("tcp", "udp")) -> W:
     """Return `value` if it is one of the `allowed` names. Raises `QueryError` otherwise."""
     if value not in tuple(allowed):
-        raise QueryError(f"{value!r} is no protocol; use one of: {', '.join(allowed)}")
+        raise QueryError(f"{value!r} is not a valid protocol; use one of: {', '.join(allowed)}")
     return value
 
 
 def checked_statuses(names: Iterable[object], known: Iterable[str]) -> frozenset[str]:
-    """`names` if all are status words; the error suggests the nearest."""
+    """Return `names` if all are statuses. The error suggests the nearest status."""
     words = tuple(known)
     found = set()
     for name in names:
         if not isinstance(name, str):
             raise QueryTypeError(
-                f"{name!r} ({type(name).__name__}) is no status; use one of: {', '.join(words)}"
+                f"{name!r} ({type(name).__name__}) is not a valid status; use one of: {', '.join(words)}"
             )
         if name not in words:
             near = difflib.get_close_matches(name.upper().replace("-", "_"), words, 1, 0.5)
             hint = f"did you mean {near[0]}?" if near else f"use one of: {', '.join(words)}"
-            raise QueryError(f"{name!r} is no status; {hint}")
+            raise QueryError(f"{name!r} is not a valid status; {hint}")
         found.add(name)
     return frozenset(found)
 
 
 def checked_host(value: object) -> str | None:
-    """`value` as a host without brackets; None, "" and "*" mean any."""
+    """Return `value` as a host without brackets; None, "" and "*" mean any."""
     if value is None or value in _ANY:
         return None
     if not isinstance(value, str):
         raise QueryTypeError(
-            f"{value!r} ({type(value).__name__}) is no host; use a str such as '127.0.0.1' or 'localhost'"
+            f"{value!r} ({type(value).__name__}) is not a valid host; use a str such as '127.0.0.1' or 'localhost'"
         )
     return value[1:-1] if value.startswith("[") and value.endswith("]") else value
 
 
 @functools.lru_cache(1024)
 def parsed(host: str) -> tuple[IPAddress, str] | None:
-    """Address, IPv4 where it is a mapped one, and zone ("" if it has none); None for a host name or path."""
+    """Return the address (IPv4 if it is a mapped one) and its zone or ""; None for a host name or path."""
     bare, _, zone = host.partition("%")
     try:
         address = ipaddress.ip_address(bare)
@@ -110,23 +110,23 @@ def parsed(host: str) -> tuple[IPAddress, str] | None:
 
 
 def resolved(host: str) -> tuple[str, ...]:
-    """The addresses that `host` stands for: itself, or what the name resolves to. Raises `QueryError`."""
+    """Return the addresses of `host`: itself, or those to which the name resolves. Raises `QueryError`."""
     if parsed(host) is not None:
         return (host,)
     import socket
 
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError), a NUL
+    except (OSError, ValueError) as error:  # ValueError: a label that is too long (UnicodeError) or has a NUL
         raise QueryError(f"{host!r} is neither an address nor a host name that resolves: {error}") from None
     return tuple(dict.fromkeys(str(item[4][0]) for item in found))
 
 
 def answers_for(local: str, host: str, *, dual_stack: bool | None) -> bool:
-    """Whether a socket bound to the address `local` takes what is sent to the address `host`.
+    """Whether a socket bound to the address `local` receives data sent to the address `host`.
 
-    `dual_stack` matters for `local` [::] only; None (not known) counts as dual stack, which is the default.
-    A wildcard as `host` asks whether all addresses of that family are taken.
+    `dual_stack` matters only if `local` is [::]. None (not known) counts as dual-stack, the default. A wildcard as
+    `host` asks whether all addresses of that family are covered.
     """
     bound, asked = parsed(local), parsed(host)
     if bound is None or asked is None:
@@ -138,7 +138,7 @@ def answers_for(local: str, host: str, *, dual_stack: bool | None) -> bool:
 
 
 def same(first: str, second: str) -> bool:
-    """Whether two addresses are one: mapped or not, with the zone left out or not."""
+    """Whether two addresses are the same; mapped addresses and missing zones are treated as equal."""
     return first == second or (not _unspecified(first) and answers_for(first, second, dual_stack=False))
 
 
@@ -148,11 +148,11 @@ def _unspecified(host: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """127.0.0.0/8 and ::1; a unix path is never reachable from outside, so that too."""
+    """Whether the address is in 127.0.0.0/8 or ::1. A unix path counts too, since it is not reachable from outside."""
     found = parsed(host)
     return found is None or found[0].is_loopback
 
 
 def is_wildcard(host: str) -> bool:
-    """0.0.0.0 or ::."""
+    """Whether the host is 0.0.0.0 or ::."""
     return _unspecified(host)

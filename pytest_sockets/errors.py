@@ -1,4 +1,4 @@
-"""One family of errors: everything that pytest-sockets raises on purpose is a `SocketsError`."""
+"""The errors: everything that pytest-sockets raises on purpose is a `SocketsError`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _QUOTED: Final = 80
 
 
 class SocketsError(Exception):
-    """The root of the family."""
+    """The base class of all errors of pytest-sockets."""
 
 
 class SettingError(SocketsError, ValueError):
-    """A setting has a value that cannot be used.
+    """A setting has an invalid value.
 
     `origin` says where it was set ("command line", "ini file tox.ini", "mark on tests/test_a.py::test_x").
     """
@@ -32,12 +32,12 @@ class SettingError(SocketsError, ValueError):
         self.origin = origin
 
     def at(self, origin: str) -> SettingError:
-        """The same problem, with the place where it was set."""
+        """Return the same problem with the place where the value was set."""
         return SettingError(self.problem, origin)
 
 
 class QueryError(SocketsError, ValueError):
-    """A port, address, protocol or status word that nothing can match; the text says what can be asked."""
+    """A port, address, protocol or status that nothing can match. The text lists what is valid."""
 
 
 class QueryTypeError(QueryError, TypeError):
@@ -45,46 +45,46 @@ class QueryTypeError(QueryError, TypeError):
 
 
 class SocketLeakError(SocketsError):
-    """A test or fixture left sockets open and the mode for that is `error`."""
+    """A test or fixture left sockets open, and the mode is `error`."""
 
 
 class SocketLeakWarning(SocketsError, UserWarning):
-    """A test or fixture left sockets open and the mode for that is `warn`."""
+    """A test or fixture left sockets open, and the mode is `warn`."""
 
 
 class SocketAssertionError(SocketsError, AssertionError):
-    """An `assert_*` function found the socket table different from what was asserted."""
+    """An `assert_*` function found a different socket table than the one asserted."""
 
 
 class PortUnavailable(SocketsError):
-    """No port that meets the request is free."""
+    """No port is free that meets the request."""
 
 
 class WaitTimeout(SocketsError, TimeoutError):
-    """The awaited condition did not come true in time; the text says what is true instead."""
+    """The awaited condition did not become true in time. The text describes the current state."""
 
 
 class ProcessDied(WaitTimeout):
-    """The process that was to open the port ended first; the text has its exit status and last stderr lines."""
+    """The process ended before it opened the port. The text has its exit status and the last lines of its output."""
 
 
 class ServerFault(SocketsError):
-    """A server of this plugin could not do what was asked of it."""
+    """A server of this plugin could not do what the caller requested."""
 
 
 class FamilyUnavailable(ServerFault):
-    """This host has no such address family (IPv6, unix); fixtures turn it into a skip."""
+    """This host lacks an address family (IPv6, unix). Fixtures turn this error into a skip."""
 
 
 def quoted(value: object) -> str:
-    """Return `repr(value)`, cut in the middle to 80 characters at most: a quoted value must not bury the message."""
+    """Return `repr(value)`, cut in the middle to at most 80 characters, so that it does not hide the message."""
     return cut_in_middle(repr(value), _QUOTED)
 
 
 def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
-    """A `SocketsError` of `function` is shown at the line that made the call, without this plugin's frames below it.
+    """Show a `SocketsError` of `function` at the line of the call, without this plugin's frames below it.
 
-    Any other error keeps them: it would be a bug of this plugin.
+    Other errors keep their frames: they are bugs of this plugin.
     """
 
     @functools.wraps(function)
@@ -101,7 +101,7 @@ def blames_the_call(function: Callable[P, T]) -> Callable[P, T]:
 
 
 class BlamesTheCall(type):
-    """A class whose constructor shows a `SocketsError` at the line that called it."""
+    """Metaclass of classes whose constructor shows a `SocketsError` at the line of the call."""
 
     if not TYPE_CHECKING:  # type checkers read the constructor's own parameters
 

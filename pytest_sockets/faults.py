@@ -1,8 +1,8 @@
-"""What a server can do wrong.
+"""The faults of a server.
 
-Each fault is a value: give them to a server as `faults=[...]`, or set them while it runs by `server.faults(...)`.
+Each fault is a value. Pass faults to a server as `faults=[...]`, or set them with `server.faults(...)` while it runs.
 
-They act in the order given: in `[Latency(0.05), Close(after=10)]` ten bytes arrive late and then the end.
+They act in the order given: with `[Latency(0.05), Close(after=10)]`, ten bytes arrive late, and the end follows them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`no_leaks()`: the leak detection for one block of code, with or without pytest."""
+"""`no_leaks()`: leak detection for one block of code, with or without pytest."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _KINDS: Final = ("tcp", "udp", "unix")
 def no_leaks(
     *, grace: float = 0.5, kinds: Collection[SocketProtocol] = ("tcp", "udp")
 ) -> AbstractContextManager[None]:
-    """Check that a `with` block closes what it opens.
+    """Check that a `with` block closes the sockets that it opens.
 
-    Raises SocketLeakError after the block for each socket that was opened in it, also by threads started in it, and is
-    still open `grace` seconds later. The error names the line that opened the socket and what still refers to it. `kinds`
-    are the protocols to check. A block that raises is not checked: its own exception is the one to fix.
+    Raises `SocketLeakError` after the block for each socket that the block, or a thread started in it, opened and that
+    is still open `grace` seconds later. The error names the line that opened the socket and the objects that still
+    refer to it. `kinds` are the protocols to check. A block that raises is not checked, so that its own exception stays
+    visible.
 
-    Works in unittest and in scripts, and inside a test while the plugin runs. Raises SettingError for invalid arguments.
+    Works in unittest, in scripts, and inside a test while the plugin runs. Raises `SettingError` for invalid arguments.
     """
     if isinstance(kinds, str) or not kinds or not set(kinds) <= set(_KINDS):
         raise SettingError(f"kinds={kinds!r}: use a collection of {', '.join(map(repr, _KINDS))}")
@@ -70,7 +71,7 @@ class _CheckedBlock:
 
 
 class _Watch:
-    """Everything that this module asks of the leak detection: who opened what since the watch was made."""
+    """The registry of sockets opened since the watch was made."""
 
     def __init__(self, place: str) -> None:
         self._owner = Owner("the block", place, "block")
@@ -80,7 +81,7 @@ class _Watch:
         self._registry.scope = Scope(self._owner, "call")
 
     def findings(self, grace: float, kinds: tuple[str, ...]) -> list[Finding]:
-        """The sockets that are open after `grace` seconds. Waits only if something is left."""
+        """Return the sockets that are open after `grace` seconds. Waits only if something is left."""
         self._registry.checkpoint()
         self._registry.end(self._owner)
         judge = Judge(self._registry, kinds)
@@ -90,6 +91,6 @@ class _Watch:
         return [builder.open(leak) for leak in leaks]
 
     def close(self) -> None:
-        """Observe nothing any more."""
+        """Stop observing."""
         audit.stop_listening(self._registry)
         self._registry.fds.close()

@@ -1,4 +1,4 @@
-"""A socket table as text: the whole as `ss` prints it, and one line for a repr. Pure."""
+"""A socket table as text: the whole as `ss` prints it, and one line for a repr. No I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN: Final = 3
 
 
 def table_text(table: Iterable[SocketEntry]) -> str:
-    """Aligned columns under a header, one line a socket; the processes that share one stand on its line."""
+    """Return aligned columns under a header, with one line for each socket and all its processes."""
     rows: dict[object, list[SocketEntry]] = {}
     for number, entry in enumerate(table):
         rows.setdefault(entry.inode or (number,), []).append(entry)
@@ -30,7 +30,7 @@ def _row(entries: list[SocketEntry]) -> tuple[str, ...]:
 
 
 def columns(rows: Sequence[tuple[str, ...]], gap: str = "  ") -> str:
-    """Rows of equal length as left-aligned columns, without blanks at the ends."""
+    """Return rows of equal length as left-aligned columns, without trailing spaces."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         gap.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -38,7 +38,7 @@ def columns(rows: Sequence[tuple[str, ...]], gap: str = "  ") -> str:
 
 
 def short_text(table: SocketTable) -> str:
-    """One line for a repr: pytest cuts it at 240 characters."""
+    """Return one line for a repr, which pytest cuts at 240 characters."""
     entries = table[:_SHOWN]
     more = f", and {len(table) - _SHOWN} more" if len(table) > _SHOWN else ""
     shown = ", ".join(f"{entry}{f' pid {entry.pid}' if entry.pid is not None else ''}" for entry in entries)

@@ -1,4 +1,4 @@
-"""What may stand before `in table`, and which entries it means. Pure but for the look-up of a host name."""
+"""Turn the left side of `wanted in table` into a matcher of entries. Its only I/O is the look-up of a host name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORMS: Final = (
 
 
 class Connection:
-    """Two sides, in either order."""
+    """Two sides of a connection, in either order."""
 
     __slots__ = ("first", "second")
 
@@ -34,7 +34,7 @@ class Connection:
 
 
 def understood(wanted: object) -> Wanted | Connection | str | SocketEntry:
-    """What the user asks for, checked: a side, a connection, a unix path or an entry. Raises `QueryError`."""
+    """Return the checked request: a side, a connection, a unix path or an entry. Raises `QueryError`."""
     if hasattr(wanted, "identity"):
         return cast("SocketEntry", wanted)
     if isinstance(wanted, str):
@@ -55,7 +55,7 @@ def _path(text: str) -> str:
     port = port or text
     if port.isdecimal():
         use = f"({addresses.checked_host(host)!r}, {port})" if host else port
-        raise QueryTypeError(f"{text!r} (str) is no port; use {use}")
+        raise QueryTypeError(f"{text!r} (str) is not a valid port; use {use}")
     raise QueryTypeError(f"{text!r} (str) cannot be looked for; use {_FORMS}")
 
 
@@ -73,13 +73,13 @@ def _side(value: Any) -> Wanted:
     if not isinstance(value, (tuple, list)):
         return Wanted(None, addresses.checked_port(value))
     if len(value) not in (2, 4):  # getsockname(2) of IPv6 gives four
-        raise QueryTypeError(f"{value!r} is no address; use (host, port) such as ('127.0.0.1', 8080)")
+        raise QueryTypeError(f"{value!r} is not an address; use (host, port) such as ('127.0.0.1', 8080)")
     host = addresses.checked_host(value[0])
     return Wanted(host, addresses.checked_port(value[1]))
 
 
 def matcher(wanted: object) -> Matcher:
-    """A test for one entry. Host names are looked up here, once."""
+    """Return a predicate for one entry. Host names are looked up here, once."""
     asked = understood(wanted)
     if isinstance(asked, str):
         return _unix(asked)
@@ -103,7 +103,7 @@ def _one_side(asked: Wanted) -> Matcher:
 
 
 def takes(asked: Wanted) -> Matcher:
-    """Whether what is sent to this address arrives at the entry's local side."""
+    """Return whether data sent to this address arrives at the entry's local side."""
     port = asked.port
     if asked.host is None:
         return lambda entry: entry.local.port == port
@@ -119,7 +119,7 @@ def takes(asked: Wanted) -> Matcher:
 
 
 def is_side(asked: Wanted) -> Callable[[Endpoint], bool]:
-    """Whether an endpoint is exactly this address, mapped or not."""
+    """Return whether an endpoint is exactly this address, mapped or not."""
     hosts = None if asked.host is None else addresses.resolved(asked.host)
 
     def test(endpoint: Endpoint) -> bool:

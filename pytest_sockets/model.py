@@ -1,4 +1,4 @@
-"""What crosses every boundary: an endpoint, a socket table entry, the table. Pure values, no I/O."""
+"""The values that cross every boundary: an endpoint, a socket table entry, the table. No I/O."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ NONE: Final = "NONE"
 STATUSES: Final[tuple[Status, ...]] = (
     LISTEN, ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK, CLOSING, NONE,
 )  # fmt: skip
-"""psutil's words. CLOSE is a TCP socket that is bound or new but neither listens nor is connected; NONE is what has
-no state machine: UDP, and unix sockets that do not listen."""
+"""Named as in psutil. CLOSE is a TCP socket that neither listens nor is connected. NONE means a socket without a state
+machine: UDP, and unix sockets that do not listen."""
 
 TCP_STATES: Final[dict[int, Status]] = {
     1: ESTABLISHED, 2: SYN_SENT, 3: SYN_RECV, 4: FIN_WAIT1, 5: FIN_WAIT2, 6: TIME_WAIT, 7: CLOSE, 8: CLOSE_WAIT,
@@ -61,8 +61,8 @@ class Endpoint(NamedTuple):
 class SocketEntry:
     """One line of the socket table at one moment.
 
-    `fd`, `pid`, `uid` and `inode` are None where the system does not tell them: `fd` and `pid` of another user's process
-    without privilege, `inode` off Linux, all but `uid` for TIME_WAIT (no process holds such a socket any more).
+    `fd`, `pid`, `uid` and `inode` are None where the system does not report them: `fd` and `pid` of another user's
+    process, `inode` outside Linux, and all but `uid` for a TIME_WAIT, which no process holds.
     """
 
     protocol: SocketProtocol
@@ -75,24 +75,24 @@ class SocketEntry:
     pid: int | None = None
     uid: int | None = None
     time_wait_left: float | None = dataclasses.field(default=None, compare=False)
-    """Seconds until a TIME_WAIT entry goes; only sock_diag tells."""
+    """Seconds until a TIME_WAIT ends. Only sock_diag reports them."""
     dual_stack: bool | None = dataclasses.field(default=None, compare=False)
-    """Whether an IPv6 socket takes IPv4 too (IPV6_V6ONLY is off); None where that is not known or does not matter."""
+    """Whether an IPv6 socket also accepts IPv4 (IPV6_V6ONLY is off); None if unknown or irrelevant."""
 
     @property
     def socket_tuple(self) -> tuple[SocketProtocol, str, int | None, str | None, int | None]:
-        """Protocol, local address, local port, remote address, remote port."""
+        """Protocol, local address, local port, remote address and remote port."""
         remote = self.remote or (None, None)
         return self.protocol, self.local.host, self.local.port, remote[0], remote[1]
 
     @property
     def identity(self) -> Hashable:
-        """What stays the same while the socket lives; its inode on Linux: SO_REUSEPORT shares tuples, ports are reused."""
+        """A key that is constant while the socket lives: on Linux its inode, since tuples are shared and reused."""
         return self.inode or (self.socket_tuple, self.family, self.pid, self.fd)
 
     @property
     def is_listening(self) -> bool:
-        """A TCP or unix socket in LISTEN; a UDP socket that is bound and unconnected."""
+        """Whether it is a TCP or unix socket in LISTEN, or a UDP socket that is bound and unconnected."""
         if self.protocol == "udp":
             return bool(self.local.port) and self.remote is None
         return self.status == LISTEN
@@ -106,8 +106,9 @@ class SocketEntry:
 class SocketTable:
     """The socket table at one moment: an immutable sequence of `SocketEntry` with set algebra by socket identity.
 
-    One entry for each process that holds a socket. `port in table`, `(host, port) in table` and `(a, b) in table` (a
-    connection, either order) match addresses by reachability; `table == []` compares with any list, in any order.
+    It has one entry for each process that holds a socket. `port in table`, `(host, port) in table` and `(a, b) in
+    table` (a connection in either order) match addresses by reachability. `table == []` compares with any list, in any
+    order.
     """
 
     __slots__ = ("_entries", "label")
@@ -115,13 +116,13 @@ class SocketTable:
     def __init__(self, entries: Iterable[SocketEntry] = (), label: str = "") -> None:
         self._entries = tuple(entries)
         self.label = label
-        """What was asked for ("listening", "established"): failure texts begin with it."""
+        """The name of the selection ("listening", "established"), with which failure texts begin."""
 
     def _all(self) -> tuple[SocketEntry, ...]:
         return self._entries
 
     def without_holders(self) -> Sequence[SocketEntry]:
-        """The entries, perhaps without pid and fd, which cost more than the rest. A lazily read table overrides this."""
+        """Return the entries, possibly without pid and fd, which cost more than the rest. A lazy table overrides this."""
         return self._all()
 
     def __len__(self) -> int:
@@ -141,11 +142,11 @@ class SocketTable:
         return SocketTable(self._all()[index]) if isinstance(index, slice) else self._all()[index]
 
     def index(self, entry: SocketEntry) -> int:
-        """Where the entry stands. Raises `ValueError` if it does not."""
+        """Return the position of the entry. Raises `ValueError` if it is missing."""
         return self._all().index(entry)
 
     def count(self, entry: SocketEntry) -> int:
-        """How often the entry is there."""
+        """Return how often the entry occurs."""
         return self._all().count(entry)
 
     def __contains__(self, wanted: object) -> bool:
@@ -162,59 +163,59 @@ class SocketTable:
         return hash(frozenset(self._all()))
 
     def __add__(self, other: SocketTable) -> SocketTable:
-        """Both, each socket once (this table's entry where both have it)."""
+        """Return the entries of both tables, each socket once. This table's entry wins."""
         return SocketTable((*self._all(), *(other - self)))
 
     def __sub__(self, other: SocketTable) -> SocketTable:
-        """Those whose socket is not in `other`, whatever status it has there."""
+        """Return the entries whose socket is not in `other`, whatever its status there."""
         known = {entry.identity for entry in other}
         return self.where(lambda entry: entry.identity not in known)
 
     def __and__(self, other: SocketTable) -> SocketTable:
-        """Those whose socket is in `other` too."""
+        """Return the entries whose socket is also in `other`."""
         known = {entry.identity for entry in other}
         return self.where(lambda entry: entry.identity in known)
 
     def where(self, holds: Callable[[SocketEntry], bool], label: str = "") -> SocketTable:
-        """The entries for which `holds(entry)` is true."""
+        """Return the entries for which `holds(entry)` is true."""
         return SocketTable((entry for entry in self._all() if holds(entry)), label or self.label)
 
     @property
     def listening(self) -> SocketTable:
-        """TCP and unix sockets in LISTEN, and UDP sockets that are bound and unconnected."""
+        """The TCP and unix sockets in LISTEN, and the UDP sockets that are bound and unconnected."""
         return self.where(lambda entry: entry.is_listening, "listening")
 
     @property
     def established(self) -> SocketTable:
-        """TCP connections in ESTABLISHED."""
+        """The TCP connections in ESTABLISHED."""
         return self.where(lambda entry: entry.status == ESTABLISHED, "established")
 
     @property
     def tcp(self) -> SocketTable:
-        """Only TCP: ports of TCP and UDP are separate name spaces."""
+        """The TCP sockets. TCP and UDP have separate ports."""
         return self.where(lambda entry: entry.protocol == "tcp")
 
     @property
     def udp(self) -> SocketTable:
-        """Only UDP."""
+        """The UDP sockets."""
         return self.where(lambda entry: entry.protocol == "udp")
 
     def with_status(self, *names: Status) -> SocketTable:
-        """Those in one of these statuses, psutil's words. Raises `QueryError` for a word that is none."""
+        """Return the entries in one of these statuses, named as in psutil. Raises `QueryError` for an unknown status."""
         from pytest_sockets.addresses import checked_statuses
 
         wanted = checked_statuses(names, STATUSES)
         return self.where(lambda entry: entry.status in wanted)
 
     def on_port(self, port: int) -> SocketTable:
-        """Those with this port on either side, TCP and UDP. Raises `QueryError` for what is no port."""
+        """Return the TCP and UDP entries with this port on either side. Raises `QueryError` for an invalid port."""
         from pytest_sockets.addresses import checked_port
 
         number = checked_port(port)
         return self.where(lambda entry: number in (entry.local.port, entry.remote and entry.remote.port))
 
     def of_process(self, pid: int) -> SocketTable:
-        """Those that the process holds."""
+        """Return the entries that the process holds."""
         return self.where(lambda entry: entry.pid == pid)
 
     def __str__(self) -> str:
@@ -228,5 +229,5 @@ class SocketTable:
         return short_text(self)
 
 
-# Not a base class: a type checker would then take `8080 in table` for a comparison that can never hold.
+# Not registered as a base class: a type checker would then reject `8080 in table` as a comparison that is never true.
 Sequence.register(SocketTable)

@@ -1,10 +1,12 @@
-"""The interpreter's own clocks, threads, locks, polling, sleep and system calls, whatever a test puts in their place.
+"""The interpreter's own clocks, threads, locks, polling, sleep and system calls, even if a test replaces them.
 
-gevent replaces `threading`, `select`, `selectors`, `socket` and `time` in place, and a suite may do so long before its first
-server starts. The hub is a real thread that waits in a real epoll(7): a greenlet in its place would stop with the test
-that waits for it. freezegun and time-machine replace the clocks, pyfakefs the modules `os` and `io` in every module that
-names them: there is no /proc then, and no descriptor is known. So the names below are taken when the plugin is loaded, and
-from gevent's store of originals if it was first. This module is light on purpose: it is imported in every run.
+gevent replaces `threading`, `select`, `selectors`, `socket` and `time` in place, perhaps long before the first server
+starts. The hub needs a real thread that waits in a real epoll(7); a greenlet would stop with the test that waits for
+it. freezegun and time-machine replace the clocks. pyfakefs replaces the modules `os` and `io` in every module that
+names them, and hides /proc.
+
+The names below are therefore taken when the plugin is loaded, or from gevent's store of originals. This module stays
+small, because every run imports it.
 """
 
 from __future__ import annotations
@@ -27,20 +29,20 @@ if TYPE_CHECKING:
     import selectors
     from collections.abc import Callable
 
-# Objects of our own: freezegun replaces what is a function of `time` in every module, under any name. A system clock by its
-# number: time-machine replaces what is inside time.monotonic itself. Windows and macOS have others.
+# These are objects, since freezegun replaces functions of `time` in every module. Linux reads the clock by its number,
+# since time-machine replaces the inside of time.monotonic.
 monotonic: Callable[[], float] = (
     functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
     if sys.platform == "linux"
     else functools.partial(time.monotonic)
 )
-"""What `time.monotonic()` gives when nobody has replaced it."""
+"""The value of `time.monotonic()` when it is not replaced."""
 boot_time: Callable[[], float] | None = (
     functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME) if sys.platform == "linux" else None
 )
-"""Seconds since the machine was started, those in suspension among them: the clock of /proc; None elsewhere."""
+"""Seconds since boot, including suspended time: the clock of /proc. None on other systems."""
 wall_clock: Callable[[], float] = functools.partial(time.time)
-"""What `time.time()` gives when nobody has replaced it."""
+"""The value of `time.time()` when it is not replaced."""
 
 
 def _refuse(*_: object) -> int:
@@ -48,7 +50,7 @@ def _refuse(*_: object) -> int:
 
 
 class RealOs:
-    """Functions of `os` and `io` under their names, and constants; never an instance. pyfakefs lets a class be."""
+    """Functions and constants of `os` and `io`. Never instantiated: pyfakefs leaves a class alone."""
 
     close = staticmethod(os.close)
     dup = staticmethod(os.dup)
@@ -65,18 +67,18 @@ class RealOs:
     isdir = staticmethod(os.path.isdir)
     O_RDONLY: Final = os.O_RDONLY
     O_PATH: Final = getattr(os, "O_PATH", os.O_RDONLY)
-    """Where there is none: `O_RDONLY`."""
+    """`O_RDONLY` on systems without it."""
     _open: Final[Any] = staticmethod(io.open)
 
     @classmethod
     def content(cls, path: str) -> bytes:
-        """What is in this file; raises OSError as `open` does."""
+        """Return the content of this file. Raises OSError like `open`."""
         with cls._open(path, "rb") as file:
             return bytes(file.read())
 
 
 def original(module: str, name: str) -> Any:
-    """`module.name` as the interpreter came with it; None if this system has no such name."""
+    """Return the original `module.name`; None if this system lacks the name."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and hasattr(monkey, "get_original"):
         try:
@@ -103,8 +105,8 @@ SOL_SOCKET, SO_LINGER = socket.SOL_SOCKET, socket.SO_LINGER
 def load_ssl() -> None:
     """Import `ssl` with the real socket class in place.
 
-    `ssl.SSLSocket` derives from whatever `socket.socket` is at its import: if that came first while a test has sockets
-    blocked, TLS would stay broken for the rest of the run, for the suite's own clients too.
+    `ssl.SSLSocket` derives from `socket.socket` at the time of its import. If that happened while a test blocks
+    sockets, TLS would stay broken for the rest of the run, also for the suite's own clients.
     """
     if "ssl" in sys.modules:
         return
@@ -117,7 +119,7 @@ def load_ssl() -> None:
 
 
 def pause(seconds: float) -> None:
-    """Sleep in a test's thread. Under gevent the other greenlets go on meanwhile: one of them may be the client."""
+    """Sleep in a test's thread. Under gevent, other greenlets keep running: one of them may be the client."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and monkey.is_module_patched("time"):
         sys.modules["gevent"].sleep(seconds)

@@ -1,6 +1,6 @@
 """The helper processes that pytest-sockets starts for itself.
 
-Leak detection asks here, as it asks `real_socket` for sockets: neither a helper nor what runs below it belongs to a test.
+Leak detection ignores these helpers and their descendants, as it ignores sockets of `real_socket`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pids: Final[set[int]] = set()
-"""The helpers that this process has started, for as long as they may run."""
+"""The helpers that this process started, while they may still run."""
 _starting: Final[set[int]] = set()
 
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """The calling thread starts a helper in this block: audit events of that start are not the suite's."""
+    """Mark the calling thread as starting a helper: audit events in this block do not belong to the suite."""
     thread = get_ident()
     _starting.add(thread)
     try:

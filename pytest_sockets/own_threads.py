@@ -1,6 +1,6 @@
-"""The threads that this plugin runs for itself, which must never count as threads of the suite.
+"""The threads that this plugin runs for itself, which never count as threads of the suite.
 
-They have no `threading.Thread` object: suites look for leaked threads with `threading.enumerate()`.
+They have no `threading.Thread` object, because suites look for leaked threads with `threading.enumerate()`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _running: dict[object, int | None] = {}
-"""One entry for each thread, from before its start to its end; the value is its identifier once it runs."""
+"""One entry for each thread, from before its start until its end. The value is its identifier once it runs."""
 
 
 def start(function: Callable[..., object], *arguments: Any) -> int:
@@ -37,12 +37,12 @@ def start(function: Callable[..., object], *arguments: Any) -> int:
 
 
 def count() -> int:
-    """Return how many threads of this plugin run now."""
+    """Return how many threads of this plugin are running."""
     return len(_running)
 
 
 def identifiers() -> frozenset[int]:
-    """Return the identifiers of the threads of this plugin that run now."""
+    """Return the identifiers of this plugin's running threads."""
     return frozenset(ident for ident in tuple(_running.values()) if ident is not None)
 
 

@@ -1,4 +1,4 @@
-"""Text from processes, peers and names, made safe to show: one line, bounded, no control characters, no passwords."""
+"""Make text from processes, peers and names safe to show: one line, bounded, no control characters, no passwords."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST_COMMAND_LINE: Final = 4096
-"""Characters that are kept of a command line: some Java programs have a megabyte of class path."""
+"""Characters to keep of a command line: some Java programs have a megabyte of class path."""
 
 _secrets_shown = False
 
 
 @contextlib.contextmanager
 def secrets_shown(shown: bool = True) -> Iterator[None]:
-    """Let `masked` mask nothing in this process meanwhile."""
+    """Let `masked` return texts unchanged inside this block."""
     global _secrets_shown
     before, _secrets_shown = _secrets_shown, shown
     try:
@@ -27,7 +27,7 @@ def secrets_shown(shown: bool = True) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """Return `text` on one line, with every character escaped that a terminal could act on.
+    """Return `text` on one line, with every character escaped that a terminal could interpret.
 
     Escapes control and bidirectional characters, line ends and lone surrogates; letters of every language stay.
     """
@@ -42,7 +42,7 @@ def shortened(text: str, most: int) -> str:
 
 
 def cut_in_middle(text: str, most: int) -> str:
-    """Return at most `most` characters of `text`, cut in its middle: the end often says more than the beginning."""
+    """Return at most `most` characters of `text`, cut in its middle: the end is often more useful than the beginning."""
     if len(text) <= most:
         return text
     half = max(1, (most - 3) // 2)
@@ -50,8 +50,8 @@ def cut_in_middle(text: str, most: int) -> str:
 
 
 def command_text(command_line: str, most: int = LONGEST_COMMAND_LINE) -> str:
-    """Return a command line to show: without passwords, printable, at most `most` characters, cut in its middle."""
-    # Twice: a pattern must not have to search a megabyte, and escaping makes the text longer.
+    """Return a command line to show: masked, printable, at most `most` characters, cut in its middle."""
+    # Cut twice: masking must not search a megabyte, and escaping makes the text longer.
     bounded = cut_in_middle(command_line, 2 * LONGEST_COMMAND_LINE)
     return cut_in_middle(printable(masked(bounded)), most)
 
@@ -81,7 +81,7 @@ _PATTERNS: Final = tuple(
 _BY_PROGRAM: Final = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        # In these programs -p, -a or -u takes a password; elsewhere the same letters name a port or a user.
+        # These programs take a password after -p, -a or -u. In others, the same letters name a port or a user.
         (rf"((?<![\w-])(?:mysql|mariadb)[\w-]*\s(?:.*?\s)?-p){_WORD}", r"\1***"),
         (rf"((?<![\w-])(?:sshpass\s(?:.*?\s)?-p|redis-cli\s(?:.*?\s)?-a)\s*){_WORD}", r"\1***"),
         (rf"((?<![\w-])curl\s(?:.*?\s)?(?:-u|--user|--proxy-user)[ =]?[^\s:]*:){_WORD}", r"\1***"),
@@ -90,10 +90,11 @@ _BY_PROGRAM: Final = tuple(
 
 
 def masked(command_line: str) -> str:
-    """Return the command line with each password or token that can be recognized replaced by `***`.
+    """Return the command line with each recognized password or token replaced by `***`.
 
-    Recognized are URLs with a password, options and variables whose name says so (`--password x`, `PGPASSWORD=x`,
-    `api_key=x`), `Authorization` headers, and the password options of the mysql, redis-cli, sshpass and curl programs.
+    Recognized are passwords in URLs, options and variables whose name suggests a secret (`--password x`,
+    `PGPASSWORD=x`, `api_key=x`), `Authorization` headers, and the password options of the mysql, redis-cli, sshpass and
+    curl programs.
     """
     if _secrets_shown:
         return command_line

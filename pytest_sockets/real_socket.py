@@ -1,8 +1,8 @@
 """The sockets that pytest-sockets opens for itself.
 
-`socket.socket` is replaced at run time by pytest-socket (`--disable-socket`), by gevent and by tests. This module is
-imported when the plugin is loaded, so `RealSocket` derives from the class that the interpreter came with. It also marks
-what is ours: the ledger never owns a `RealSocket`.
+pytest-socket (`--disable-socket`), gevent and tests replace `socket.socket` at run time. This module is imported when
+the plugin is loaded, so `RealSocket` derives from the original class. The class also marks the plugin's own sockets:
+the registry never owns a `RealSocket`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import weakref
 
 
 class RealSocket(socket.socket):
-    """The standard library's socket, unpatched; never counted as one of the suite's.
+    """The standard library's socket, unpatched; never counted as a socket of the suite.
 
-    Never use `accept()` on it: that method looks `socket` up again at call time. Use `accepted()`.
+    Use `accepted()` instead of `accept()`, which looks up `socket.socket` again at call time.
     """
 
     def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:  # noqa: A002
@@ -25,16 +25,16 @@ class RealSocket(socket.socket):
     __hash__ = socket.socket.__hash__
 
     def accepted(self) -> tuple[RealSocket, object]:
-        """`accept()` without a look at the (perhaps patched) `socket.socket`; raises what accept(2) gives."""
+        """Accept a connection without the (perhaps patched) `socket.socket`; raises the errors of accept(2)."""
         fd, address = self._accept()  # type: ignore[attr-defined]
         return RealSocket(self.family, self.type, self.proto, fd), address
 
 
 class BareSocket(RealSocket):
-    """A `RealSocket` without the standard library's Python half: 6 us less for each that is opened and closed.
+    """A `RealSocket` without the Python half of the standard library's class, which saves 6 us for each one.
 
-    For what only binds: probes and locks of ports. It has no `accept`, no `makefile` and no `with`. One that stays open
-    is to be given to `keep()`.
+    Only for binding: probes and locks of ports. It has no `accept`, no `makefile`, and is not a context manager. Pass
+    one that stays open to `keep()`.
     """
 
     __init__ = _socket.socket.__init__
@@ -44,13 +44,15 @@ class BareSocket(RealSocket):
 _alive: weakref.WeakSet[RealSocket] = weakref.WeakSet()
 
 keep = _alive.add
-"""Count an open `BareSocket` among `own_fds()`."""
+"""Count an open `BareSocket` in `own_fds()`."""
 
 
 def own_fds() -> frozenset[int]:
-    """The descriptors of every open `RealSocket`."""
+    """Return the descriptors of every open `RealSocket`."""
     while True:
         try:
             return frozenset(fd for fd in [sock.fileno() for sock in _alive] if fd >= 0)
-        except RuntimeError:  # another thread opened one meanwhile: a WeakSet cannot be iterated then
+        except (
+            RuntimeError
+        ):  # another thread opened one meanwhile, and a WeakSet that changes cannot be iterated
             continue

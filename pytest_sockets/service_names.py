@@ -1,24 +1,24 @@
-"""What a port number stands for: "5432/tcp (postgresql)", as the system's services database has it."""
+"""The service names of ports: "5432/tcp (postgresql)", from the system's services database."""
 
 from __future__ import annotations
 
 import functools
-from _socket import getservbyport  # the C function: tests and plugins replace what the `socket` module offers
+from _socket import getservbyport  # the C function: tests and plugins replace the one in `socket`
 
 
 @functools.lru_cache(maxsize=1024)
 def service_name(port: int, protocol: str = "tcp") -> str | None:
-    """The service that the system knows for this port ("postgresql"), or None. A look-up in /etc/services, then cached."""
+    """Return the service name of this port ("postgresql"), or None. Cached."""
     try:
         return getservbyport(port, protocol)
-    except (OSError, OverflowError):  # no such service; no port number at all
+    except (OSError, OverflowError):  # no such service, or not a port number
         return None
 
 
 def port_name(port: int, protocol: str = "tcp") -> str:
-    """`5432/tcp (postgresql)`, or `40001/tcp` where the system knows no service. For the protocol "both" plain `40001`.
+    """Return `5432/tcp (postgresql)`, or `40001/tcp` for a port without a service.
 
-    A port of "both" carries the name that either protocol has.
+    For the protocol "both", return the plain number, with the name that either protocol has.
     """
     if protocol == "both":
         name = service_name(port, "tcp") or service_name(port, "udp")

@@ -1,4 +1,4 @@
-"""The one back-off loop: short waits first, then longer ones, always with a deadline; for sync code, asyncio and trio."""
+"""The back-off loop of every wait: short pauses first, then longer ones, always with a deadline."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 BUGS: Final = (NameError, TypeError, AttributeError, ImportError)
-"""What a user's check raises for a mistake in it. Any other exception may be its way to say "not yet"."""
+"""Exceptions that mean a mistake in a user's check. Any other exception may mean "not yet"."""
 FIRST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.05
 
 
 def checked_timeout(value: object) -> float:
-    """Seconds, finite and not negative. Raises `QueryError`, or `QueryTypeError` for what is not a number."""
+    """Return `value` as finite, non-negative seconds. Raises `QueryError`, or `QueryTypeError` for a non-number."""
     __tracebackhide__ = True
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         what = f"{value!r} ({type(value).__name__})"
@@ -39,7 +39,7 @@ def pauses(
     first: float = FIRST_PAUSE,
     longest: float = LONGEST_PAUSE,
 ) -> Iterator[float]:
-    """Seconds to pause between looks: `first`, doubling up to `longest`, the last one cut at the deadline."""
+    """Yield the seconds to pause between looks: `first`, doubling up to `longest`, the last one cut at the deadline."""
     deadline = clock() + timeout
     pause = first
     while (left := deadline - clock()) > 0:
@@ -55,7 +55,7 @@ def wait_until(
     sleep: Callable[[float], None] = _pause,
     longest: float = LONGEST_PAUSE,
 ) -> T:
-    """Look until the answer is true or `timeout` seconds have passed; returns the last answer. Looks at least once."""
+    """Look until the answer is true or `timeout` seconds have passed; return the last answer. Looks at least once."""
     __tracebackhide__ = True
     answer = look()
     for pause in () if answer else pauses(timeout, clock=clock, longest=longest):
@@ -67,7 +67,7 @@ def wait_until(
 
 
 async def async_wait_until(look: Callable[[], Any], timeout: float, *, longest: float = LONGEST_PAUSE) -> Any:
-    """`wait_until` that sleeps in the running event loop, asyncio's or trio's; `look` may be asynchronous."""
+    """Wait like `wait_until`, in an asyncio or trio event loop; `look` may be asynchronous."""
     __tracebackhide__ = True
     answer = await _answer(look)
     for pause in () if answer else pauses(timeout, longest=longest):
@@ -85,7 +85,7 @@ async def _answer(look: Callable[[], Any]) -> Any:
 
 
 def running_loop() -> str | None:
-    """The kind of event loop that the calling code runs in, "asyncio" or "trio"; None if it runs in none."""
+    """Return the library of the running event loop, "asyncio" or "trio"; None outside an event loop."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return "trio"

@@ -1,7 +1,7 @@
-"""Import the plugin's modules without pytest's rewriting of asserts.
+"""Import the plugin's modules without pytest's assertion rewriting.
 
-pytest rewrites every module of a plugin's package, and reads the result byte by byte. None of these has an assert to show:
-skipping them saves a third of the plugin's start-up time.
+pytest rewrites every module of a plugin's package, and reads the result byte by byte. These modules contain no
+assertions to explain, and skipping them saves a third of the plugin's start-up time.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 class _OwnModules:
-    """Finds the modules of this package as the interpreter would."""
+    """Find the modules of this package as the interpreter would."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """None for every other module."""
+        """Return None for every other module."""
         return PathFinder.find_spec(name, path, target) if name.startswith("pytest_sockets.") else None
 
 

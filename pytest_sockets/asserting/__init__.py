@@ -1,1 +1,1 @@
-"""Questions to the socket table: who holds a port, who listens, waiting for it, and the texts that answer."""
+"""Checks of the socket table: who holds a port, who listens, waits, and the texts of their failures."""

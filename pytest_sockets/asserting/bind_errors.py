@@ -1,8 +1,8 @@
-"""Find the "address already in use" in an exception's chain or a text, and the address that was to be bound.
+"""Find an "address already in use" error in an exception chain or a text, and the address that could not be bound.
 
-The errno is 98 on Linux, 48 on macOS and BSD, 10048 on Windows. asyncio, uvloop, redis, nginx, node and Go put the address
-into their texts; a plain bind() says nothing, so the call is looked up in the traceback's source and its argument is taken
-from the frame's variables.
+The errno is 98 on Linux, 48 on macOS and BSD, 10048 on Windows. asyncio, uvloop, redis, nginx, node and Go put the
+address into their messages. A plain bind() does not, so the module finds the call in the traceback's source and
+evaluates its argument from the frame's variables.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SAID: Final = re.compile(
     re.I,
 )
 _PERHAPS: Final = re.compile(r"Failed to bind to address|No address added out of total \d+ resolved", re.I)
-"""grpc's words for a bind that failed, for whatever reason."""
+"""The messages of grpc for a bind that failed for any reason."""
 _DEEPEST: Final = 50
 _PATHS: Final = (pathlib.PosixPath, pathlib.WindowsPath)
 _ADDRESSES: Final = (
@@ -66,7 +66,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def in_error(error: BaseException) -> Address | None:
-    """The address that an error of the chain could not bind; an `Address` of two Nones if it does not say."""
+    """Return the address that an error of the chain could not bind; an `Address` of two Nones if no error names it."""
     found: Address | None = None
     for one in chain(error):
         if isinstance(one, OSError) and (one.errno in CODES or getattr(one, "winerror", None) in CODES):
@@ -84,12 +84,12 @@ def in_error(error: BaseException) -> Address | None:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # noqa: BLE001  (a broken __str__ is not ours to report)
+    except Exception:  # noqa: BLE001  (a broken __str__ is the user's to report)
         return ""
 
 
 def texts(error: BaseException) -> Iterator[str]:
-    """Yield the error's own text, then the output of the child process that it tells of."""
+    """Yield the error's own text, then the output of the child process that it reports."""
     yield _text(error)
     for name in ("stderr", "output"):  # subprocess.CalledProcessError, TimeoutExpired
         value = getattr(error, name, None)
@@ -104,9 +104,10 @@ def _in_texts(error: BaseException) -> Address | None:
 
 
 def in_text(text: str) -> Address | None:
-    """The address that a text names on a line that says "address already in use"; None if it does not say that.
+    """Return the address on the line of a text that says "address already in use"; None if no line does.
 
-    An `Address` of two Nones if it is said without an address. Not `certain` if the text only says that a bind failed.
+    The result is an `Address` of two Nones if the line names no address. It is not `certain` if the text only says that
+    a bind failed.
     """
     said = False
     suspect: Address | None = None
@@ -142,8 +143,11 @@ def _address(line: str) -> Address | None:
 
 
 def guesses(error: BaseException) -> list[int]:
-    """Ports that the failing code had to do with, where the error itself names none: the command line of the child that
-    failed, and variables of the traceback's frames that hold a port, an address, a socket or a process."""
+    """Return ports that the failing code used, for an error that names none.
+
+    They come from the command line of the child that failed, and from variables in the traceback's frames that hold a
+    port, an address, a socket or a process.
+    """
     found: dict[int, None] = {}
     for one in chain(error):
         _add_numbers(found, getattr(one, "cmd", None))
@@ -194,7 +198,7 @@ def _from_traceback(trace: TracebackType | None) -> Address | None:
 
 
 def _from_call(frame: FrameType, line: int) -> Address | None:
-    """The argument of the `bind(...)` that stands on the line, as the frame's variables have it."""
+    """Return the argument of the `bind(...)` call on the line, evaluated from the frame's variables."""
     source = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
     try:
         tree = ast.parse(source)
@@ -233,9 +237,9 @@ def _as_address(value: Any, sock: Any) -> Address | None:
 
 
 def _value(node: ast.expr, frame: FrameType) -> Any:
-    """What an expression of names, attributes, items, constants and tuples has as its value; None for anything else.
+    """Evaluate an expression of names, attributes, items, constants and tuples; None for anything else.
 
-    Nothing is called but `getsockname()` of a socket, int() and str(): no code of the user runs after the failure.
+    It calls only `getsockname()` of a socket, int() and str(): no user code runs after the failure.
     """
     if isinstance(node, ast.Constant):
         return node.value
@@ -260,7 +264,7 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
 
 
 def _attribute(owner: Any, name: str) -> Any:
-    """A plain attribute. A property or `__getattr__` is code of the user, and does not run here."""
+    """Return a plain attribute. A property or `__getattr__` is user code and does not run."""
     found = inspect.getattr_static(owner, name, None)
     if type(found) is types.MemberDescriptorType:  # of `__slots__`
         try:

@@ -1,4 +1,4 @@
-"""The same questions as functions, for unittest and helper modules: they raise with the answer."""
+"""Assertions about the socket table as functions, for unittest and helper modules."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _listeners(port: int, host: str | None, protocol: PortProtocol) -> SocketTab
     addresses.checked_protocol(protocol, _PROTOCOLS)
     test = takes(addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port)))
     found = list(filter(test, reader().listening_on(int(port), protocol).without_holders()))
-    # Their processes are only looked for when a failure names them, which takes fifty times as long as the dump.
+    # Finding their processes takes fifty times as long as the dump, so it happens only for a failure text.
     return LateTable(lambda: found, with_holders, label="listening")
 
 
@@ -42,7 +42,10 @@ def _fail(operator: str, wanted: object, table: SocketTable, full: bool = True) 
 
 
 def assert_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
-    """A socket listens on the port now, and answers for `host` if one is given. Raises `SocketAssertionError` if not."""
+    """Assert that a socket listens on the port now, and accepts connections to `host` if given.
+
+    Raises `SocketAssertionError`.
+    """
     __tracebackhide__ = True
     if not _listeners(port, host, protocol):
         everybody = reader().listening().where(lambda entry: entry.protocol == protocol, "listening")
@@ -50,7 +53,10 @@ def assert_listening(port: int, host: str | None = None, *, protocol: PortProtoc
 
 
 def assert_not_listening(port: int, host: str | None = None, *, protocol: PortProtocol = "tcp") -> None:
-    """No socket listens on the port now. Raises `SocketAssertionError`, which names those that do."""
+    """Assert that no socket listens on the port now.
+
+    Raises `SocketAssertionError`, which names the sockets that do.
+    """
     __tracebackhide__ = True
     found = _listeners(port, host, protocol)
     if found:
@@ -58,7 +64,10 @@ def assert_not_listening(port: int, host: str | None = None, *, protocol: PortPr
 
 
 def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
-    """A socket listens on the port, and only on loopback addresses. Raises `SocketAssertionError`."""
+    """Assert that a socket listens on the port, and only on loopback addresses.
+
+    Raises `SocketAssertionError`.
+    """
     __tracebackhide__ = True
     found = _listeners(port, None, protocol)
     if not found or any(map(messages.is_exposed, found.without_holders())):
@@ -68,9 +77,9 @@ def assert_loopback_only(port: int, *, protocol: PortProtocol = "tcp") -> None:
 def assert_no_connections(
     port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", grace: float = 0.5
 ) -> None:
-    """No connection has the port on either side, at the latest after `grace` seconds; TIME_WAIT does not count.
+    """Assert that within `grace` seconds no connection has the port on either side.
 
-    Raises `SocketAssertionError`, which names who is connected.
+    TIME_WAIT does not count. Raises `SocketAssertionError`, which names the connected processes.
     """
     __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, checked_timeout(grace))
@@ -80,7 +89,7 @@ def assert_no_connections(
 
 
 def loopback_only() -> SocketTable:
-    """The listening sockets of all ports that are bound to loopback only: one exposed socket takes its whole port out."""
+    """Return the listeners of all ports that are bound to loopback only. One exposed socket excludes its whole port."""
     table = reader().listening()
     exposed = {(entry.protocol, entry.local.port) for entry in table if messages.is_exposed(entry)}
     return table.where(lambda entry: (entry.protocol, entry.local.port) not in exposed, LOOPBACK_ONLY)

@@ -1,4 +1,4 @@
-"""Why an assertion about a socket table failed: the summary first, since pytest cuts at 8 lines without -vv."""
+"""Explain why an assertion about a socket table failed. The summary is first, since pytest cuts long texts."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 LOOPBACK_ONLY: Final = "loopback_only"
 _LINES: Final = 7
 _CHARACTERS: Final = 600
-"""pytest cuts at 8 lines and 640 characters; what is cut there takes the hint on -vv with it."""
+"""pytest cuts at 8 lines and 640 characters, and would cut the hint on -vv as well."""
 
 
 def explain(operator: str, left: object, right: object, *, full: bool = False) -> list[str] | None:
-    """The lines for `left operator right` that was not true; None if no socket table is compared. `full`: uncut."""
+    """Return the lines that explain `left operator right`; None if no socket table is compared. `full` returns all lines."""
     try:
         if operator in ("in", "not in") and isinstance(right, SocketTable):
             lines = _missing(left, right) if operator == "in" else _unwanted(left, right)
@@ -74,14 +74,14 @@ def _missing(wanted: object, table: SocketTable) -> list[str]:
             return _nobody_listens(head, asked, asked.port, table)
     if isinstance(asked, matching.Connection):
         return _no_connection(head, asked)
-    found = f"{len(table)} sockets, and none is it" if table else "the table is empty"
+    found = f"{len(table)} sockets, and none of them matches" if table else "the table is empty"
     return [f"{head}: {found}", *_rows(table)]
 
 
 def _nobody_listens(head: str, asked: Wanted, port: int, table: SocketTable) -> list[str]:
     near = table.where(lambda entry: entry.local.port == port)
     if near:
-        lines = [f"{head}: somebody listens on port {port}, but not for {_names(asked.host)}"]
+        lines = [f"{head}: a process listens on port {port}, but not for {_names(asked.host)}"]
         return lines + [messages.sentence(entry) for entry in near]
     what = "listens on" if table.label == "listening" else "has"
     lines = [f"{head}: nothing {what} {messages.port_text(port)}"]
@@ -168,7 +168,7 @@ def _with_openers(head: str, entries: Iterable[SocketEntry], *, always_list: boo
 
 
 def opened_by(entry: SocketEntry) -> str:
-    """`, opened by tests/test_a.py::test_x`, or "" if nobody knows."""
+    """Return `, opened by tests/test_a.py::test_x`, or "" if the opener is not known."""
     opener = opener_of(entry.pid, entry.inode)
     if opener is None and entry.pid is not None and entry.pid != os.getpid():
         from pytest_sockets.table import processes
@@ -183,7 +183,7 @@ def _rows(entries: Iterable[SocketEntry]) -> list[str]:
 
 
 def new_sockets_text(table: SocketTable, grace: float, status: str | None) -> str:
-    """For `assert_no_new`."""
+    """Return the text of a failed `assert_no_new`."""
     kind = f"{status} " if status else ""
     number = len(table)
     head = f"{number} new {kind}socket{'s' if number != 1 else ''} since this test's set-up began, after {grace:g} s"

@@ -1,4 +1,4 @@
-"""`who_holds(port)`: every process and leftover that keeps a port from being bound."""
+"""`who_holds(port)`: every process and TIME_WAIT that keeps a port from being bound."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LONGEST_TEST: Final = 300
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Holder:
-    """One process that holds the port, or one leftover that no process holds any more (`pid` None).
+    """One process that holds the port, or a socket in TIME_WAIT, which no process holds (`pid` None).
 
-    `entry` is the line of the socket table. What the system does not tell this user is None. Texts are printable, and
-    passwords in the command line are replaced by `***`.
+    `entry` is the line of the socket table. Facts that the system hides from this user are None. Texts are printable,
+    and passwords in the command line are replaced by `***`.
     """
 
     entry: SocketEntry
@@ -37,36 +37,36 @@ class Holder:
     command_line: str | None = None
     user: str | None = None
     started: float | None = None
-    """When the process was started, in seconds since the epoch."""
+    """Start time of the process, in seconds since the epoch."""
     test: str | None = None
     """The test or fixture of this run that opened the socket, or during which the process was started."""
     worker: str | None = None
-    """The xdist worker that the process is, or that started it."""
+    """The xdist worker that holds the socket, or that started the process."""
     opener_known: bool = False
-    """Whether `test` is what opened the socket, by a ledger; else it is the test during which the process was started."""
+    """Whether `test` opened the socket, according to the registry; otherwise it is the test that started the process."""
     is_left_over: bool = False
-    """Whether a test of an earlier run started the process, and that run was interrupted or killed."""
+    """Whether a test of an earlier, interrupted run started the process."""
     is_child: bool = False
-    """Whether it is a descendant of this process."""
+    """Whether the holder is a descendant of this process."""
 
     @property
     def status(self) -> Status:
-        """The socket's status, psutil's words."""
+        """The socket's status, named as in psutil."""
         return self.entry.status
 
     @property
     def fd(self) -> int | None:
-        """The descriptor in the holding process."""
+        """The descriptor in the process that holds the socket."""
         return self.entry.fd
 
     @property
     def time_wait_left(self) -> float | None:
-        """Seconds until a TIME_WAIT goes."""
+        """Seconds until a TIME_WAIT ends."""
         return self.entry.time_wait_left
 
     @property
     def is_this_process(self) -> bool:
-        """Whether the process that asks holds it itself."""
+        """Whether this process holds the socket itself."""
         return self.pid == os.getpid()
 
     def __str__(self) -> str:
@@ -76,10 +76,10 @@ class Holder:
 
 
 def who_holds(port: int, protocol: PortProtocol = "tcp", host: str | None = None) -> list[Holder]:
-    """Who holds the local port, listeners first; empty if nobody does.
+    """Return the holders of a local port, listeners first; an empty list if the port is free.
 
-    `host` limits it to what answers for that address, or takes part of what a wildcard would. Sockets that other users'
-    processes hold are told without pid. Raises `QueryError` for what is no port, protocol or host.
+    `host` limits the result to sockets that accept data for that address, or for part of a wildcard. Sockets of other
+    users' processes may have no pid. Raises `QueryError` for an invalid port, protocol or host.
     """
     number = addresses.checked_port(port)
     addresses.checked_protocol(protocol, _PROTOCOLS)

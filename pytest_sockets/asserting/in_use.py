@@ -1,4 +1,4 @@
-"""From an "address already in use" to who holds the port, and what helps against that."""
+"""Explain an "address already in use": who holds the port, and how to fix it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _CONTAINER_PROXIES: Final = ("docker-proxy", "rootlessport", "rootlesskit", "com
 
 
 class Address(NamedTuple):
-    """What was to be bound; `port` None for a unix path; `protocol` None where it is not known."""
+    """The address that could not be bound; `port` is None for a unix path, `protocol` None if unknown."""
 
     host: str | None
     port: int | None
     protocol: str | None = None
     certain: bool = True
-    """Whether the error says that it is in use, and not only that it could not be bound."""
+    """Whether the error says "in use", and not only that the bind failed."""
 
     def __str__(self) -> str:
         if self.port is None:
@@ -47,10 +47,10 @@ class Address(NamedTuple):
 
 
 def explanation(address: Address, *, inherited: bool = False) -> str | None:
-    """Return the whole text of the section: headline, holders with their hints, what the number means.
+    """Return the text of the section: headline, holders with hints, facts about the number.
 
-    `inherited`: this process bound the port before and started a child since. None if nothing holds the port and the error
-    may have another reason.
+    `inherited`: this process bound the port earlier and has started a child since. Returns None if the port has no
+    holder and the error may have another reason.
     """
     if address.port is None:
         return _unix(address)
@@ -75,9 +75,9 @@ def explanation(address: Address, *, inherited: bool = False) -> str | None:
 def guessed_explanation(
     ports: Iterable[int], last: tuple[str, int] | None = None, *, inherited: bool = False
 ) -> str:
-    """For an error that names no address: the first of the ports that the failing code dealt with and somebody holds.
+    """Explain an error that names no address by the first used port that has a holder.
 
-    `last` is the address that was bound or connected to last, which speaks if nobody holds any of them now.
+    `last` is the address that was bound or connected to last. It is used if none of the ports has a holder now.
     """
     for port in dict.fromkeys(ports):
         found, protocol = _holders(Address(None, port))
@@ -105,7 +105,7 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
 
 
 def _merged(found: list[Holder]) -> list[Holder]:
-    """The listening and bound sockets; only if there are none, one connection for each process."""
+    """Return the listening and bound sockets, or else one connection of each process."""
     strong = [holder for holder in found if holder.status in (model.LISTEN, model.CLOSE, model.NONE)]
     told: dict[object, Holder] = {}
     for holder in strong or found:
@@ -184,7 +184,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
         )
     if holder.test:
         return "A test of another run started it: wait for that run, or use another port (fixture free_port)."
-    return "It is not of this run: stop it, or use another port (fixture free_port)."
+    return "It does not belong to this run: stop it, or use another port (fixture free_port)."
 
 
 def _hint_for_connection(holder: Holder, port: int) -> str:
@@ -204,18 +204,18 @@ def _not_held(address: Address, port: int, inherited: bool) -> list[str]:
         return [
             f"{address} is not held any more. This process bound it before and started a child process since: the child "
             "inherited the socket, and has ended by now.",
-            "Wait for the child before the port is bound again, or keep the socket from it (close_fds=True, or close it in "
-            "the child after os.fork()).",
+            "Wait for the child before binding the port again, or do not let it inherit the socket (close_fds=True, or "
+            "close it in the child after os.fork()).",
             *_facts(port),
         ]
-    where = "in another network namespace" if proc.AVAILABLE else "a process of another user"
+    where = "in another network namespace" if proc.AVAILABLE else "by a process of another user"
     lines = [
-        f"{address} has no holder that can be seen now: the holder was closed meanwhile (by a `with` block, say, "
-        f"that the error passed through), or is {where}."
+        f"{address} has no visible holder now: it was closed meanwhile (for example by a `with` block "
+        f"that the error left), or it is held {where}."
     ]
     if proc.AVAILABLE:
         lines.append("Kernels before 6.8 also hide a socket that is bound and does not listen.")
-    lines.append("A port that others take and release is a race: use the fixture free_port.")
+    lines.append("Other processes may take a fixed port at any time: use the fixture free_port.")
     return [*lines, *_facts(port)]
 
 

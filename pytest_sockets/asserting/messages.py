@@ -1,4 +1,4 @@
-"""Sentences about sockets, ports and holders, for every text that this room prints."""
+"""Sentences about sockets, ports and holders, shared by every text of this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.holder_text import Holder
     from pytest_sockets.model import SocketEntry
 
-_NOT_SEEN: Final = "a process that this user may not look at"
+_NOT_SEEN: Final = "a process that is not visible to this user"
 
 STATUS_WORDS: Final = {
     model.LISTEN: "listens on",
@@ -34,7 +34,7 @@ def port_text(port: int, protocol: str = "tcp") -> str:
 
 
 def process_text(pid: int | None, name: str | None, uid: int | None = None) -> str:
-    """`pid 4711 (redis-server)`; "this process" for our own."""
+    """Return `pid 4711 (redis-server)`, with "this process" for this one."""
     if pid is None:
         return f"{_NOT_SEEN} (uid {uid})" if uid is not None else _NOT_SEEN
     own = "this process, " if pid == os.getpid() else ""
@@ -42,7 +42,7 @@ def process_text(pid: int | None, name: str | None, uid: int | None = None) -> s
 
 
 def entry_process(entry: SocketEntry) -> str:
-    """The process of an entry, with its name if it can be told."""
+    """Return the process of an entry, with its name if known."""
     name = None
     if entry.pid is not None:
         from pytest_sockets.table import processes
@@ -52,7 +52,7 @@ def entry_process(entry: SocketEntry) -> str:
 
 
 def since(started: float | None, now: float | None = None) -> str:
-    """`since 12:03:11 (14 s ago)`; "" if that is not known."""
+    """Return `since 12:03:11 (14 s ago)`, or "" if the time is not known."""
     if started is None:
         return ""
     ago = max(0.0, (wall_clock() if now is None else now) - started)
@@ -79,7 +79,7 @@ def socket_text(entry: SocketEntry) -> str:
 
 
 def sentence(entry: SocketEntry, name: str | None = None) -> str:
-    """Who does what with this socket: `pid 4711 (redis-server) listens on 127.0.0.1:6379`."""
+    """Return the holder and its use of the socket: `pid 4711 (redis-server) listens on 127.0.0.1:6379`."""
     if entry.pid is None and entry.inode is None and entry.uid is not None:
         return _held_by_nobody(entry)
     who = process_text(entry.pid, name, entry.uid) if name else entry_process(entry)
@@ -87,16 +87,16 @@ def sentence(entry: SocketEntry, name: str | None = None) -> str:
 
 
 def _held_by_nobody(entry: SocketEntry) -> str:
-    """Linux gives a socket an inode when a process gets it: before accept(2) and after close(2) it has none."""
+    """Describe a socket without an inode: on Linux, that is one before accept(2) or after close(2)."""
     remote = f" with {entry.remote}" if entry.remote else ""
     left = f" for another {entry.time_wait_left:.1f} s" if entry.time_wait_left is not None else ""
     waiting = entry.status in (model.ESTABLISHED, model.SYN_RECV, model.CLOSE_WAIT)
-    why = "it waits in the backlog, nobody has accepted it" if waiting else "no process holds it any more"
+    why = "it waits in the backlog and has not been accepted" if waiting else "no process holds it any more"
     return f"{entry.local}{remote} is in {entry.status}{left}: {why}"
 
 
 def holder_sentence(holder: Holder) -> str:
-    """One line: who, by which status, since when."""
+    """Return one line: the holder, the status of its socket, and how long the process has run."""
     entry = holder.entry
     parts = [sentence(entry, holder.name)]
     if holder.fd is not None:
@@ -109,12 +109,12 @@ def holder_sentence(holder: Holder) -> str:
 
 
 def exposure(entry: SocketEntry) -> str:
-    """Why an entry is not bound to loopback only: a summary sentence."""
+    """Return a sentence that says why an entry is not bound to loopback only."""
     return f"{entry.protocol} {socket_text(entry)}, not only on loopback: reachable from outside"
 
 
 def port_facts(port: int) -> str | None:
-    """What follows from the number: ephemeral range, privileged."""
+    """Return the facts that follow from the number: ephemeral range, or well-known port."""
     low, high = ephemeral_range()
     if low <= port <= high:
         return (
@@ -127,7 +127,7 @@ def port_facts(port: int) -> str | None:
 
 
 def ephemeral_range() -> tuple[int, int]:
-    """The range that the kernel takes ports from; IANA's dynamic ports where it cannot be read."""
+    """Return the range from which the kernel takes ports; IANA's dynamic ports if it cannot be read."""
     if sys.platform == "linux":
         try:
             with open("/proc/sys/net/ipv4/ip_local_port_range") as file:  # noqa: PTH123
@@ -140,12 +140,12 @@ def ephemeral_range() -> tuple[int, int]:
 
 
 def is_exposed(entry: SocketEntry) -> bool:
-    """Whether it is bound to something else than loopback."""
+    """Whether the socket is bound to an address other than loopback."""
     return not addresses.is_loopback(entry.local.host)
 
 
 def listed(lines: Iterable[str], most: int) -> list[str]:
-    """At most `most` lines, the last one saying how many are left."""
+    """Return at most `most` lines; the last one counts the rest."""
     every = list(lines)
     if len(every) <= most:
         return every

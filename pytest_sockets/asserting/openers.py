@@ -1,11 +1,10 @@
-"""Which test or fixture opened a socket? The plugin's records answer, here or in another xdist worker of this run.
+"""Look up the test or fixture that opened a socket, in this process or in another xdist worker of the run.
 
-The records are an engine beside this one, so the plugin provides the look-up. Each xdist worker answers for its own sockets
-on an abstract unix name. Nothing is written while tests run, and a dead worker leaves no file.
+The leak detection keeps these records. It is an engine beside this one, so the plugin provides the look-up. Each xdist
+worker answers for its own sockets on an abstract unix name. No file is written, so a dead worker leaves none.
 
-Any user of the host can send to that name, or bind it. So both sides accept a datagram only if the kernel says that it
-comes from a process of the same user, and the asker also checks the process id. Datagrams leave no connection that could
-stay idle.
+Any user of the host can send to that name, or bind it. Both sides therefore accept a datagram only from a process of
+the same user, as the kernel reports it, and the asker also checks the process id.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ class Opener(NamedTuple):
 
 
 def opener_of(pid: int | None, inode: int | None) -> Opener | None:
-    """Return what opened the socket, if that process is this one or another worker of the run; None if it is not known."""
+    """Return the opener of a socket of this process or of another worker of the run; None if not known."""
     if pid is None or inode is None:
         return None
     if pid == os.getpid():
@@ -63,7 +62,7 @@ def opened_here(inode: int) -> str | None:
     look_up = lookups.socket_opener
     try:
         found = look_up(inode) if look_up else None
-    except Exception:  # noqa: BLE001  (a look-up that fails must not hide the error that is explained)
+    except Exception:  # noqa: BLE001  (a failed look-up must not hide the explained error)
         return None
     return _clean(found) if found else None
 
@@ -84,7 +83,7 @@ def _new_socket() -> RealSocket:
 
 
 def _receive(sock: RealSocket) -> tuple[bytes, Any, int | None]:
-    """Return a datagram with its sender's address and process id; the id is None unless it is this user's process."""
+    """Return a datagram, its sender's address, and the sender's process id; None for another user's process."""
     data, ancillary, _, address = sock.recvmsg(_LONGEST, _ROOM)
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS and len(value) == _CREDENTIALS.size:
@@ -108,14 +107,14 @@ def _ask(pid: int, inode: int) -> str | None:
 
 
 def start_answering() -> None:
-    """Answer other workers from now on. For xdist workers on Linux; a process without siblings is never asked."""
+    """Answer other workers from now on. Only for xdist workers on Linux; no process asks one without siblings."""
     global _listener
     if _listener is not None or sys.platform != "linux":
         return
     listener = _new_socket()
     try:
         listener.bind(_name(os.getpid()))
-    except OSError:  # another user was faster: then nobody gets an answer, which an asker copes with
+    except OSError:  # another user took the name first: this worker then does not answer
         listener.close()
         return
     _listener = listener
@@ -123,7 +122,7 @@ def start_answering() -> None:
 
 
 def stop_answering() -> None:
-    """End the thread and free the name."""
+    """End the thread and release the name."""
     global _listener
     listener, _listener = _listener, None
     if listener is None:
@@ -145,6 +144,6 @@ def _answer(listener: RealSocket) -> None:
             text = f"{worker}\n{opened_here(int(data[:20])) or ''}"
             listener.sendto(text.encode()[:_LONGEST], socket.MSG_DONTWAIT, address)
         except (BlockingIOError, ConnectionError, FileNotFoundError):
-            continue  # the asker has gone, or does not read
+            continue  # the asker has ended, or does not read
         except OSError:
             return

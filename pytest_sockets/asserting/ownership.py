@@ -1,4 +1,4 @@
-"""Which listeners belong to a process tree, and which to other processes?"""
+"""Separate the listeners of a process tree from those of other processes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 FOREIGN_GRACE: Final = 1.5
-"""Seconds that another process may keep the port: it may be about to close, and the server about to die of it."""
+"""Seconds that another process may keep the port. It may be about to close, or the server may be about to fail."""
 
 
 class Split(NamedTuple):
-    """Listeners that the processes hold, each with its process, and listeners that only others hold."""
+    """Listeners that the processes hold, each with its process, and listeners that only other processes hold."""
 
     own: list[SocketEntry]
     foreign: list[SocketEntry]
 
 
 def split(found: Iterable[SocketEntry], pids: Sequence[int]) -> Split:
-    """Part the listeners by whether one of these processes holds them.
+    """Separate listeners that one of these processes holds from all others.
 
-    A descriptor that a process was given counts as its own. Another user's process may not be looked into: a listener
-    without a visible holder is then taken for its own.
+    An inherited descriptor counts as held. The processes of another user cannot be inspected, so a listener without a
+    visible holder counts as theirs if one of `pids` is such a process.
     """
     entries = list(found)
     if not entries:
@@ -53,7 +53,7 @@ def split(found: Iterable[SocketEntry], pids: Sequence[int]) -> Split:
 
 
 def _is_closed_to_us(pid: int) -> bool:
-    """Whether this is a process of another user: its descriptors cannot be read."""
+    """Whether another user owns this process, so that its descriptors cannot be read."""
     try:
         os.listdir(f"/proc/{pid}/fd")
     except PermissionError:

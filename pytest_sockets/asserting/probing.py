@@ -1,4 +1,4 @@
-"""`probe(address)`: the one question that is asked by connecting, as a client would."""
+"""`probe(address)`: the only check that connects, as a client would."""
 
 from __future__ import annotations
 
@@ -30,18 +30,19 @@ _REFUSALS: Final = (
     10061, 10049, 10054,
 )  # fmt: skip
 _REFUSAL_TAKES: Final = {"win32": 3.0}
-"""Seconds within which a refusal arrives: Windows repeats the SYN that was refused for 2 s before connect() fails."""
-_LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to is each host's own affair
+"""Seconds within which a refusal arrives. Windows repeats a refused SYN for 2 s before connect() fails."""
+_LOOPBACK: Final = ("127.0.0.1", "::1")  # what "localhost" resolves to differs between hosts
 _ABORT: Final = struct.pack("ii", 1, 0)
 
 
 def probe(address: Any, timeout: float = 1.0) -> ProbeResult:
-    """Connect once and say "open", "closed" (refused) or "filtered" (no answer within `timeout` seconds).
+    """Connect once and return "open", "closed" (refused) or "filtered" (no answer within `timeout` seconds).
 
-    `address` is (host, port), a port of this host, or the path of a unix socket. Of a name that has several addresses the
-    first open one counts. The connection is closed with RST, so nothing is left in TIME_WAIT, but the server does accept it:
-    to wait for a server use `wait_listening`. A connection to itself is closed. On Windows it waits 3 seconds at least: a
-    refusal takes 2 there.
+    `address` is (host, port), a port of this host, or the path of a unix socket. For a name with several addresses, the
+    first open one counts. The connection is closed with RST and leaves no TIME_WAIT, but the server does accept it. To
+    wait for a server, use `wait_listening`.
+
+    A connection to itself is closed. On Windows, the timeout is at least 3 seconds, because a refusal takes 2 there.
     """
     seconds = max(checked_timeout(timeout), _REFUSAL_TAKES.get(sys.platform, 0.0))
     answers = [_connect(family, target, seconds) for family, target in _targets(address)]
@@ -62,7 +63,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
     for host in _LOOPBACK if asked.host is None else resolved(asked.host):
         try:
             found = socket.getaddrinfo(host, asked.port, type=socket.SOCK_STREAM)
-        except OSError as error:  # an address with a zone that names no interface of this host
+        except OSError as error:  # an address with a zone that this host does not have
             raise QueryError(f"{host!r} cannot be connected to from here: {error}") from None
         for family, _, _, _, target in found:
             yield family, target
@@ -71,7 +72,7 @@ def _targets(address: Any) -> Iterator[tuple[int, Any]]:
 def _connect(family: int, target: Any, timeout: float) -> ProbeResult:
     try:
         sock = RealSocket(family, socket.SOCK_STREAM)
-    except OSError:  # a family that this host does not have: nothing can listen there
+    except OSError:  # this host lacks the family, so nothing can listen there
         return CLOSED
     with sock:
         sock.setblocking(False)
@@ -79,7 +80,7 @@ def _connect(family: int, target: Any, timeout: float) -> ProbeResult:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         code = sock.connect_ex(target)
         if code == errno.EAGAIN and family == getattr(socket, "AF_UNIX", None):
-            return FILTERED  # the backlog is full; a unix socket then does not even begin to connect
+            return FILTERED  # the backlog is full; a unix socket then does not start to connect
         if code in _PENDING:
             code = _outcome(sock, timeout)
         return _verdict(sock, code)

@@ -1,4 +1,4 @@
-"""Two live sockets of different owners on one port: SO_REUSEPORT lets both listen, and answers come from both."""
+"""Find ports on which two owners listen. With SO_REUSEPORT both receive connections."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DEEPEST: Final = 50
 
 
 def notes() -> list[str]:
-    """Return a text for each port of this process and its descendants that another owner listens on as well.
+    """Return a text for each port that this process tree shares with another owner.
 
-    Costs one dump of the listeners where no port is shared.
+    Costs one dump of the listeners if no port is shared.
     """
     groups = _on_one_address(reader().listening().without_holders())
     if not groups:
@@ -40,7 +40,7 @@ def are_shared(entries: Iterable[SocketEntry]) -> bool:
 
 
 def _on_one_address(entries: Iterable[SocketEntry]) -> list[list[SocketEntry]]:
-    """The listeners that share an address and port, by address: an inode is one socket, however many processes hold it."""
+    """Group listeners that share an address and port. An inode is one socket, however many processes hold it."""
     sockets: dict[object, dict[object, SocketEntry]] = defaultdict(dict)
     for entry in entries:
         if entry.is_listening and entry.inode is not None and entry.protocol != "unix":
@@ -66,7 +66,7 @@ def _holder(entry: SocketEntry) -> str:
 
 
 def _owner(entry: SocketEntry, own: Container[int]) -> object:
-    """The test or fixture that opened a socket of this process; for a child's the process that this one started."""
+    """Return the test or fixture that opened a socket of this process; for a child, the process that this one started."""
     opener = opener_of(entry.pid, entry.inode)
     if opener is not None:
         return opener.name.partition(", at ")[0], opener.worker

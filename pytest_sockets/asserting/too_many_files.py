@@ -1,6 +1,6 @@
-"""From "too many open files" to what uses the descriptors: the limit, the types, and the sockets by opening line.
+"""Explain a "too many open files": the limit, the types of descriptors, and the sockets by opening line.
 
-Nothing here needs a descriptor of its own, apart from the modules that a first use imports.
+Nothing here needs a descriptor of its own, except modules that a first use imports.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pytest_sockets.table import holders, own_fds, own_socket
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CODES: Final = frozenset((errno.EMFILE, 24, 10024))  # the last is Windows' WSAEMFILE
+_CODES: Final = frozenset((errno.EMFILE, 24, 10024))  # WSAEMFILE of Windows last
 _SYSTEM_CODES: Final = frozenset((errno.ENFILE, 23))
 _SAID: Final = re.compile(r"too many open files|\bEMFILE\b|WinError 10024", re.I)
 _SYSTEM_SAID: Final = re.compile(r"too many open files in system|file table overflow|\bENFILE\b", re.I)
 _EXPLAINED: Final = "too many open files (pytest-sockets)"
-"""The title of the section, in the output of a pytest that a test ran."""
+"""Title of the section, which also appears in the output of a pytest that a test ran."""
 _MOST: Final = 8
 _MOST_FILES: Final = 3
 _LOOKING: Final = 1.0
-"""Seconds to look at sockets: a limit of a million is common in containers."""
+"""Seconds for reading sockets: a limit of a million descriptors is common in containers."""
 _UNKNOWN: Final = "unknown code: before the tests began, or by a C extension"
 _UNWATCHED: Final = "unknown code, since leak detection is off (--sockets-leaks=warn shows the lines)"
 _ONE: Final = {
@@ -48,34 +48,34 @@ _FIX: Final = (
 
 
 class Exhausted(NamedTuple):
-    """Who ran out of descriptors: the whole system, or a process; `here`: this process said so itself."""
+    """What ran out of descriptors: the whole system or a process. `here`: this process reported the error itself."""
 
     system: bool
     here: bool
 
 
 def in_error(error: BaseException) -> Exhausted | None:
-    """Return what an error, or one of its causes and contexts, ran out of; None if it is another error."""
+    """Return what an error, or one of its causes and contexts, ran out of; None for any other error."""
     for one in bind_errors.chain(error):
         if isinstance(one, OSError) and one.errno in _CODES | _SYSTEM_CODES:
             return Exhausted(one.errno in _SYSTEM_CODES, True)
         for text in bind_errors.texts(one):
             found = in_text(text)
             if found is not None:
-                # A library that wraps the error speaks of this process, a child's output of the child.
+                # The error of a wrapping library is about this process; the output of a child is about the child.
                 return found._replace(here=not hasattr(one, "cmd"))
     return None
 
 
 def in_text(text: str) -> Exhausted | None:
-    """Return what a captured output says that a child ran out of; None if it says nothing of the kind."""
+    """Return what a child ran out of, according to its captured output; None if it reports no such error."""
     if _EXPLAINED in text or not (_SAID.search(text) or _SYSTEM_SAID.search(text)):
         return None
     return Exhausted(_SYSTEM_SAID.search(text) is not None, False)
 
 
 class _Group(NamedTuple):
-    """Sockets with one opener."""
+    """The sockets of one opener."""
 
     size: int
     opener: str
@@ -83,7 +83,7 @@ class _Group(NamedTuple):
 
 
 def explanation(exhausted: Exhausted) -> str:
-    """Return the whole text of the section; its first line stands on its own."""
+    """Return the text of the section; its first line is complete on its own."""
     types = own_fds.types()
     groups = _groups(fd for fd, kind in types.items() if kind == own_fds.SOCKET)
     limit = _limit()
@@ -108,7 +108,7 @@ def _headline(exhausted: Exhausted, number: int, groups: list[_Group], limit: tu
         return f"A child process ran out of descriptors; this process has {number}{_of(limit)} open."
     first = groups[0] if groups else None
     if limit is not None and number < 0.9 * limit[0]:
-        return f"{number} of {limit[0]} descriptors are open now: what used up the others has been closed meanwhile."
+        return f"{number} of {limit[0]} descriptors are open now: the others have been closed meanwhile."
     if first is not None and first.size * 2 >= number:
         every = (
             f"this process's limit of {limit[0]} open files" if limit else "the descriptors of this process"
@@ -156,7 +156,7 @@ def _types_text(types: dict[int, str]) -> str:
 
 
 def _groups(fds: Iterable[int]) -> list[_Group]:
-    """Return the sockets by what opened them, the most first."""
+    """Return the sockets by opener, most first."""
     own = fds_of_this_plugin()
     unknown = _UNKNOWN if openers.are_known() else _UNWATCHED
     until = monotonic() + _LOOKING
@@ -190,7 +190,7 @@ def _counted(statuses: Counter[str]) -> list[str]:
 
 
 def _files(types: dict[int, str]) -> list[str]:
-    """Files that are open several times: a log or a database, perhaps."""
+    """List files that are open several times, for example a log or a database."""
     names: Counter[str] = Counter()
     for fd in [fd for fd, kind in types.items() if kind == own_fds.FILE][:10_000]:
         try:
@@ -202,7 +202,7 @@ def _files(types: dict[int, str]) -> list[str]:
 
 
 def _children() -> list[str]:
-    """The descendants with the most descriptors."""
+    """List the descendants with the most descriptors."""
     counts = [(count, pid) for pid in holders.descendants(os.getpid()) if (count := _count(pid))]
     return [
         f"  child    process {pid} has {count} open: {shortened(holders.command_line(pid) or 'ended', 70)}"

@@ -1,4 +1,4 @@
-"""What the fixture `sockets` gives: the socket table of now, and what is new since a moment."""
+"""The value of the fixture `sockets`: the socket table now, and the sockets that are new since a moment."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 
 def known_sockets() -> frozenset[object]:
-    """The sockets that this process and its descendants have now: what is not new later."""
+    """Return the sockets that this process and its descendants have now, to exclude them later."""
     return frozenset(entry.identity for entry in socket_table("tree"))
 
 
 class SocketsView:
-    """Each attribute reads the table anew. `known` is what `new()` leaves out, `kinds` the protocols that it tells."""
+    """A view of the socket table. Each attribute reads the table anew.
+
+    `known` are sockets that `new()` leaves out; `kinds` are the protocols that it includes.
+    """
 
     def __init__(
         self, known: frozenset[object], kinds: tuple[str, ...] = ("tcp", "udp"), grace: float = 0.5
@@ -35,7 +38,7 @@ class SocketsView:
 
     @property
     def listening(self) -> SocketTable:
-        """Who listens on this host: TCP in LISTEN, UDP bound and unconnected."""
+        """Sockets of this host that listen: TCP in LISTEN, UDP bound and unconnected."""
         return reader().listening()
 
     @property
@@ -45,27 +48,28 @@ class SocketsView:
 
     @property
     def time_wait(self) -> SocketTable:
-        """What closed connections leave for a minute on the side that closed first."""
+        """Closed connections of this host, which stay for a minute on the side that closed first."""
         return reader().with_status(model.TIME_WAIT)
 
     @property
     def close_wait(self) -> SocketTable:
-        """Connections that the peer closed and this side did not."""
+        """Connections of this host that the peer closed and this side did not."""
         return reader().with_status(model.CLOSE_WAIT)
 
     @property
     def loopback_only(self) -> SocketTable:
-        """The listeners of all ports that are bound to loopback addresses only."""
+        """Listeners of all ports that are bound to loopback addresses only."""
         return checks.loopback_only()
 
     def table(self, scope: Scope = "process") -> SocketTable:
-        """The table of this process, its tree or the system, all protocols and states."""
+        """Return the table of this process, its tree or the whole system, with all protocols and states."""
         return socket_table(scope)
 
     def new(self, status: Status | None = None) -> SocketTable:
-        """What this process and its descendants opened since the test's set-up began and still hold; TIME_WAIT is not held.
+        """Return sockets that this process tree has opened since the test's set-up began and still holds.
 
-        `status` limits it: one of psutil's words. Kinds of sockets are those of the setting `sockets_kinds`.
+        `status` limits the result to one status, such as "ESTABLISHED". The setting `sockets_kinds` selects the
+        protocols. No process holds a TIME_WAIT, so none is included.
         """
         wanted = None if status is None else checked_statuses((status,), model.STATUSES)
 
@@ -79,9 +83,9 @@ class SocketsView:
         return socket_table("tree").where(is_new, f"new({status!r})" if status else "new()")
 
     def assert_no_new(self, status: Status | None = None, grace: float | None = None) -> None:
-        """Nothing that `new(status)` tells is left, at the latest after `grace` seconds (setting `sockets_grace`).
+        """Assert that `new(status)` is empty within `grace` seconds (default: the setting `sockets_grace`).
 
-        Raises `SocketAssertionError`, which names each socket, its holder and what opened it.
+        Raises `SocketAssertionError`, which names each socket, its holder and its opener.
         """
         __tracebackhide__ = True
         seconds = checked_timeout(self._grace if grace is None else grace)
@@ -101,7 +105,7 @@ class SocketsView:
         process: Any = None,
         check: Any = None,
     ) -> SocketTable:
-        """`pytest_sockets.wait_listening`."""
+        """Call `pytest_sockets.wait_listening`."""
         __tracebackhide__ = True
         return waits.wait_listening(
             port, host, protocol=protocol, timeout=timeout, process=process, check=check
@@ -110,14 +114,14 @@ class SocketsView:
     def wait_not_listening(
         self, port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
     ) -> None:
-        """`pytest_sockets.wait_not_listening`."""
+        """Call `pytest_sockets.wait_not_listening`."""
         __tracebackhide__ = True
         waits.wait_not_listening(port, host, protocol=protocol, timeout=timeout)
 
     def wait_no_connections(
         self, port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
     ) -> None:
-        """`pytest_sockets.wait_no_connections`."""
+        """Call `pytest_sockets.wait_no_connections`."""
         __tracebackhide__ = True
         waits.wait_no_connections(port, host, protocol=protocol, timeout=timeout)
 
@@ -126,13 +130,13 @@ class SocketsView:
     async_wait_no_connections = staticmethod(waits.async_wait_no_connections)
 
     def probe(self, address: Any, timeout: float = 1.0) -> ProbeResult:
-        """`pytest_sockets.probe`: "open", "closed" or "filtered"."""
+        """Call `pytest_sockets.probe`: "open", "closed" or "filtered"."""
         return probing.probe(address, timeout)
 
     def who_holds(
         self, port: int, protocol: PortProtocol = "tcp", host: str | None = None
     ) -> list[holder_text.Holder]:
-        """`pytest_sockets.who_holds`."""
+        """Call `pytest_sockets.who_holds`."""
         return holder_text.who_holds(port, protocol, host)
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
-"""Waits that read the socket table and never connect, so the server notices nothing.
+"""Waits that read the socket table and never connect, so that the server notices nothing.
 
-Each wait has an `async_` twin that sleeps in the running event loop, asyncio's or trio's. A look takes some 50 us on Linux.
+Each wait has an `async_` twin that sleeps in the running event loop of asyncio or trio. A look takes about 50 us on
+Linux.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _LOG_AFTER: Final = 1.0
 
 
 class _Wait:
-    """One wait: the question, checked once, and the text if it does not come true."""
+    """One wait: a condition, checked on demand, and the text of its timeout."""
 
     def __init__(self, port: int, host: str | None, protocol: PortProtocol, timeout: float) -> None:
         self.protocol = addresses.checked_protocol(protocol, _PROTOCOLS)
@@ -51,11 +52,11 @@ class _Wait:
         return port if self.wanted.host is None else f"{port} of {self.wanted.host}"
 
     def listeners(self) -> SocketTable | None:
-        """The listeners of the port that answer for the host; None if there are none."""
+        """Return the listeners of the port that accept connections to the host; None if there are none."""
         found = reader().listening_on(self.port, self.protocol)
         if not found:
             return None
-        # Asked without holders first: finding those takes longer than the dump.
+        # Holders come second: finding them takes longer than the dump.
         if self.wanted.host is not None and (self.wanted.host, self.port) not in found:
             return None
         return found if self.wanted.host is None else found.where(self._takes)
@@ -88,7 +89,7 @@ class _ListeningWait(_Wait):
             self.process.close()
 
     def look(self) -> SocketTable | None:
-        """The listeners once they are as wanted, `check` not asked."""
+        """Return the listeners once they are as requested, without calling `check`."""
         __tracebackhide__ = True
         found = self.listeners()
         if self.process is not None:
@@ -123,7 +124,7 @@ class _ListeningWait(_Wait):
         return found if answer else None
 
     async def async_look_and_check(self) -> SocketTable | None:
-        """The same, for a `check` that may be asynchronous."""
+        """Do the same for a `check` that may be asynchronous."""
         __tracebackhide__ = True
         found = self.look()
         if found is None or self._check is None:
@@ -141,11 +142,11 @@ class _ListeningWait(_Wait):
         return found if answer else None
 
     def _of_process(self, process: Watched, found: SocketTable | None) -> SocketTable | None:
-        """The listeners that are of the process. Raises once it is certain that there will be none."""
+        """Return the listeners that the process holds. Raises once it is certain that there will be none."""
         __tracebackhide__ = True
         ended = process.ended()
         if ended is not None:
-            # It may have listened, or handed over to a child, just before it ended: look once more.
+            # It may have listened, or started a daemon, just before it ended: look once more.
             found = self.listeners()
         split = ownership.split(found.without_holders() if found is not None else (), process.pids())
         if split.own:
@@ -192,7 +193,7 @@ class _ListeningWait(_Wait):
             logging.getLogger("pytest_sockets").warning("waiting for %s: %s", self.place, "; ".join(others))
 
     def _instead(self) -> list[str]:
-        """What the process and its children listen on, or the children of this process if none is given."""
+        """Return what the process and its children listen on; without a process, the children of this one."""
         own = [os.getpid(), *holders.descendants(os.getpid())]
         pids = own if self.process is None else self.process.pids()
         found = [entry for entry in holders.listening_of(pids) if entry.protocol == self.protocol]
@@ -205,7 +206,7 @@ class _ListeningWait(_Wait):
         return f"{who} listens on {entry.local}"
 
     def failure(self) -> WaitTimeout:
-        """The error once the time is over."""
+        """Return the error for a timeout."""
         if self._found:
             return self._unchecked()
         process = self.process
@@ -241,7 +242,7 @@ class _ListeningWait(_Wait):
 
 
 def checked_check(check: Any) -> Check | None:
-    """`check` as given. Raises `QueryTypeError` for what cannot be called."""
+    """Return `check`. Raises `QueryTypeError` if it cannot be called."""
     if check is not None and not callable(check):
         raise QueryTypeError(
             f"check={quoted(check)} is not callable: use a function that returns true once the server answers"
@@ -250,7 +251,7 @@ def checked_check(check: Any) -> Check | None:
 
 
 def _in_event_loop() -> list[str]:
-    """A wait that blocks the loop also blocks a server that is to start in it."""
+    """Explain a blocking wait inside an event loop: a server in the same loop cannot start meanwhile."""
     name = running_loop()
     if name is None:
         return []
@@ -273,7 +274,7 @@ class _SilenceWait(_Wait):
 
 
 class ConnectionsWait(_Wait):
-    """Connections of the port, on either side, that are not closed; TIME_WAIT counts as closed."""
+    """Wait for connections of the port, on either side, to close; TIME_WAIT counts as closed."""
 
     def connections(self) -> SocketTable:
         found = reader().connections_on(self.port, self.protocol)
@@ -287,7 +288,7 @@ class ConnectionsWait(_Wait):
         return not self.connections()
 
     def lines(self) -> list[str]:
-        """The connections that are left, the end that has the port first."""
+        """Return the remaining connections; the end that has the port comes first."""
         found = sorted(self.connections(), key=lambda entry: entry.local.port != self.port)
         return messages.listed(map(messages.sentence, found), _SHOWN)
 
@@ -297,7 +298,7 @@ class ConnectionsWait(_Wait):
 
 
 def _longest_pause(check: object = None) -> float:
-    """A look costs 50 us by sock_diag and 30 ms by psutil, a check a request: wait in proportion, to burn no core."""
+    """Return the longest pause between two looks, in proportion to their cost: 50 us by sock_diag, 30 ms by psutil."""
     return 0.008 if check is None and reader().name == "sock_diag" else 0.05
 
 
@@ -310,14 +311,15 @@ def wait_listening(
     process: Any = None,
     check: Check | None = None,
 ) -> SocketTable:
-    """Wait until a socket listens on `port`; returns the listeners.
+    """Wait until a socket listens on `port`; return the listeners.
 
-    With `host`, until that address is answered for ("localhost": any of its addresses). With `process` (a Popen,
-    psutil.Process, pid, `ServerProcess` or threading.Thread) the listener must be held by it or by a descendant. The wait
-    ends at once when it ends: `ProcessDied` has the exit status, or the thread's exception as its cause, and the last lines
-    of stdout and stderr, which are read from their pipes. `check()` must be true as well: for a server behind a port
-    forwarder, which listens before the server does. Raises `WaitTimeout` after `timeout` seconds, or as soon as another
-    process keeps the port; it says what listens instead.
+    With `host`, that address must accept connections ("localhost": any of its addresses). With `process` (a Popen,
+    psutil.Process, pid, `ServerProcess` or threading.Thread), that process or a descendant must hold the listener.
+    `check()` must be true as well: use it for a server behind a port forwarder, which listens before the server does.
+
+    Raises `ProcessDied` at once when the process ends. It has the exit status, or the thread's exception as its cause,
+    and the last lines of stdout and stderr, read from their pipes. Raises `WaitTimeout` after `timeout` seconds, or as
+    soon as another process keeps the port; it names the ports that are open instead.
     """
     __tracebackhide__ = True
     with _ListeningWait(port, host, protocol, timeout, process, check) as wait:
@@ -336,7 +338,7 @@ async def async_wait_listening(
     process: Any = None,
     check: AsyncCheck | None = None,
 ) -> SocketTable:
-    """`wait_listening` that lets the event loop run meanwhile, asyncio's or trio's; `check` may be asynchronous."""
+    """Wait like `wait_listening`, in an asyncio or trio event loop; `check` may be asynchronous."""
     __tracebackhide__ = True
     with _ListeningWait(port, host, protocol, timeout, process, check) as wait:
         longest = _longest_pause(check)
@@ -365,7 +367,7 @@ async def async_wait_not_listening(
     protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
-    """`wait_not_listening` that lets the event loop run meanwhile."""
+    """Wait like `wait_not_listening`, in an asyncio or trio event loop."""
     __tracebackhide__ = True
     wait = _SilenceWait(port, host, protocol, timeout)
     if not await async_wait_until(wait.look, wait.timeout, longest=_longest_pause()):
@@ -375,7 +377,10 @@ async def async_wait_not_listening(
 def wait_no_connections(
     port: int, host: str | None = None, *, protocol: PortProtocol = "tcp", timeout: float = 5.0
 ) -> None:
-    """Wait until no connection has `port` on either side; TIME_WAIT counts as closed. `WaitTimeout` names what is left."""
+    """Wait until no connection has `port` on either side.
+
+    TIME_WAIT counts as closed. `WaitTimeout` names the remaining connections.
+    """
     __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, timeout)
     if not wait_until(wait.look, wait.timeout, longest=_longest_pause()):
@@ -389,7 +394,7 @@ async def async_wait_no_connections(
     protocol: PortProtocol = "tcp",
     timeout: float = 5.0,
 ) -> None:
-    """`wait_no_connections` that lets the event loop run meanwhile."""
+    """Wait like `wait_no_connections`, in an asyncio or trio event loop."""
     __tracebackhide__ = True
     wait = ConnectionsWait(port, host, protocol, timeout)
     if not await async_wait_until(wait.look, wait.timeout, longest=_longest_pause()):

@@ -1,4 +1,4 @@
-"""Whether the process or thread that is to open a port still runs, what it listens on, and what it left behind if not."""
+"""Watch the process or thread that should open a port: does it run, and what did it leave if it ended?"""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ _USE: Final = "use a Popen, a psutil.Process, a pid, a ServerProcess or a thread
 
 
 class Watched(Protocol):
-    """What a wait asks of the process that is to listen."""
+    """The interface between a wait and the process that should listen."""
 
     title: str
     """`process 4711`, `thread 'server'`."""
 
     def ended(self) -> str | None:
-        """None while it runs; else how it ended: "exited with status 1", "was killed by SIGKILL"."""
+        """Return None while it runs, else how it ended: "exited with status 1", "was killed by SIGKILL"."""
 
     def pids(self) -> list[int]:
-        """The processes that may hold the listener."""
+        """Return the processes that may hold the listener."""
 
     def last_output(self) -> dict[str, list[str]]:
-        """The last lines of each stream, by its name, as far as they can be had."""
+        """Return the last lines of each stream by its name, where they can be read."""
 
     def may_have_left(self, pid: int | None) -> bool:
-        """Whether a process may be a daemon that it left, after it has ended."""
+        """Whether a process may be a daemon that the ended process started."""
 
     def error(self) -> BaseException | None:
-        """The exception that ended it, if that is known."""
+        """Return the exception that ended it, if known."""
 
     def close(self) -> None:
-        """The wait is over."""
+        """End the watch."""
 
 
 def watched(process: Any) -> Watched:
-    """What watches this process or thread. Raises `QueryTypeError` for anything else."""
+    """Return the watcher for a process or thread. Raises `QueryTypeError` for anything else."""
     if isinstance(process, threading.Thread):
         return WatchedThread(process)
     if hasattr(process, "last_output") and hasattr(process, "tree"):
@@ -75,7 +75,7 @@ class WatchedProcess:
         self._files = {name: _redirected_to(pid, fd) for name, fd in (("stdout", 1), ("stderr", 2))}
 
     def ended(self) -> str | None:
-        """From the object that started it if that knows; else from the process table."""
+        """Ask the object that started the process, or else the process table."""
         poll: Callable[[], int | None] | None = getattr(self._process, "poll", None)
         status = (
             poll() if poll else getattr(self._process, "returncode", getattr(self._process, "exitcode", None))
@@ -90,15 +90,15 @@ class WatchedProcess:
 
             return processes.is_running(self.pid)
         now = proc.birth(self.pid)
-        # Z: it ended, and its parent has not asked for its status yet. Another start time: the pid was reused.
+        # A zombie has ended, and its parent has not read its status yet. Another start time means a reused pid.
         return now is not None and now[0] != "Z" and (self._birth is None or now[1] == self._birth[1])
 
     def pids(self) -> list[int]:
-        """It and its descendants."""
+        """Return its id and those of its descendants."""
         return [self.pid, *holders.descendants(self.pid)]
 
     def last_output(self) -> dict[str, list[str]]:
-        """From a pipe that is not read, or from the file that a stream was redirected to."""
+        """Read a pipe that has no other reader, or the file to which a stream was redirected."""
         found: dict[str, list[str]] = {}
         for name, path in self._files.items():
             raw = _left_in_pipe(getattr(self._process, name, None))
@@ -110,7 +110,7 @@ class WatchedProcess:
         return found
 
     def may_have_left(self, pid: int | None) -> bool:
-        """It ended with status 0, and the other started after it: no table tells more of a daemon."""
+        """Whether it ended with status 0 and the other process started after it. No table reports more about a daemon."""
         if pid is None or self.ended() not in ("exited with status 0", "has ended"):
             return False
         birth = proc.birth(pid)
@@ -118,11 +118,11 @@ class WatchedProcess:
         return birth is not None and begin is not None and birth[1] >= begin[1]
 
     def error(self) -> BaseException | None:
-        """None: a process has a status instead."""
+        """Return None: a process has a status instead."""
         return None
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 class WatchedServer:
@@ -133,32 +133,32 @@ class WatchedServer:
         self.title = f"server {server}"
 
     def ended(self) -> str | None:
-        """A daemon that it left counts as running."""
+        """Return how the server ended; a daemon that it started counts as running."""
         return None if self._server.is_running else str(self._server.ending)
 
     def pids(self) -> list[int]:
-        """Its whole tree."""
+        """Return the processes of its whole tree."""
         return list(self._server.tree())
 
     def last_output(self) -> dict[str, list[str]]:
-        """Both streams in one."""
+        """Return both streams as one."""
         lines = self._server.last_output()
         return {"output": lines[-_LINES:]} if lines else {}
 
     def may_have_left(self, pid: int | None) -> bool:  # noqa: ARG002
-        """False: its tree includes its daemons."""
+        """Return False: its tree includes its daemons."""
         return False
 
     def error(self) -> BaseException | None:
-        """None: a process has a status instead."""
+        """Return None: a process has a status instead."""
         return None
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to release."""
 
 
 class WatchedThread:
-    """A thread of this process. While it is watched, `threading.excepthook` passes its exception on to here as well."""
+    """A thread of this process. While watched, its exceptions also arrive here, through `threading.excepthook`."""
 
     def __init__(self, thread: threading.Thread) -> None:
         self._thread = thread
@@ -173,7 +173,7 @@ class WatchedThread:
         self._before(args)
 
     def ended(self) -> str | None:
-        """A thread that was not started yet runs."""
+        """Return how the thread ended; a thread that has not started counts as running."""
         if self._thread.is_alive() or self._thread.ident is None:
             return None
         if self._error is None:
@@ -181,29 +181,29 @@ class WatchedThread:
         return f"ended with {traceback.format_exception_only(self._error)[-1].strip()}"
 
     def pids(self) -> list[int]:
-        """This process: a thread has no descriptors of its own."""
+        """Return this process: a thread has no descriptors of its own."""
         return [os.getpid()]
 
     def last_output(self) -> dict[str, list[str]]:
-        """Its output is this process's."""
+        """Return nothing: the thread's output is this process's."""
         return {}
 
     def may_have_left(self, pid: int | None) -> bool:  # noqa: ARG002
-        """False: what it opened is this process's."""
+        """Return False: the thread's sockets belong to this process."""
         return False
 
     def error(self) -> BaseException | None:
-        """The exception that ended the thread; SystemExit, too."""
+        """Return the exception that ended the thread, SystemExit included."""
         return self._error
 
     def close(self) -> None:
-        """Put the hook back, unless somebody has replaced it meanwhile."""
+        """Restore the hook, unless other code has replaced it meanwhile."""
         if threading.excepthook == self._hook:
             threading.excepthook = self._before
 
 
 def output_lines(found: dict[str, list[str]]) -> Iterator[str]:
-    """The lines for a message."""
+    """Yield the lines for a message."""
     for name, lines in found.items():
         yield f"the end of its {name}:"
         yield from (f"  {line}" for line in lines)
@@ -222,7 +222,7 @@ def ending(status: int | None) -> str:
 
 
 def _status_of_zombie(pid: int) -> int | None:
-    """The exit status of a child, without taking it away from its parent's own wait (WNOWAIT)."""
+    """Return the exit status of a child, and leave it for its parent's own wait (WNOWAIT)."""
     if not hasattr(os, "waitid"):
         return None
     try:
@@ -239,7 +239,7 @@ def _redirected_to(pid: int, fd: int) -> str | None:
         return None
     try:
         target = os.readlink(f"/proc/{pid}/fd/{fd}")  # noqa: PTH115
-        # While pytest captures, this process's own streams are files, too: what they hold is not the server's.
+        # While pytest captures, this process's own streams are files too. They hold no output of the server.
         mine = [os.readlink(f"/proc/self/fd/{own}") for own in (1, 2)]  # noqa: PTH115
     except OSError:
         return None
@@ -247,7 +247,7 @@ def _redirected_to(pid: int, fd: int) -> str | None:
 
 
 def _left_in_pipe(stream: Any) -> bytes:
-    """What the pipe holds now; a grandchild may keep it open, so never wait for its end."""
+    """Return the content of the pipe now. A grandchild may keep it open, so never wait for its end."""
     try:
         fd = stream.fileno()
         blocking = os.get_blocking(fd)

@@ -1,7 +1,7 @@
-"""The plugin: the only room that knows pytest. This file declares the options and has the parts registered.
+"""The plugin: declares the options and registers its hook objects. Only this package knows pytest.
 
-What a run without leaks does not need is not imported: 4,000 empty tests take two seconds, and 3 % of that is the budget.
-This file is short, since it is the one that pytest reads with its rewriting of asserts, byte by byte.
+A run without leaks imports only what it needs: the budget is 3 % of the two seconds that 4,000 empty tests take. This
+file is short, because pytest reads it with assertion rewriting, byte by byte.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from pytest_sockets.without_rewriting import without_rewriting
 
 with without_rewriting():
-    # Imported here, before any test can put something else in the place of a socket, a clock or a thread.
+    # Imported now, before a test can replace a socket class, a clock or a thread.
     from pytest_sockets import originals as _originals  # noqa: F401
     from pytest_sockets import printable as _printable
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
@@ -22,22 +22,22 @@ with without_rewriting():
     from pytest_sockets.plugin import settings as _settings
 
 __all__ = ["pytest_addhooks", "pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
-"""All that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The `--sockets-*` options and `sockets_*` ini keys."""
+    """Add the `--sockets-*` options and the `sockets_*` ini keys."""
     _settings.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
-    """The hooks that conftest files can implement."""
+    """Add the hooks that conftest files can implement."""
     pluginmanager.add_hookspecs(_hook_specs)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """`--sockets-table` prints the table instead of running tests."""
+    """Print the table for `--sockets-table`, instead of running tests."""
     if config.getoption("sockets_table") is None:
         return None
     from pytest_sockets.plugin import table_option
@@ -47,7 +47,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check every setting, then register the parts."""
+    """Check every setting, then register the hook objects."""
     config.addinivalue_line(
         "markers",
         "sockets(leaks=None, grace=None, ignore=(), reason=None): how socket leaks of these tests are judged "

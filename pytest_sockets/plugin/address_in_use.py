@@ -1,4 +1,4 @@
-"""Which address was in use, and who holds it: from an exception, captured output and the addresses used last."""
+"""Explain which address was in use and who holds it, from an exception, captured output and recent addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TITLE: Final = "address already in use (pytest-sockets)"
 
 
 def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
-    """Return the text of the section; None if the error, its causes and the output say nothing of the kind."""
+    """Return the text of the section; None if neither the error, its causes nor the output mention it."""
     from pytest_sockets.asserting import bind_errors
 
     address = bind_errors.in_error(error)
@@ -34,39 +34,39 @@ def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
             inherited = last is not None and recent.may_be_inherited(last[1])
             return in_use.guessed_explanation(bind_errors.guesses(error), last, inherited=inherited)
         return in_use.explanation(address, inherited=recent.may_be_inherited(address.port))
-    except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
+    except Exception as trouble:  # noqa: BLE001  (a failed explanation must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
 
 class _RecentAddresses:
     """The last addresses that this process bound or connected to.
 
-    A plain bind() error names no address. When the report is made, a `with` block or a cleanup may have closed the socket
-    that could have told it.
+    A plain bind() error names no address. When the report is made, a `with` block or a cleanup may have closed the
+    socket.
     """
 
     def __init__(self) -> None:
         self._seen: collections.deque[object] = collections.deque(maxlen=16)
         self._order: collections.deque[int | None] = collections.deque(maxlen=256)
-        """Ports in the order of their use, also by earlier tests; None stands for a child process that was started."""
+        """Ports in the order of their use, including earlier tests; None stands for the start of a child process."""
 
     def socket_used(self, sock: object, address: object) -> None:  # noqa: ARG002  (of a Listener)
-        """bind() or connect() is about to run."""
+        """Remember the address of a bind() or connect() that is about to run."""
         self._seen.append(address)
         if type(address) is tuple and len(address) >= 2 and type(address[1]) is int:
             self._order.append(address[1])
 
     def socket_created(self, sock: object, family: int, kind: int, frame: object) -> None:
-        """Not of interest."""
+        """Do nothing."""
 
     def child_started(self, frame: object, words: object) -> None:  # noqa: ARG002  (of a Listener)
-        """Count it among the uses of ports."""
+        """Record the start of a child among the uses of ports."""
         self._order.append(None)
 
     def may_be_inherited(self, port: int | None) -> bool:
         """Whether this process used the port, then started a child, and then used the port again.
 
-        A port that the kernel chose, for bind(0), is not known here.
+        Ports that the kernel chose for bind(0) are not recorded here.
         """
         order = list(self._order)
         if port is None or port not in order or None not in order:
@@ -75,14 +75,14 @@ class _RecentAddresses:
         return None in order[order.index(port) : last]
 
     def failed(self, event: str, error: BaseException) -> None:
-        """Not of interest: a missing address only makes the explanation shorter."""
+        """Do nothing: a missing address only makes the explanation shorter."""
 
     def forget(self) -> None:
-        """A test is over: the error of the next one is not about its addresses."""
+        """Forget the addresses at the end of a test: the next error is not about them."""
         self._seen.clear()
 
     def addresses(self) -> list[tuple[str, int]]:
-        """Newest first."""
+        """Return the addresses, newest first."""
         found = []
         for address in reversed(tuple(self._seen)):
             if (
@@ -95,9 +95,9 @@ class _RecentAddresses:
         return found
 
     def last(self) -> tuple[str, int] | None:
-        """The newest one that was used twice, else the newest: the second of two binds is the one that fails.
+        """Return the newest address that was used twice, else the newest: the second of two binds fails.
 
-        None if the newest is the path of a unix socket: then the error is about that.
+        None if the newest is the path of a unix socket: the error is about that path.
         """
         if self._seen and isinstance(self._seen[-1], (str, bytes)):
             return None
@@ -109,7 +109,7 @@ recent: Final = _RecentAddresses()
 
 
 def watch(config: pytest.Config) -> None:
-    """Remember addresses only where the audit hook is there anyway."""
+    """Record addresses only where the audit hook is installed anyway."""
     settings = config.stash[SETTINGS]
     if settings.leaks != "off" or settings.unclosed != "off":
         from pytest_sockets.leaks import audit

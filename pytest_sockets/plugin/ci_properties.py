@@ -1,4 +1,4 @@
-"""What do junit XML, json-report and pytest-html show of a test's leaks? Plain data on its teardown report."""
+"""Attach a test's leaks to its teardown report as plain data, for junit XML, json-report and pytest-html."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.payload import Leak
 
 MOST: Final = 20
-"""How many leaks of one test are listed one by one; their number is always given."""
+"""The number of leaks of one test that are listed one by one; the total is always given."""
 
 
 def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]) -> None:
-    """Properties in every mode, so that a build server sees what only warned; leaks of the baseline are left out."""
+    """Attach properties in every mode, so that a build server also sees warnings. Leaks of the baseline are left out."""
     findings = [leak.finding for leak in leaks if not leak.known]
     if not findings:
         return

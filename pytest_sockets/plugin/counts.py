@@ -1,4 +1,4 @@
-"""What a process tells beside its findings. Imported with the first thing that is counted."""
+"""What a process reports besides its findings. Imported with the first thing that is counted."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Counts:
-    """Of this process: what the fixtures gave out."""
+    """The ports, servers and notes of this process."""
 
     def __init__(self) -> None:
         self.port_pools: list[PortPool] = []
         self.servers = 0
         self.notes: list[str] = []
         self.last_looks: list[Callable[[], None]] = []
-        """Called before the notes are told; they may add one."""
+        """Called before the notes are reported; each may add one."""
 
     def add_to(self, batch: Batch) -> None:
-        """Put them on the process's last batch."""
+        """Add the counts to the process's last batch."""
         for look in self.last_looks:
             look()
         batch.ports_given += sum(pool.given for pool in self.port_pools)
@@ -35,5 +35,5 @@ class Counts:
 
 
 def counts(config: pytest.Config) -> Counts:
-    """The counts of this run in this process."""
+    """Return the counts of this run in this process."""
     return config.stash.setdefault(COUNTS, Counts())

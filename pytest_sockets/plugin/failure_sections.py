@@ -1,8 +1,7 @@
 """Sections of a failure: "address already in use", "too many open files", and ports that several servers share.
 
-Nothing is done where sockets are opened or bound, and a phase that passes costs one look at `call.excinfo`. The section is
-part of longrepr: it reaches the terminal also with --show-capture=no, xdist, junit, json and html. Its headline is a note on
-the exception, for GitHub annotations.
+A phase that passes costs one look at `call.excinfo`. The section is part of longrepr, so it also reaches the terminal
+with --show-capture=no, xdist, junit, json and html. Its headline is a note on the exception, for GitHub annotations.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 __all__ = ["pytest_exception_interact", "pytest_sessionstart"]
-"""All that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 TOO_MANY: Final = "too many open files (pytest-sockets)"
 SHARED: Final = "port shared by several servers (pytest-sockets)"
@@ -37,31 +36,31 @@ class Section(NamedTuple):
 
     @property
     def headline(self) -> str:
-        """The first line, with what follows a colon at its end."""
+        """Return the first line, extended by the next one if it ends in a colon."""
         lines = self.text.splitlines()
         last = next((number for number, line in enumerate(lines) if not line.endswith(":")), 0)
         return " ".join(line.strip() for line in lines[: last + 1])
 
 
 class FailureWatch(Part):
-    """Looks at exceptions where no leak detection runs, which calls `explain` itself."""
+    """Looks at exceptions if leak detection is off. Otherwise the detection calls `explain`."""
 
     def __init__(self) -> None:
         self._reserve = own_fds.FdCount()
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Keep a descriptor: modules that explain the lack of them are imported with it."""
+        """Reserve a descriptor: the modules that explain a lack of descriptors are imported with it."""
         self._reserve.open()
         session.config.add_cleanup(self._reserve.close)
 
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Before the report is made. Not a wrapper: a passing phase pays for one attribute."""
+        """Explain the error before the report is made. Not a wrapper: a passing phase pays for one attribute."""
         if call.excinfo is not None:
             explain(item, call.excinfo.value, call.when)
 
 
 def explain(item: pytest.Item, error: BaseException, when: str) -> None:
-    """Explain the error of a phase whose report is about to be made, if it is one of the two."""
+    """Explain the error of a phase whose report is about to be made, if it is one of these errors."""
     if isinstance(error, _NOT_FAILURES):
         return
     with own_fds.spare():
@@ -80,7 +79,7 @@ def explain(item: pytest.Item, error: BaseException, when: str) -> None:
 
 
 def _captured(item: pytest.Item) -> list[str]:
-    """What the phases printed so far: a child says on the stderr that pytest captured why it could not start."""
+    """Return the phases' output so far: a child that could not start writes the reason to stderr."""
     sections = getattr(item, "_report_sections", ())
     return [one[2] for one in sections if len(one) == 3 and one[1] in ("stderr", "stdout", "log")]
 
@@ -92,7 +91,7 @@ def _section(error: BaseException, captured: Sequence[str]) -> Section | None:
             return Section(TOO_MANY, text)
         text = address_in_use.explanation(error, captured)
         return None if text is None else Section(address_in_use.TITLE, text)
-    except Exception:  # noqa: BLE001  (no descriptor is left to import with: which error this is, is not known)
+    except Exception:  # noqa: BLE001  (no descriptor is left for the imports that classify the error)
         return None
 
 
@@ -106,17 +105,17 @@ def _too_many_files(error: BaseException, captured: Sequence[str]) -> str | None
         return None
     try:
         return too_many_files.explanation(exhausted)
-    except Exception as trouble:  # noqa: BLE001  (an explanation that fails must not hide the error)
+    except Exception as trouble:  # noqa: BLE001  (a failed explanation must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
 
 def _shared_ports() -> Section | None:
-    """Any failure of a test may come from the answer of another server on the same port."""
+    """Return a section about shared ports, since a failure may come from the answer of another server."""
     try:
         from pytest_sockets.asserting import shared_ports
 
         notes = shared_ports.notes()
-    except Exception:  # noqa: BLE001  (a table that cannot be read must not hide the error)
+    except Exception:  # noqa: BLE001  (a failed explanation must not hide the error)
         return None
     return Section(SHARED, "\n".join(notes)) if notes else None
 
@@ -129,7 +128,7 @@ def _note(error: BaseException, headline: str) -> None:
 
 
 def _help_pytest(config: pytest.Config, error: BaseException) -> None:
-    """Read the source for pytest's traceback while a descriptor is free, and let one be free for its reports."""
+    """Read the source for pytest's traceback while a descriptor is free, and keep one free for its reports."""
     trace = error.__traceback__
     while trace is not None:
         linecache.getlines(trace.tb_frame.f_code.co_filename, trace.tb_frame.f_globals)
@@ -139,9 +138,9 @@ def _help_pytest(config: pytest.Config, error: BaseException) -> None:
 
 
 class _ReserveForPytest(Part):
-    """From the first such failure on, a descriptor is free while reports are made and shown.
+    """Frees a descriptor while reports are made and shown, from the first such failure on.
 
-    Plugins import modules then, and pytest lists its temporary folders at the end and dies if it cannot.
+    Plugins import modules then, and pytest lists its temporary folders at the end, which must not fail.
     """
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -161,7 +160,7 @@ class _ReserveForPytest(Part):
 
 
 class _Sections(Part):
-    """Registered with the first explained error, so that other runs have no hook here."""
+    """Adds the sections to reports. Registered with the first explained error, so that other runs have no hook here."""
 
     def __init__(self) -> None:
         self.waiting: dict[tuple[str, str], list[Section]] = {}
@@ -182,7 +181,7 @@ def _add(report: Any, section: Section) -> None:
 
 
 def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
-    """Import and collection errors: their report is made before this hook and logged after it."""
+    """Explain import and collection errors, whose report is made before this hook and logged after it."""
     if isinstance(report, pytest.CollectReport) and call.excinfo is not None:
         with own_fds.spare():
             section = _section(call.excinfo.value, ())
@@ -192,7 +191,7 @@ def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> Non
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Remember the addresses that are bound, where sockets are watched anyway."""
+    """Record the addresses that are bound, if sockets are watched anyway."""
     address_in_use.watch(session.config)
 
 

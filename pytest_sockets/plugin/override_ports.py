@@ -1,7 +1,7 @@
 """`sockets_override_ports`: the port fixtures of pytest-asyncio and anyio, with ports from this plugin's pool.
 
-An existing suite loses its port races without an edit. Registered only if the setting is on, and last, so that it
-wins over other plugins whatever their order. A fixture of the same name in a conftest.py still wins.
+An existing suite loses its port races without an edit. The fixtures are registered only if the setting is on, and last,
+so that they override other plugins in any order. A fixture of the same name in a conftest.py still takes precedence.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_sockets.ports.pool import PortPool, Reservation
 
 KEPT: Final = 256
-"""Ports that a session's factory keeps at a time. Each costs a descriptor, and suites written for those plugins may ask for
+"""The number of ports that a session's factory keeps reserved. Each costs a descriptor, and such suites may request
 thousands without releasing one. The oldest is released first, and the factory does not return it again."""
 _TRIES: Final = 64
 
@@ -29,16 +29,16 @@ class UnusedPortFactory:
     """The value of those plugins' `*_port_factory` fixtures: a callable that never returns the same port twice."""
 
     def __init__(self, pool: PortPool, kind: socket.SocketKind) -> None:
-        self.kind = kind  # anyio's FreePortFactory has it
+        self.kind = kind  # an attribute of anyio's FreePortFactory
         self._pool = pool
         self._protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
         self._kept: collections.deque[Reservation] = collections.deque()
         self._given: set[int] = set()
 
     def __call__(self, family: socket.AddressFamily | None = None) -> int:  # noqa: ARG002
-        """A port that is free on every address, so also on those of `family`, anyio's argument."""
+        """Return a port that is free on every address, including those of `family`, anyio's argument."""
         reservation = self._pool.reserve(self._protocol)
-        for _ in range(_TRIES):  # a pool that has returned each of its ports once starts over
+        for _ in range(_TRIES):  # a pool that has returned each of its ports starts over
             if reservation.port not in self._given:
                 break
             reservation.release()
@@ -50,7 +50,7 @@ class UnusedPortFactory:
         return reservation.port
 
     def close(self, request: pytest.FixtureRequest) -> None:
-        """Release the ports that are still kept."""
+        """Release the ports that are still reserved."""
         for reservation in self._kept:
             give_back(request, reservation.release())
 
@@ -87,23 +87,23 @@ def free_udp_port(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def unused_tcp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Returns a different free TCP port at each call (pytest-sockets)."""
+    """Return a different free TCP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_STREAM)
 
 
 @pytest.fixture(scope="session")
 def unused_udp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Returns a different free UDP port at each call (pytest-sockets)."""
+    """Return a different free UDP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_DGRAM)
 
 
 @pytest.fixture(scope="session")
 def free_tcp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Returns a different free TCP port at each call (pytest-sockets)."""
+    """Return a different free TCP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_STREAM)
 
 
 @pytest.fixture(scope="session")
 def free_udp_port_factory(request: pytest.FixtureRequest) -> Iterator[UnusedPortFactory]:
-    """Returns a different free UDP port at each call (pytest-sockets)."""
+    """Return a different free UDP port at each call (pytest-sockets)."""
     yield from _factory(request, socket.SOCK_DGRAM)

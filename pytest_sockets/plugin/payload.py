@@ -1,4 +1,4 @@
-"""What one process sends to the one that reports: plain data on the teardown report, the same with and without xdist."""
+"""The data that a process sends to the reporting process on teardown reports, the same with and without xdist."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ _PLAIN = (
 
 
 class Leak(NamedTuple):
-    """A finding and what follows from it."""
+    """A finding and its consequences."""
 
     finding: Finding
     mode: str
     raised: bool = False
-    """An error in the owner's teardown has been raised for it; else an `error` must be shown by the exit status."""
+    """Whether an error in the owner's teardown was raised for it. If not, the exit status must show an `error`."""
     known: bool = False
-    """The baseline lists it."""
+    """Whether the baseline lists it."""
 
 
 @dataclasses.dataclass(slots=True)
 class Batch:
-    """What became known at the end of one test, or at the end of a process."""
+    """The results of one test, or of the end of a process."""
 
     opened: int = 0
     leaks: list[Leak] = dataclasses.field(default_factory=list)
     lives: list[SocketLife] = dataclasses.field(default_factory=list)
     rule_hits: dict[str, int] = dataclasses.field(default_factory=dict)
-    """How often each rule of the run matched; rules that matched nothing are there with 0."""
+    """The number of matches of each rule of the run, including rules with 0."""
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
-    """How many findings were not reported, by the rule, default or hook that says so."""
+    """The number of findings that were not reported, by the rule, default or hook that dropped them."""
     collected: int = 0
-    """Sockets that were open after their owner and that only the garbage collector closed."""
+    """The number of sockets that outlived their owner and that only the garbage collector closed."""
     troubles: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
@@ -45,9 +45,9 @@ class Batch:
     servers_started: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """What execnet and every report plugin can serialize.
+        """Return data that execnet and every report plugin can serialize.
 
-        All but the count is JSON text in ASCII: execnet refuses lone surrogates, which file names may have.
+        All but the count is JSON text in ASCII: execnet rejects lone surrogates, which file names may contain.
         """
         rest: dict[str, Any] = {}
         if self.leaks:
@@ -59,7 +59,7 @@ class Batch:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Batch:
-        """The inverse of `as_json`."""
+        """Restore a batch from the result of `as_json`."""
         rest = json.loads(data.get("rest", "{}"))
         leaks = [
             Leak(**{**leak, "finding": Finding.from_json(leak["finding"])}) for leak in rest.pop("leaks", ())

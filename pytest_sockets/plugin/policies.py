@@ -1,4 +1,4 @@
-"""How the leaks of one owner are judged: the marks on its node, over the settings of the run."""
+"""The policy for the leaks of one owner: the marks on its node, over the settings of the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ARGUMENTS: Final = ("leaks", "grace", "ignore", "reason")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
-    """What counts for one owner."""
+    """The settings for one owner."""
 
     leaks: str
     unclosed: str
@@ -32,12 +32,12 @@ class Policy:
     ignore: tuple[Rule, ...] = ()
 
     def mode_of(self, kind: str) -> str:
-        """`off`, `warn` or `error` for a finding of this kind."""
+        """Return `off`, `warn` or `error` for a finding of this kind."""
         return self.unclosed if kind == UNCLOSED else self.leaks
 
 
 def policy_for(node: object, settings: Settings) -> Policy:
-    """The policy for an owner whose marks are on `node`; the closest mark wins, ignore rules add up."""
+    """Return the policy for an owner whose marks are on `node`. The closest mark wins; ignore rules add up."""
     given: dict[str, Any] = {}
     ignore: list[Rule] = []
     if isinstance(node, pytest.Collector | pytest.Item):
@@ -50,7 +50,7 @@ def policy_for(node: object, settings: Settings) -> Policy:
     leaks = given.get("leaks")
     return Policy(
         leaks=leaks or settings.leaks,
-        # A test that is excepted from leak detection is excepted from both kinds.
+        # A test that is exempt from leak detection is exempt from both kinds.
         unclosed="off" if leaks == "off" else settings.unclosed,
         grace=float(given["grace"]) if "grace" in given else settings.grace,
         ignore=tuple(ignore),
@@ -58,7 +58,7 @@ def policy_for(node: object, settings: Settings) -> Policy:
 
 
 def check_marks(items: Iterable[pytest.Item]) -> bool:
-    """Raise `pytest.UsageError` for the first mark that cannot be used; returns whether a mark turns detection on."""
+    """Raise `pytest.UsageError` for the first invalid mark. Return whether a mark turns detection on."""
     checked: set[int] = set()
     turned_on = False
     for item in items:
@@ -101,10 +101,12 @@ def _check_mode(leaks: Any) -> None:
 
 def _check_ignore(rules: object) -> None:
     if isinstance(rules, str) or not isinstance(rules, list | tuple):
-        raise SettingError(f'ignore={quoted(rules)} is no list of rules, such as ["remote=127.0.0.1:5432"]')
+        raise SettingError(
+            f'ignore={quoted(rules)} is not a list of rules, such as ["remote=127.0.0.1:5432"]'
+        )
     for rule in rules:
         if not isinstance(rule, str):
             raise SettingError(
-                f"ignore: {quoted(rule)} is no rule; a rule is text, such as 'remote=127.0.0.1:5432'"
+                f"ignore: {quoted(rule)} is not a rule; a rule is text, such as 'remote=127.0.0.1:5432'"
             )
         check_rule(rule)

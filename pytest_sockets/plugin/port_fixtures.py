@@ -1,4 +1,4 @@
-"""The fixtures that reserve ports, and the pool that they share. The engine is imported on first use."""
+"""The fixtures that reserve ports, and their shared pool. The engine is imported on first use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "blackhole_port", "closed_port", "free_port", "free_port_factory", "pytest_configure",
     "pytest_report_header", "pytest_sessionstart",
 ]  # fmt: skip
-"""The names that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 _POOL: Final = pytest.StashKey["PortPool"]()
 
@@ -36,9 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Register the replacements of other plugins' fixtures last: among plugins the last one wins.
+    """Register the replacements of other plugins' fixtures last, since the last plugin wins.
 
-    pytest reads the fixtures of plugins and then those of conftest files in its own, later, `pytest_sessionstart`.
+    pytest reads the fixtures of plugins, and then those of conftest files, in its own `pytest_sessionstart`, which runs
+    later.
     """
     if session.config.stash[SETTINGS].override_ports:
         from pytest_sockets.plugin import override_ports
@@ -47,7 +48,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """One line if ports come from a port server, or need placeholders inside the ephemeral range."""
+    """Return one line if ports come from a port server, or need placeholders inside the ephemeral range."""
     from pytest_sockets.ports.port_server import VARIABLE, port_server_address
 
     address = port_server_address()
@@ -63,7 +64,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def port_pool(config: pytest.Config) -> PortPool:
-    """The pool of this run, built on first use."""
+    """Return the pool of this run, created on first use."""
     pool = config.stash.get(_POOL, None)
     if pool is None:
         from pytest_sockets import lookups
@@ -79,7 +80,7 @@ def port_pool(config: pytest.Config) -> PortPool:
 
 
 def _fixture_of(pool: PortPool, port: int) -> str | None:
-    """Why a port may be in use: two fixtures of a test that request `free_port` get the same number."""
+    """Return a likely cause for a port in use: two fixtures of a test that request `free_port` get the same number."""
     reservation = pool.reservation_of(port)
     label = reservation.label if reservation is not None else ""
     if label == "free_port_factory":
@@ -90,7 +91,7 @@ def _fixture_of(pool: PortPool, port: int) -> str | None:
 
 
 def one_port(request: pytest.FixtureRequest, protocol: str = "both") -> Iterator[int]:
-    """A port for the fixture of this request, until its teardown."""
+    """Yield a port for the fixture of this request, reserved until its teardown."""
     reservation = port_pool(request.config).reserve(protocol)
     reservation.label = request.fixturename or ""
     yield reservation.port
@@ -118,7 +119,7 @@ def free_port(request: pytest.FixtureRequest) -> Iterator[int]:
 def free_port_factory(request: pytest.FixtureRequest) -> Iterator[PortFactory]:
     """`free_port_factory(protocol="both", host=None)`: a free port, reserved until the session ends or `.release(port)`.
 
-    `.block(n)` returns n consecutive ports, `.listener(host)` a listening socket to hand over to a server.
+    `.block(n)` returns n consecutive ports. `.listener(host)` returns a listening socket to pass to a server.
     """
     from pytest_sockets.ports.factory import PortFactory
 
@@ -167,7 +168,7 @@ def _ranges(config: pytest.Config) -> PortRanges:
 
 
 def _workers(config: pytest.Config) -> int:
-    """How many pytest-xdist workers share the range on this host, as far as known."""
+    """Return how many pytest-xdist workers share the range on this host, as far as known."""
     count = os.environ.get("PYTEST_XDIST_WORKER_COUNT") or config.getoption("numprocesses", None) or 1
     return int(count) if str(count).isdecimal() else 1
 

@@ -1,4 +1,4 @@
-"""The fixtures of server processes, and what a failing test shows of their output."""
+"""The fixtures of server processes, and their output in the report of a failing test."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sockets.processes.server_process import ServerProcess
 
 __all__ = ["server_process_factory", "session_server_process_factory"]
-"""All that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 _SERVERS: Final[pytest.StashKey[list[ServerProcess]]] = pytest.StashKey()
 """On an item: the servers of its own fixtures. On the session: those of session fixtures."""
@@ -25,7 +25,7 @@ _TITLE: Final = "server processes of pytest-sockets"
 
 
 def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[ServerProcess], None]:
-    """Count each server, and keep it where a failing test looks for it; the first one brings in those hooks."""
+    """Count each server, and keep it for the report of a failing test. The first one registers those hooks."""
     from pytest_sockets.plugin.counts import counts
 
     servers = node.stash.setdefault(_SERVERS, [])
@@ -65,7 +65,7 @@ def _close(factory: ServerProcessFactory) -> None:
 
 @pytest.fixture
 def server_process_factory(request: pytest.FixtureRequest) -> Iterator[ServerProcessFactory]:
-    """Starts server processes for this test: `factory(["redis-server", "--port", "{port}"])`; all are ended after it."""
+    """Starts server processes for this test: `factory(["redis-server", "--port", "{port}"])`; stopped after it."""
     factory = _factory(request.node)
     yield factory
     _close(factory)
@@ -73,18 +73,18 @@ def server_process_factory(request: pytest.FixtureRequest) -> Iterator[ServerPro
 
 @pytest.fixture(scope="session")
 def session_server_process_factory(request: pytest.FixtureRequest) -> Iterator[ServerProcessFactory]:
-    """Starts server processes that run until the session ends; `shared=True`: one for all xdist workers."""
+    """Starts server processes that run until the session ends; `shared=True`: one process for all xdist workers."""
     factory = _factory(request.session)
     yield factory
     _close(factory)
 
 
 class ProcessesShown(Part):
-    """What a failing test shows of its server processes. Registered with the first one: other runs pay for no hook."""
+    """Shows server processes of a failing test. Registered with the first one, so that other runs have no hook here."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Remember what was written by now: of a session's server only what came since then is the test's."""
+        """Remember the amount of output: only later output of a session's server belongs to the test."""
         servers = item.session.stash.get(_SERVERS, ())
         item.stash[_BEGAN] = {id(server): server.output_size for server in servers}
 
@@ -92,7 +92,7 @@ class ProcessesShown(Part):
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A failing test shows the end of what each server wrote during it, and which have ended."""
+        """Show the end of each server's output during a failing test, and which servers have ended."""
         report = yield
         if report.failed and report.when != "teardown":
             text = "\n".join(_shown(item))

@@ -1,4 +1,4 @@
-"""The parts of the plugin that a process needs: the leak detection where tests run, the reporting where results arrive."""
+"""Register the hook objects that a process needs: leak detection where tests run, reporting where results arrive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def register(config: pytest.Config, settings: Settings) -> None:
-    """Called once in `pytest_configure`. A run that only collects gets the fixtures and the check of the marks."""
+    """Register them in `pytest_configure`. A run that only collects gets the fixtures and the check of the marks."""
     for module in modules():
         config.pluginmanager.register(module, module.__name__)
     if config.getoption("collectonly", False):
@@ -34,7 +34,7 @@ def register(config: pytest.Config, settings: Settings) -> None:
 
         leak_support.check(config, settings)
     if not hasattr(config, "workerinput"):
-        # Before the detection: of two trylast wrappers the later one is the inner, so the detection finishes first.
+        # Before the detection: of two trylast wrappers, the later one is the inner. The detection then finishes first.
         parts.reporting = Reporting(config, settings)
         config.pluginmanager.register(parts.reporting, "sockets-reporting")
     if settings.baseline is not None:
@@ -57,7 +57,7 @@ def register(config: pytest.Config, settings: Settings) -> None:
 
 
 def modules() -> tuple[ModuleType, ...]:
-    """Those with fixtures, and with hooks that every run has."""
+    """Return the modules with fixtures, and with hooks that every run has."""
     from pytest_sockets.plugin import (
         failure_sections,
         port_fixtures,
@@ -74,7 +74,7 @@ def _is_xdist_controller(config: pytest.Config) -> bool:
 
 
 class _Parts:
-    """The parts of this process, made when they are needed."""
+    """The hook objects of this process, created on demand."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
@@ -83,7 +83,7 @@ class _Parts:
         self.detection: LeakDetection | None = None
 
     def do_without_detection(self) -> None:
-        """What the detection does in its own hooks: every hook call counts in the budget of an empty test."""
+        """Do what the detection does in its own hooks: each hook call counts in the budget of an empty test."""
         from pytest_sockets.plugin.failure_sections import FailureWatch
 
         manager = self._config.pluginmanager
@@ -92,7 +92,7 @@ class _Parts:
             manager.register(Receiver(self.reporting), "sockets-receiver")
 
     def add_detection(self) -> LeakDetection:
-        """Called in `pytest_configure`, or when a mark turns it on."""
+        """Add the leak detection, in `pytest_configure` or when a mark turns it on."""
         from pytest_sockets.plugin.leak_hooks import LeakDetection
 
         manager = self._config.pluginmanager
@@ -110,15 +110,15 @@ class _Parts:
         return hasattr(self._config, "workerinput")
 
     def tell_usage_error(self, text: str) -> None:
-        """Rides on the worker's output, as the last batch does."""
+        """Send a usage error on the worker's output, like the last batch."""
         self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
 
     def end(self) -> None:
-        """Deliver the last batch of this process; with xdist it rides on the worker's output."""
+        """Deliver the last batch of this process; with xdist, on the worker's output."""
         try:
             data = self._last_batch()
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            data = {**NOTHING, "troubles": [f"telling the rest: {type(error).__name__}: {error}"]}
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            data = {**NOTHING, "troubles": [f"sending the last results: {type(error).__name__}: {error}"]}
         if self.reporting is not None:
             self.reporting.gather(data)
         else:
@@ -138,32 +138,32 @@ class _Parts:
 
 
 class Receiver(Part):
-    """Hands the reports to the reporting where no detection runs: on an xdist controller, or with detection off."""
+    """Passes reports on to the reporting where no detection runs: on an xdist controller, or with detection off."""
 
     def __init__(self, reporting: Reporting) -> None:
         self._reporting = reporting
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Called for the reports of every worker."""
+        """Receive the reports of every worker."""
         self._reporting.take(report)
 
 
 class Ending(Part):
-    """When the session is over, after the detection has judged and before the reporting shows."""
+    """Ends the session, after the detection has judged and before the reporting shows the results."""
 
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, pluggy.Result[object], None]:
-        """Registered after the reporting and before the detection: of trylast wrappers the later one is the inner."""
+        """Run after the detection and before the reporting: of trylast wrappers, the later one is the inner."""
         outcome = yield
         if outcome.excinfo is None:
             self._parts.end()
 
 
 class MarkCheck(Part):
-    """A mark that cannot be used ends the run before the first test; one that turns detection on starts it."""
+    """Ends the run before the first test if a mark is invalid, and starts detection if a mark turns it on."""
 
     def __init__(self, parts: _Parts | None) -> None:
         self._parts = parts
@@ -179,7 +179,7 @@ class MarkCheck(Part):
         except pytest.UsageError as error:
             if self._parts is None or not self._parts.is_worker:
                 raise
-            # In an xdist worker it would be an internal error: run nothing and let the controller say it.
+            # An xdist worker would show an internal error. Run nothing there; the controller reports it.
             items.clear()
             self._parts.tell_usage_error(str(error))
             return
@@ -190,7 +190,7 @@ class MarkCheck(Part):
 def _any_marked(items: list[pytest.Item]) -> bool:
     """Whether any item, or a class or module around it, has a mark of this plugin.
 
-    No node is hashed: that is a call of Python code.
+    Nodes are not hashed, which would call Python code.
     """
     last: Any = None
     for item in items:

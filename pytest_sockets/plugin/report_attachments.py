@@ -1,4 +1,4 @@
-"""What each test left, until its teardown report can carry it. Made for the first test that opened something."""
+"""Attach the results of each test to its teardown report. Created for the first test that opened something."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
-"""Tests. Registering reads signatures, which costs more than an idle hook call."""
+"""Tests without results until the hook is unregistered. Registration costs more than an idle hook call."""
 
 
 class Outbox(Part):
-    """Puts each batch on the report on which it travels to the process that reports; registered while there are any."""
+    """Puts each batch on the report that takes it to the reporting process. Registered while there are any."""
 
     def __init__(
         self,
@@ -33,9 +33,9 @@ class Outbox(Part):
         *,
         stays: bool,
     ) -> None:
-        """`take` is called with every report if this `stays`, else at least with those that carry something.
+        """Call `take` with every report if this `stays`, else at least with those that carry a batch.
 
-        `spare` makes a descriptor available, since the test may have used up all others.
+        `spare` frees a descriptor, since the test may have used up all others.
         """
         self._plugins = config.pluginmanager
         self._config = config
@@ -45,7 +45,7 @@ class Outbox(Part):
         self._spare = spare
         self._stays = stays
         self._passed_by = 0
-        """Tests in a row that had nothing."""
+        """The number of consecutive tests without results."""
         self._batches: dict[str, Batch] = {}
         self._opened: dict[str, int] = {}
         self._insisting: set[str] = set()
@@ -57,22 +57,22 @@ class Outbox(Part):
             self._plugins.register(self, "sockets-outbox")
 
     def new(self, nodeid: str, opened: int) -> Batch:
-        """An empty batch for a test that opened so many sockets, one of which may be a leak."""
+        """Return an empty batch for a test that opened this many sockets, one of which may be a leak."""
         from pytest_sockets.plugin import ci_properties, payload
 
-        # Kept: when it is used, the test may have used up the descriptors that an import needs.
+        # Kept: the test may have used up the descriptors that a later import needs.
         self._machines = ci_properties
         self._be_there()
         batch = self._batches[nodeid] = payload.Batch(opened=opened)
         return batch
 
     def note(self, nodeid: str, opened: int) -> None:
-        """This test opened so many sockets, and left none."""
+        """Record how many sockets a test opened that left none."""
         self._opened[nodeid] = opened
         self._be_there()
 
     def insist(self, nodeid: str) -> None:
-        """The teardown of this test fails: a mark `xfail` expects failures of the test, not sockets that it leaves open."""
+        """Force the failure of this test's teardown: a mark `xfail` expects failures of the test, not leaks."""
         self._insisting.add(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
@@ -93,8 +93,8 @@ class Outbox(Part):
     def _tell(self, report: pytest.TestReport) -> None:
         try:
             self._put_on(report)
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            self._trouble(f"telling what {report.nodeid} left", error)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            self._trouble(f"reporting the leaks of {report.nodeid}", error)
         if self._take is not None:
             self._take(report)
 

@@ -1,4 +1,4 @@
-"""Where the text that explains a failure goes on its report."""
+"""Put texts that explain a failure on its report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def add_section(report: pytest.TestReport, title: str, text: str) -> None:
-    """Put a section on the traceback if it can hold one, else on the report.
+    """Add a section to the traceback if possible, else to the report.
 
     Sections of the traceback are also shown with --show-capture=no, and reach junit and html reports.
     """

@@ -1,4 +1,4 @@
-"""Gathers what the tests' processes send, and shows it: exit status, summary section, report files."""
+"""Gather the results of the tests' processes, and show them: exit status, summary section, report files."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from pytest_sockets.reports.run import Run
 
 _MOST_WARNINGS: Final = 3
-"""How many leaks the warnings summary shows one by one."""
+"""The number of leaks that the warnings summary shows one by one."""
 OUTPUT: Final = "sockets"
-"""The key of a process's last batch in an xdist worker's output; a report carries its batch in an attribute of this name."""
+"""The key of a process's last batch in an xdist worker's output, and the attribute for a report's batch."""
 USAGE_ERROR: Final = "sockets_usage_error"
-"""The key of a mark that cannot be used, found where the tests are collected."""
+"""The key of an invalid mark, found where the tests are collected."""
 NOTHING: Final[dict[str, Any]] = {"opened": 0}
 """The batch of a process that has nothing to report."""
 COUNTS: Final[pytest.StashKey[Counts]] = pytest.StashKey()
-"""`config.stash[COUNTS]`: what the fixtures gave out in this process; absent if that was nothing."""
+"""`config.stash[COUNTS]`: the ports and servers of this process; absent if there are none."""
 
 
 def _version() -> str:
@@ -46,7 +46,7 @@ def _version() -> str:
 
 
 class Reporting(Part):
-    """One run's evidence and what becomes of it."""
+    """Gathers the results of one run and shows them."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
@@ -73,23 +73,23 @@ class Reporting(Part):
         self._rule_hits: dict[str, int] = {}
         self._imports_seen: set[tuple[str, object]] = set()
         self._untold: list[Finding] = []
-        """Leaks that must fail the run, for which no teardown could err: nothing but the summary tells of them."""
+        """Leaks that must fail the run, but have no teardown to report them: only the summary does."""
         self._passed = False
         self._incomplete = False
         self._usage_error: str | None = None
         self._leaks: list[Leak] = []
         self._batches: list[int] = []
-        """For each leak the number of the batch that brought it: another attempt of a test has another number."""
+        """For each leak, the number of its batch: another attempt of a test has another number."""
         self._batch = 0
         self._strict_failure = False
 
     def watch_selection(self, selection: Selection) -> None:
-        """With a baseline: what tells which part of the suite runs."""
+        """Watch, for a baseline, which part of the suite runs."""
         self._selection = selection
 
     @property
     def run(self) -> Run:
-        """What was gathered; made when there is something to gather."""
+        """The results so far; created when there are any."""
         if self._run is None:
             from pytest_sockets.reports.run import Run
 
@@ -100,7 +100,7 @@ class Reporting(Part):
     # -- gathering -------------------------------------------------------------------------------------------
 
     def take(self, report: pytest.TestReport) -> None:
-        """Take the plain data from the teardown report, on whatever process the test ran."""
+        """Take the plain data from the teardown report, whatever process ran the test."""
         if self._timeline:
             self._note_span(report)
         if self._ran is not None:
@@ -117,29 +117,29 @@ class Reporting(Part):
         nodeid = report.nodeid
         ran.seen.add(nodeid)
         if report.when == "call" and report.passed:
-            ran.passed.add(nodeid)  # of a rerun test the last attempt counts
+            ran.passed.add(nodeid)  # the last attempt of a rerun test counts
             self._failed_tests.discard(nodeid)
         elif report.when != "teardown" and report.failed:
             self._failed_tests.add(nodeid)
 
     def gather(self, data: dict[str, Any]) -> None:
-        """One process's batch; one that cannot be read becomes one line."""
+        """Add one process's batch; a batch that cannot be read becomes one line."""
         if data == NOTHING:
             return
         if self._settings.leaks == "off" and data["opened"]:
             self.run.marked = True
-        if data.keys() == NOTHING.keys():  # a test that closed what it opened: the usual case
+        if data.keys() == NOTHING.keys():  # a test that closed its sockets: the usual case
             self.run.opened_total += data["opened"]
             return
         try:
             from pytest_sockets.plugin.payload import Batch
 
             self._gather(Batch.from_json(data))
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
-            self.trouble("gathering what the tests left", error)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            self.trouble("gathering the tests' results", error)
 
     def trouble(self, what: str, error: Exception) -> None:
-        """A part of this plugin failed: report it once at the end, and let the run go on."""
+        """Report a failure of this plugin once at the end, and let the run go on."""
         text = f"{what}: {type(error).__name__}: {error}"
         if text not in self.run.troubles:
             self.run.troubles.append(text)
@@ -165,7 +165,7 @@ class Reporting(Part):
     def _take(self, leak: Leak) -> None:
         finding = leak.finding
         if finding.owner_kind == "import":
-            # Every xdist worker imports every module: the same line counts once.
+            # Every xdist worker imports every module: count the same line once.
             place = (finding.owner_name, finding.opened_at)
             if place in self._imports_seen and finding.worker:
                 return
@@ -175,7 +175,7 @@ class Reporting(Part):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """An xdist worker has ended; one that crashed has no output, and its last batch is lost."""
+        """Handle the end of an xdist worker. One that crashed has no output, and its last batch is lost."""
         output = getattr(node, "workeroutput", {})
         self._usage_error = self._usage_error or output.get(USAGE_ERROR)
         data = output.get(OUTPUT)
@@ -185,7 +185,7 @@ class Reporting(Part):
             self.gather(data)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """A part of the suite says nothing of the rest."""
+        """Note that only a part of the suite runs."""
         self._part_only = self._part_only or bool(items)
 
     def _note_span(self, report: pytest.TestReport) -> None:
@@ -209,7 +209,7 @@ class Reporting(Part):
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Compare with the baseline, write the reports, and let the exit status show what no teardown could."""
+        """Compare with the baseline, write the reports, and set the exit status for leaks without a teardown."""
         result = yield
         stopped = bool(session.shouldstop or session.shouldfail) or session.exitstatus in (
             pytest.ExitCode.INTERRUPTED,
@@ -218,7 +218,7 @@ class Reporting(Part):
         )
         try:
             self._finish(complete=not stopped)
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
             self.trouble("finishing the reports", error)
         self._passed = session.exitstatus == pytest.ExitCode.OK
         if (self._untold or self._strict_failure) and self._passed:
@@ -316,11 +316,11 @@ class Reporting(Part):
 
         try:
             self._config.hook.pytest_sockets_report(report=as_report(run), config=self._config)
-        except Exception as error:  # noqa: BLE001  (the results of the tests are worth more)
+        except Exception as error:  # noqa: BLE001  (the results of the tests matter more)
             self.trouble("a pytest_sockets_report hook failed", error)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """The section, if there is something to say, one line of totals, and annotations."""
+        """Show the section if there is one, one line of totals, and annotations."""
         try:
             self._summarize(terminalreporter)
             if self._settings.github and self._run is not None:
@@ -328,7 +328,7 @@ class Reporting(Part):
 
                 for line in annotation_lines(self._run):
                     terminalreporter.write_line(line)
-        except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
             terminalreporter.write_line(
                 f"pytest-sockets could not do all of its work: printing its summary: {type(error).__name__}: {error}"
             )
@@ -366,7 +366,7 @@ def _entries(count: int) -> str:
 
 
 def _group_warnings(terminalreporter: pytest.TerminalReporter | None, findings: list[Finding]) -> None:
-    """In the warnings summary, many warnings become one that lists the opening lines."""
+    """Replace many warnings in the warnings summary by one that lists the opening lines."""
     shown = terminalreporter.stats.get("warnings", []) if terminalreporter is not None else []
     ours = [report for report in shown if f"{SocketLeakWarning.__name__}: " in report.message]
     if len(ours) <= _MOST_WARNINGS:
@@ -380,7 +380,7 @@ def _group_warnings(terminalreporter: pytest.TerminalReporter | None, findings: 
 
 
 def _show_in_set_up_errors(terminalreporter: pytest.TerminalReporter | None) -> None:
-    """pytest shows what a teardown's report says below a failed call, and not below a failed set-up."""
+    """Show the teardown's section also below a failed set-up, where pytest does not show it."""
     stats = terminalreporter.stats if terminalreporter is not None else {}
     failed = {report.nodeid: report for report in stats.get("error", ()) if report.when == "setup"}
     for report in stats.get("", ()) if failed else ():

@@ -1,4 +1,4 @@
-"""Which part of the suite this process runs: registered only with a baseline, whose entries of other parts must stay."""
+"""Find out which part of the suite this process runs. Registered only with a baseline, to keep entries of other parts."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _PARTIAL_OPTIONS: Final = ("lf", "stepwise", "keyword", "markexpr", "deselect", 
 
 
 class Selection(Part):
-    """Watches what is collected, dropped and set up.
+    """Watches which items are collected, dropped and set up.
 
-    Sharding plugins and conftest files shorten the list of items without a word, so the list before all of them is compared
+    Sharding plugins and conftest files shorten the list of items silently, so the list before all of them is compared
     with the list after.
     """
 
@@ -39,14 +39,14 @@ class Selection(Part):
         self.fixtures: set[str] = set()
         self.kept = 0
         self.workers: list[dict[str, Any]] = []
-        """What the xdist workers have sent."""
+        """The selections that the xdist workers have sent."""
         self._seen_fixtures: set[object] = set()
 
     # -- collection ------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> Generator[None, bool | None, bool | None]:
-        """A conftest that ignores files by the shard makes this a part of the suite."""
+        """Note a conftest that ignores files, for example by shard: only a part of the suite runs then."""
         ignored = yield
         if ignored and not self._is_static(collection_path):
             try:
@@ -70,23 +70,23 @@ class Selection(Part):
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        """Remember the list before anybody shortens it."""
+        """Remember the list before other plugins shorten it."""
         self._collected = dict.fromkeys(item.nodeid for item in items)
         return (yield)
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Compare."""
+        """Compare the two lists."""
         left = {item.nodeid for item in session.items}
         self.kept = len(left)
         self.cut_files.update(_file(nodeid) for nodeid in self._collected if nodeid not in left)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Items that a plugin took away before our list was made."""
+        """Note items that a plugin removed before the list was remembered."""
         self.cut_files.update(_file(item.nodeid) for item in items)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that is skipped or cannot be imported says nothing of its tests."""
+        """Note a module that is skipped or cannot be imported: its tests are unknown."""
         if not report.passed and report.nodeid:
             self.cut_files.add(_file(report.nodeid))
 
@@ -94,7 +94,7 @@ class Selection(Part):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> None:
-        """Each fixture once."""
+        """Note each fixture once."""
         key = (fixturedef.argname, fixturedef.func)
         if key not in self._seen_fixtures:
             self._seen_fixtures.add(key)
@@ -104,7 +104,7 @@ class Selection(Part):
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
-        """In an xdist worker: send it to the controller, as JSON in ASCII."""
+        """Send the selection from an xdist worker to the controller, as JSON in ASCII."""
         if self._worker:
             data = {"cut": sorted(self.cut_files), "fixtures": sorted(self.fixtures), "kept": self.kept}
             self._config.workeroutput[SELECTION] = json.dumps(data)  # type: ignore[attr-defined]
@@ -112,7 +112,7 @@ class Selection(Part):
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """On the controller: a worker has ended."""
+        """Receive the selection of a worker that has ended."""
         text = getattr(node, "workeroutput", {}).get(SELECTION)
         if text is not None:
             self.workers.append(json.loads(text))
@@ -120,7 +120,7 @@ class Selection(Part):
     # -- the result ------------------------------------------------------------------------------------------
 
     def complete(self, ran: Ran, *, stopped: bool) -> None:
-        """Fill in what was selected; `stopped`: the run ended early, or a worker crashed."""
+        """Fill in the selection. `stopped`: the run ended early, or a worker crashed."""
         kept = self.kept
         for worker in self.workers:
             self.cut_files.update(worker["cut"])

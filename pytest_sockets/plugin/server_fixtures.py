@@ -1,4 +1,4 @@
-"""The fixtures of servers. The servers themselves know nothing of pytest."""
+"""The fixtures of servers. The servers themselves do not know pytest."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
     "session_scripted_server_factory", "sockets_tls", "tcp_echo_server", "tls_echo_server",
     "udp_echo_server", "unix_echo_server",
 ]  # fmt: skip
-"""All that pytest looks at, see `hook_object.Part`."""
+"""The only names that pytest inspects, see `hook_object.Part`."""
 
 
 def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A family that this host lacks is no failure of the test."""
+    """Skip the test if this host lacks the address family."""
 
     def made(*args: Any, **settings: Any) -> Any:
         __tracebackhide__ = True
@@ -54,7 +54,7 @@ def _factory(
 
 @pytest.fixture
 def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
-    """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; all are stopped after it."""
+    """Makes echo servers for this test: `factory("tcp", host="::1", faults=[...])`; stopped after it."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory
@@ -66,7 +66,7 @@ def echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFa
 
 @pytest.fixture(scope="session")
 def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[EchoServerFactory]:
-    """Makes echo servers that serve until the session ends."""
+    """Makes echo servers that run until the session ends."""
     __tracebackhide__ = True
     from pytest_sockets.servers.echo import EchoServer
     from pytest_sockets.servers.factory import EchoServerFactory
@@ -78,7 +78,7 @@ def session_echo_server_factory(request: pytest.FixtureRequest) -> Iterator[Echo
 
 @pytest.fixture
 def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
-    """Makes servers that speak a protocol: `factory(handler)`; `handler(conn)` runs in a thread for each connection.
+    """Makes servers for your own protocol: `factory(handler)`; `handler(conn)` runs in a thread for each connection.
 
     A handler that fails, or still waits for its client after the test, fails the test.
     """
@@ -93,7 +93,7 @@ def scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[Scripted
 
 @pytest.fixture(scope="session")
 def session_scripted_server_factory(request: pytest.FixtureRequest) -> Iterator[ScriptedServerFactory]:
-    """Makes scripted servers that serve until the session ends."""
+    """Makes scripted servers that run until the session ends."""
     __tracebackhide__ = True
     from pytest_sockets.servers.factory import ScriptedServerFactory
     from pytest_sockets.servers.scripted import ScriptedServer

@@ -1,4 +1,4 @@
-"""What the user set, where, and whether it can be used. Order: mark > command line > ini > default."""
+"""The user's settings: where each was set, and whether it is valid. Order: mark > command line > ini > default."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ KINDS: Final = ("tcp", "udp", "unix")
 SCOPES: Final = ("process", "tree")
 REPORT_SUFFIXES: Final = (".json", ".html", ".md", ".sarif")
 GITHUB: Final = "github"
-"""The word that asks for annotations and a step summary instead of a file."""
+"""The value that requests annotations and a step summary instead of a file."""
 _LONGEST: Final = 320
-"""Characters of a message that others made."""
+"""The longest message of other code to show, in characters."""
 _MOST_DIGITS: Final = 40
 
 
 SETTINGS: Final = pytest.StashKey["Settings"]()
-"""`config.stash[SETTINGS]`: there from `pytest_configure` on."""
+"""`config.stash[SETTINGS]`: present from `pytest_configure` on."""
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Declare every option and ini key. Options that share an ini key default to None: the ini must be able to speak."""
+    """Declare every option and ini key. An option with an ini key defaults to None, so that the ini value can apply."""
     group = parser.getgroup("sockets", "socket leaks, free ports and echo servers (pytest-sockets)")
     off_warn_error = "off, warn or error"
     group.addoption(
@@ -58,7 +58,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="RULE",
         action="append",
         default=None,
-        help='do not report what meets all key=glob pairs of RULE, e.g. "remote=127.0.0.1:5432"; repeatable',
+        help='do not report sockets that match all key=glob pairs of RULE, e.g. "remote=127.0.0.1:5432"; repeatable',
     )
     group.addoption(
         "--sockets-kinds",
@@ -122,8 +122,8 @@ def add_options(parser: pytest.Parser) -> None:
         type="string",
         default=None,
     )
-    parser.addini("sockets_grace", "seconds a socket may take to go", type="float", default=None)
-    parser.addini("sockets_ignore", "rules for what not to report", type="linelist", default=[])
+    parser.addini("sockets_grace", "seconds a socket may take to close", type="float", default=None)
+    parser.addini("sockets_ignore", "rules for sockets that are not reported", type="linelist", default=[])
     parser.addini("sockets_kinds", "which sockets to watch: tcp, udp, unix", type="string", default=None)
     parser.addini("sockets_scope", "process or tree", type="string", default=None)
     parser.addini(
@@ -172,16 +172,16 @@ class _Reader:
 
 
 def shortened(text: str) -> str:
-    """Return a message of other code, which quotes the value in full, cut in its middle: the advice stands at the end."""
+    """Return a message of other code, cut in its middle: it quotes the whole value, and its advice is at the end."""
     return cut_in_middle(text, _LONGEST)
 
 
 def one_of(choices: tuple[str, ...], what: str) -> Callable[[object], str]:
-    """A check: the value is one of `choices`."""
+    """Return a check that the value is one of `choices`."""
 
     def check(value: object) -> str:
         if value not in choices:
-            raise SettingError(f"{quoted(value)} is no {what}; use one of: {', '.join(choices)}")
+            raise SettingError(f"{quoted(value)} is not a valid {what}; use one of: {', '.join(choices)}")
         return str(value)
 
     return check
@@ -191,15 +191,15 @@ mode = one_of(MODES, "mode")
 
 
 def grace_seconds(value: object) -> float:
-    """A check: seconds, finite and not negative."""
+    """Check that the value is finite, non-negative seconds."""
     try:
-        # float("1_0") is 10.0: an underscore is for source code
+        # float("1_0") is 10.0, but an underscore belongs into source code
         strange = isinstance(value, bool) or "_" in str(value)
         seconds = math.nan if strange else float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
-        raise SettingError(f"{quoted(value)} is no number of seconds; use 0 or more, such as 0.5")
+        raise SettingError(f"{quoted(value)} is not a number of seconds; use 0 or more, such as 0.5")
     return seconds
 
 
@@ -214,7 +214,7 @@ def _kinds(value: object) -> tuple[str, ...]:
 
 
 def rule_lines(value: Any) -> tuple[str, ...]:
-    """A check: each line is a well-formed ignore rule."""
+    """Check that each line is a valid ignore rule."""
     lines = tuple(value)
     for line in lines:
         check_rule(line)
@@ -222,7 +222,7 @@ def rule_lines(value: Any) -> tuple[str, ...]:
 
 
 def check_rule(line: str) -> None:
-    """A check: one well-formed ignore rule."""
+    """Check one ignore rule."""
     from pytest_sockets.leaks.rules import parse_rule
 
     try:
@@ -233,19 +233,19 @@ def check_rule(line: str) -> None:
 
 def _port_range(value: object) -> tuple[int, int]:
     low, dash, high = (part.strip() for part in str(value).partition("-"))
-    # int() refuses thousands of digits with an error of its own
+    # int() rejects thousands of digits with an error of its own
     if not (dash and low.isdecimal() and high.isdecimal() and len(low + high) <= _MOST_DIGITS):
-        raise SettingError(f"{quoted(value)} is no port range; use LOW-HIGH, such as 20000-29999")
+        raise SettingError(f"{quoted(value)} is not a valid port range; use LOW-HIGH, such as 20000-29999")
     first, last = int(low), int(high)
     if not 0 < first <= last <= 65535:
         raise SettingError(
-            f"{quoted(value)} is no port range: LOW and HIGH must be 1-65535 and LOW not above HIGH"
+            f"{quoted(value)} is not a valid port range: LOW and HIGH must be 1-65535 and LOW not above HIGH"
         )
     return first, last
 
 
 class Settings:
-    """Every setting of a run, checked; raises `pytest.UsageError` that says where the bad one was set."""
+    """Every setting of a run, checked. Raises `pytest.UsageError`, which says where an invalid one was set."""
 
     def __init__(self, config: pytest.Config) -> None:
         reader = _Reader(config)
@@ -266,7 +266,7 @@ class Settings:
         self.kinds: tuple[str, ...] = reader.read("kinds", _kinds, ("tcp", "udp"))
         self.scope: str = reader.read("scope", one_of(SCOPES, "scope"), "tree")
         self.github = False
-        """Whether annotations and a step summary are wanted."""
+        """Whether annotations and a step summary were requested."""
         self.reports: tuple[Path, ...] = reader.read("report", report_paths, ())
         self.update_baseline = bool(config.getoption("sockets_update_baseline"))
         self.baseline: Path | None = reader.read("baseline", baseline_path, None)
@@ -290,20 +290,20 @@ class Settings:
         self.show_secrets = bool(config.getoption("sockets_show_secrets"))
         self.override_ports: bool = reader.read("override_ports", bool, False)
         self.origins = reader.origins
-        """Where each was set, by the name of its option or ini key; "default" if nowhere."""
+        """Where each setting was set, by the name of its option or ini key; "default" if it was not set."""
 
     @property
     def counts_every_test(self) -> bool:
-        """Whether a report or the baseline needs the tests that open nothing, too."""
+        """Whether a report or the baseline also needs the tests that open nothing."""
         return self.wants_report or self.baseline is not None
 
     @property
     def wants_report(self) -> bool:
-        """Whether anything but the terminal shows the run."""
+        """Whether the run is shown anywhere else than in the terminal."""
         return bool(self.reports) or self.github
 
     def mode(self) -> Mode:
-        """What this run looks for, for the reports."""
+        """Return what this run looks for, for the reports."""
         from pytest_sockets.reports.run import Mode
 
         return Mode(self.leaks, self.unclosed, self.kinds, self.scope, self.grace)
@@ -329,7 +329,7 @@ def _report_path(base: Path, value: str) -> Path:
     _check_regular(path, value)
     if not path.parent.is_dir():
         raise SettingError(
-            f"{quoted(str(path.parent))} is no directory, so the report cannot be written; make it first"
+            f"{quoted(str(path.parent))} is not a directory, so the report cannot be written; make it first"
         )
     if not _writable(path):
         raise SettingError(f"{quoted(value)} cannot be written by this user; choose another place")
@@ -337,18 +337,18 @@ def _report_path(base: Path, value: str) -> Path:
 
 
 def _check_name(path: Path, value: str) -> None:
-    """The file system takes the name; there may be no such file yet."""
+    """Check that the file system accepts the name; the file need not exist yet."""
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except (OSError, ValueError) as error:  # too long, not to be looked at; ValueError: a NUL
+    except (OSError, ValueError) as error:  # too long or inaccessible; ValueError: a NUL
         reason = getattr(error, "strerror", None) or error
         raise SettingError(f"{quoted(value)} cannot be used as a file: {reason}; name another") from None
 
 
 def _check_regular(path: Path, value: str) -> None:
-    """Replacing a device or a pipe would destroy it; reading one may never end."""
+    """Reject other files: replacing a device or pipe would destroy it, and reading one may never end."""
     if path.is_dir():
         raise SettingError(f"{quoted(value)} is a directory; name a file")
     if path.exists() and not path.is_file():
@@ -369,9 +369,9 @@ def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
         raise SettingError(f"{quoted(value)} does not exist; make it with --sockets-update-baseline")
     if not path.parent.is_dir():
         raise SettingError(
-            f"{quoted(str(path.parent))} is no directory, so the baseline cannot be written; make it first"
+            f"{quoted(str(path.parent))} is not a directory, so the baseline cannot be written; make it first"
         )
-    if path.is_file() and not hasattr(config, "workerinput"):  # workers have the controller's word for it
+    if path.is_file() and not hasattr(config, "workerinput"):  # workers rely on the controller's check
         _check_baseline(path)
     return path
 
@@ -381,5 +381,8 @@ def _check_baseline(path: Path) -> None:
 
     try:
         read_baseline(path)
-    except (SettingError, OSError) as error:  # its own place is the line in the file
+    except (
+        SettingError,
+        OSError,
+    ) as error:  # an error of the baseline has its own place: the line in the file
         raise SettingError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Server processes under pytest-xdist: a worker's servers end with the controller, and some serve all workers."""
+"""Server processes under pytest-xdist: they end with the controller, and some serve all workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_sockets.processes.shared import SharedServers
 
 _CONTROLLER: Final = "sockets_controller"
-"""In `workerinput`: the controller's process id and the host it runs on."""
+"""A key in `workerinput`: the controller's process id and its host."""
 
 
 def _host() -> str:
@@ -21,7 +21,7 @@ def _host() -> str:
 
 
 def controller(config: pytest.Config) -> tuple[int, ...]:
-    """The process id of the xdist controller, in a worker on the same machine; else nothing.
+    """Return the process id of the xdist controller in a worker on the same machine, else nothing.
 
     A worker outlives its controller by up to fifteen seconds; its servers must not.
     """
@@ -30,7 +30,7 @@ def controller(config: pytest.Config) -> tuple[int, ...]:
 
 
 def of_run(config: pytest.Config) -> SharedServers | None:
-    """Where this worker finds the servers of the whole run; None if this process is the run."""
+    """Return where this worker finds the servers of the whole run; None if this process is the run."""
     pids = controller(config)
     if not pids or not hasattr(os, "fork"):
         return None
@@ -40,20 +40,20 @@ def of_run(config: pytest.Config) -> SharedServers | None:
 
 
 class SharedProcesses(Part):
-    """On an xdist controller: tells each worker who it is, and ends the shared servers after the last one."""
+    """Passes the controller's id to each worker, and ends the shared servers after the last worker."""
 
     def __init__(self) -> None:
         self._run: str | None = None
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Before a worker starts, also one that replaces a crashed one."""
+        """Prepare a worker before it starts, including one that replaces a crashed one."""
         node.workerinput[_CONTROLLER] = (os.getpid(), _host())
         self._run = node.workerinput["testrunuid"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
-        """Every worker has ended by now."""
+        """End the shared servers: every worker has ended by now."""
         if self._run is None or not hasattr(os, "fork"):
             return
         from pytest_sockets.processes import shared

@@ -1,4 +1,4 @@
-"""Ports that are listened on when their fixture gives them back. Imported with the first one: other runs pay for nothing."""
+"""Report ports on which a socket still listens when their fixture releases them. Imported with the first one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StillListening(NamedTuple):
-    """A port that was listened on when its fixture and the whole teardown around it had ended.
+    """A port on which a socket listened after its fixture and the whole teardown around it had ended.
 
     `owner` is the fixture, `nodeid` its test ("" for the session).
     """
@@ -32,7 +32,7 @@ STILL_LISTENING: Final = pytest.StashKey[list[StillListening]]()
 
 
 def remember(request: pytest.FixtureRequest, released: Released) -> None:
-    """Remember a port that was given back while somebody still listened on it; `SecondLook` judges it."""
+    """Remember a port that was released while a socket still listened on it; `SecondLook` checks it again."""
     manager = request.config.pluginmanager
     look = manager.get_plugin(SecondLook.__name__)
     if look is None:
@@ -42,9 +42,9 @@ def remember(request: pytest.FixtureRequest, released: Released) -> None:
 
 
 class SecondLook(Part):
-    """Looks again at such ports once the teardown around their fixture is over, and notes those that are listened on still.
+    """Checks such ports again after the teardown around their fixture, and notes those that are still in use.
 
-    A server's fixture that is older than the port's is torn down after it: `def test(echo_server_factory, free_port)`.
+    The fixture of a server may be torn down after that of its port: `def test(echo_server_factory, free_port)`.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -54,12 +54,12 @@ class SecondLook(Part):
         self._waiting: list[tuple[StillListening, Released]] = []
 
     def add(self, request: pytest.FixtureRequest, released: Released) -> None:
-        """From the teardown of a port's fixture."""
+        """Add a port from the teardown of its fixture."""
         owner, nodeid = request.fixturename or "", request.node.nodeid
         self._waiting.append((StillListening(released.port, released.protocol, owner, nodeid), released))
 
     def pytest_runtest_logfinish(self) -> None:
-        """The test is over with all its teardowns. After an interruption, this happens when the notes are shown."""
+        """Check after all teardowns of the test. After an interruption, the check happens when the notes are shown."""
         self._look()
 
     def _look(self) -> None:
@@ -75,6 +75,6 @@ class SecondLook(Part):
             from pytest_sockets.service_names import port_name
 
             self._counts.notes.append(
-                f"port {port_name(found.port, found.protocol)} of {found.owner} was still listened on when it was given "
-                f"back ({found.nodeid or 'session'}); it is not given out again"
+                f"port {port_name(found.port, found.protocol)} of {found.owner} was still in use when it was released "
+                f"({found.nodeid or 'session'}); it is not reused"
             )

@@ -1,4 +1,4 @@
-"""What the words of `--sockets-table=FILTER` mean, and which lines of the table hold for them."""
+"""The filter of `--sockets-table=FILTER`: the meaning of its words, and the lines of the table that match."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 PROTOCOLS: Final = ("tcp", "udp", "unix")
 LEFT: Final = "left"
 OPTION: Final = "--sockets-table={}"
-_LONGEST_NUMBER: Final = 20  # int() refuses thousands of digits with an error of its own
+_LONGEST_NUMBER: Final = 20  # int() rejects thousands of digits with an error of its own
 _HELP: Final = (
-    "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all hold; or left"
+    "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all match; or left"
 )
 
 
@@ -36,21 +36,21 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Filter:
-    """All tests must hold. `hints` says for a word that could be a mistake what it meant."""
+    """A line must pass all tests. `hints` explains words that may be a mistake."""
 
     tests: tuple[Callable[[Line], bool], ...] = ()
     hints: tuple[str, ...] = ()
     asked: str = OPTION
     left_overs: bool = False
-    """Whether processes of ended runs are asked for instead of sockets."""
+    """Whether to list processes of ended runs instead of sockets."""
 
     def holds(self, line: Line) -> bool:
-        """Whether the line is to be shown."""
+        """Whether to show the line."""
         return all(test(line) for test in self.tests)
 
 
 def parse(text: str, asked: str = OPTION) -> Filter:
-    """Return what the words mean. Raises `QueryError` for a word that cannot mean anything.
+    """Return the filter for these words. Raises `QueryError` for an invalid word.
 
     `asked` is how the user asks for a filter, with `{}` in its place.
     """
@@ -95,7 +95,7 @@ def _number(digits: str, word: str) -> int:
 
 
 def _refuse_mistakes(word: str, asked: str) -> None:
-    """Raise `QueryError` for a word that nobody means as a process name."""
+    """Raise `QueryError` for a word that is hardly a process name."""
     if "/" in word or "::" in word or word.endswith(".py"):
         raise QueryError(
             f"{quoted(word)} looks like a path, not a filter; write {asked.format('FILTER')}; {_HELP}"
@@ -119,13 +119,13 @@ def _on_port(port: int) -> Callable[[Line], bool]:
 
 
 def _in_status(status: str) -> Callable[[Line], bool]:
-    """UDP has no status, but a bound UDP socket is what a user who asks for LISTEN wants to see."""
+    """Match the status. LISTEN includes bound UDP sockets, which have no status."""
     return lambda line: line.entry.status == status or (status == model.LISTEN and line.entry.is_listening)
 
 
 def _named(word: str) -> Callable[[Line], bool]:
-    """A plain word stands anywhere in the name or command line. With `*` or `?` it is the whole of the name, of the
-    program's file name, or of both with the command line."""
+    """Match a process. A plain word may be anywhere in the name or command line. A glob must match the whole name, the
+    whole program name, or either with the command line."""
     text = word.lower()
     if not any(sign in text for sign in "*?"):
         return lambda line: text in line.process.lower()

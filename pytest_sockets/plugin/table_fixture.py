@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.view import SocketsView
 
 __all__ = ["pytest_assertrepr_compare", "pytest_collection_finish", "pytest_sessionstart", "sockets"]
-"""All that pytest looks at, see `Part`."""
+"""The only names that pytest inspects, see `Part`."""
 
 _KNOWN: Final = pytest.StashKey["frozenset[object]"]()
 
 
 @pytest.fixture
 def sockets(request: pytest.FixtureRequest) -> SocketsView:
-    """Ask the socket table: `8080 in sockets.listening`, `sockets.new("ESTABLISHED")`, `sockets.wait_listening(...)`."""
+    """A view of the socket table: `8080 in sockets.listening`, `sockets.new()`, `sockets.wait_listening(...)`."""
     from pytest_sockets.asserting.view import SocketsView, known_sockets
 
     settings = request.config.stash[SETTINGS]
@@ -32,9 +32,9 @@ def sockets(request: pytest.FixtureRequest) -> SocketsView:
 
 
 class _Baseline(Part):
-    """Takes the baseline before the first fixture of a test that uses `sockets`."""
+    """Records the open sockets before the first fixture of a test that uses `sockets`."""
 
-    # pluggy's older kind of wrapper has no frame in the traceback of a test's error.
+    # A wrapper of pluggy's older style adds no frame to the traceback of a test's error.
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Iterator[None]:
         if "sockets" in getattr(item, "fixturenames", ()):
@@ -45,7 +45,7 @@ class _Baseline(Part):
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """A run in which nothing uses the fixture pays for no hook."""
+    """Register the hook only if a test uses the fixture."""
     if any("sockets" in getattr(item, "fixturenames", ()) for item in session.items):
         session.config.pluginmanager.register(_Baseline(), "pytest_sockets.baseline_of_sockets")
 
@@ -54,7 +54,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_assertrepr_compare(
     config: pytest.Config, op: str, left: object, right: object
 ) -> list[str] | None:
-    """Who listens, who listens instead, or who holds it."""
+    """Explain who listens, who listens instead, or who holds the socket."""
     model = sys.modules.get("pytest_sockets.model")
     if model is None or not (isinstance(left, model.SocketTable) or isinstance(right, model.SocketTable)):
         return None
@@ -65,7 +65,7 @@ def pytest_assertrepr_compare(
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """An xdist worker tells the others what opened a socket of its own, if they run into it."""
+    """Let other xdist workers ask this one for the opener of a socket."""
     if hasattr(session.config, "workerinput"):
         from pytest_sockets.asserting import openers
 

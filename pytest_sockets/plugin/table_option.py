@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def show(config: pytest.Config) -> int:
-    """Print the table that `--sockets-table` asks for. Returns the exit code 0.
+    """Print the table that `--sockets-table` requests. Return the exit status 0.
 
-    Raises `pytest.UsageError` for a filter that cannot mean anything.
+    Raises `pytest.UsageError` for an invalid filter.
     """
     filter_ = str(config.getoption("sockets_table"))
     try:
@@ -35,7 +35,7 @@ def show(config: pytest.Config) -> int:
 
 
 def table(filter_: str, width: int, asked: str = table_filter.OPTION) -> str:
-    """Return the table of what holds for a filter, with lines of at most `width` columns. Raises `QueryError`.
+    """Return the table for a filter, with lines of at most `width` columns. Raises `QueryError`.
 
     `asked` is how the user asks for a filter, with `{}` in its place.
     """
@@ -46,7 +46,7 @@ def table(filter_: str, width: int, asked: str = table_filter.OPTION) -> str:
 
 
 def write(text: str, stream: TextIO) -> None:
-    """Write to a stream of any encoding, which may be a pipe that its reader closes early."""
+    """Write to a stream of any encoding, which may be a pipe whose reader closes it early."""
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -56,7 +56,7 @@ def write(text: str, stream: TextIO) -> None:
 
 
 def _discard(stream: TextIO) -> None:
-    """Let the interpreter flush into nothing when it exits: it would complain about the pipe."""
+    """Let the interpreter flush into nothing at exit, where it would complain about the closed pipe."""
     import os
 
     try:

@@ -1,4 +1,4 @@
-"""The text that `--sockets-table` prints: rows under a header, cut to the terminal's width, then what is not shown."""
+"""The text of `--sockets-table`: rows under a header, cut to the terminal's width, then a note on hidden rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NARROWEST: Final = 20
 
 
 def sockets(table: Iterable[SocketEntry], chosen: Filter, width: int) -> str:
-    """Return the lines that hold, sorted, and a footer."""
+    """Return the matching lines, sorted, and a footer."""
     names = functools.cache(_process)
     lines = [Line(entry, names(entry.pid), _user(entry)) for entry in table]
     shown = sorted(filter(chosen.holds, lines), key=_order)
@@ -32,7 +32,7 @@ def sockets(table: Iterable[SocketEntry], chosen: Filter, width: int) -> str:
 
 
 def left_overs(width: int) -> str:
-    """Return the processes of runs that were interrupted or killed, with the test that started each."""
+    """Return the processes of interrupted or killed runs, with the test that started each."""
     from pytest_sockets.table import holders
     from pytest_sockets.table.left_overs import left_overs as find
 
@@ -70,7 +70,7 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 
 def _order(line: Line) -> tuple[object, ...]:
-    """Protocol, listeners first, then port and address."""
+    """Return a sort key: protocol, listeners first, then port and address."""
     entry = line.entry
     rank = model.STATUSES.index(entry.status) if entry.status in model.STATUSES else len(model.STATUSES)
     return PROTOCOLS.index(entry.protocol), rank, entry.local.port or 0, entry.local.host, entry.pid or 0
@@ -98,7 +98,7 @@ def _footer(lines: list[Line], shown: list[Line], chosen: Filter) -> list[str]:
     hidden = sum(line.entry.pid is None and line.entry.inode is not None for line in shown)
     if hidden:
         said.append(
-            f"{hidden} of them belong to processes that this user may not look at; run it as root to see them"
+            f"{hidden} of them belong to processes that are not visible to this user; run it as root to see them"
         )
     return said
 

@@ -1,4 +1,4 @@
-"""What to do about a leak: one sentence that fits the owner, the socket and the code that opened it."""
+"""The fix for a leak: one sentence that fits the owner, the socket and the code that opened it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POOL_FILES: Final = re.compile(
 
 
 def advice(finding: Finding) -> str:
-    """The fix, as one sentence without a full stop; the first entry of the table that fits."""
+    """Return the fix as one sentence without a full stop, from the first matching entry of the table."""
     return next(text(finding) for fits, text in _TABLE if fits(finding))
 
 
@@ -135,4 +135,4 @@ _TABLE: Final[tuple[tuple[Callable[[Finding], bool], Callable[[Finding], str]], 
         ),
     ),
 )
-"""The first entry that fits counts: what is most particular comes first."""
+"""The first match counts, so specific entries come first."""

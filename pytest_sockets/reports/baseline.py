@@ -1,7 +1,7 @@
-"""The file of known leaks: how it reads.
+"""Read and write the file of known leaks.
 
-One line lists an owner and an opening place, `KIND | OWNER | OPENED IN | COUNT  # comment`. Lines are sorted and not
-aligned: branches that fix different leaks merge without a conflict.
+One line lists an owner and an opening place: `KIND | OWNER | OPENED IN | COUNT  # comment`. Lines are sorted and not
+aligned, so branches that fix different leaks merge without a conflict.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Known:
 
     key: Key
     count: int | None = 1
-    """How many sockets; None stands for any number, which version 1 did not count."""
+    """The number of sockets; None means any number, since version 1 has no counts."""
     comment: str = ""
     above: tuple[str, ...] = ()
     """The comment lines above it."""
 
     def __str__(self) -> str:
-        """The line without its comment."""
+        """Return the line without its comment."""
         key = self.key
         count = _ANY if self.count is None else str(self.count)
         return _SEPARATOR.join((key.kind, _escape(key.owner), _escape(key.place), count))
@@ -56,14 +56,14 @@ class Baseline:
 
     entries: tuple[Known, ...] = ()
     kinds: tuple[str, ...] = ("tcp", "udp")
-    """The protocols that were looked for in the runs that wrote it."""
+    """The protocols that the runs looked for when they wrote the file."""
     below: tuple[str, ...] = ()
     """The comment lines after the last entry."""
     version: int = VERSION
 
 
 def format_baseline(baseline: Baseline) -> str:
-    """The file's text: sorted, each entry once."""
+    """Return the file's text: sorted, each entry once."""
     lines = [f"{_TITLE} {VERSION}", _ADVICE, _LOOKED_FOR + ", ".join(baseline.kinds), _COLUMNS]
     for entry in sorted(baseline.entries, key=lambda entry: entry.key):
         lines += entry.above
@@ -72,7 +72,7 @@ def format_baseline(baseline: Baseline) -> str:
 
 
 def parse_baseline(text: str, origin: str = "") -> Baseline:
-    """The content of a baseline file of version 1 or 2. Raises SettingError naming the line."""
+    """Parse a baseline file of version 1 or 2. Raises `SettingError`, which names the line."""
     reader = _Reader()
     for number, line in enumerate(text.split("\n"), 1):
         try:
@@ -83,7 +83,7 @@ def parse_baseline(text: str, origin: str = "") -> Baseline:
 
 
 class _Reader:
-    """Reads line after line."""
+    """A parser that reads line after line."""
 
     def __init__(self) -> None:
         self.version = VERSION
@@ -152,7 +152,7 @@ def _count(text: str) -> int | None:
 
 
 def read_baseline(path: Path) -> Baseline:
-    """The content of the file at `path`; a SettingError says why it cannot be read."""
+    """Read the file at `path`. Raises `SettingError` with the reason if it cannot be read."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise SettingError("is not a regular file; name a file", str(path))
@@ -169,7 +169,7 @@ def _short(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Keep an entry on its line and its fields apart, whatever a test is called."""
+    """Escape a field, so that any test name stays on its line and in its column."""
     shown = "".join(char if char.isprintable() and char not in "\\|" else _code(char) for char in text)
     if shown[:1] == " ":
         shown = "\\x20" + shown[1:]

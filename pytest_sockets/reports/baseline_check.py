@@ -1,4 +1,4 @@
-"""A run against the baseline: what is known, what is new, and which entries are gone, fewer or moved."""
+"""Compare a run with the baseline: which leaks are known or new, and which entries are gone, fewer or moved."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ _MOST_CHANGES: Final = 10
 
 @dataclasses.dataclass(slots=True)
 class Ran:
-    """What this run has executed, and so could have found."""
+    """The tests and fixtures that this run executed, and therefore the leaks that it could have found."""
 
     passed: set[str] = dataclasses.field(default_factory=set)
-    """The tests whose set-up and call passed: no other test is known to have reached its sockets."""
+    """The tests whose set-up and call passed. Other tests may not have reached the code that opens their sockets."""
     seen: set[str] = dataclasses.field(default_factory=set)
     """Every test that has a report."""
     failed_files: set[str] = dataclasses.field(default_factory=set)
     cut_files: set[str] = dataclasses.field(default_factory=set)
-    """Files of which a test was dropped, deselected or not collected."""
+    """Files with a test that was dropped, deselected or not collected."""
     fixtures: set[str] = dataclasses.field(default_factory=set)
-    """The fixtures that were set up, as owners of the baseline."""
+    """The fixtures that were set up, as owners in the baseline."""
     existing_files: frozenset[str] = frozenset()
-    """Of the files that the baseline names, those that are there."""
+    """The files of the baseline that exist."""
     whole: bool = False
-    """Neither the command line nor the run itself left out a part of the suite."""
+    """Whether neither the command line nor the run left out a part of the suite."""
     kinds: tuple[str, ...] = ("tcp", "udp")
     leaks: bool = True
     unclosed: bool = False
     children: bool = True
 
     def could_occur(self, key: Key, kinds: Sequence[str]) -> bool:
-        """Whether this run would have found a leak with this key, so that it is gone if it was not found."""
+        """Whether this run would have found a leak with this key. If so, a missing leak is gone."""
         if not set(kinds) <= set(self.kinds):
             return False
         if not (self.unclosed if key.kind == UNCLOSED else self.leaks):
@@ -63,18 +63,18 @@ class Ran:
         return self.whole and self._has_passed(file.rpartition("/")[0])
 
     def _visible_from(self, fixture: str) -> str:
-        """The folder, or test module, whose tests can use the fixture; "" for all of them."""
+        """Return the folder or test module whose tests can use the fixture; "" for all of them."""
         file = fixture.rpartition(" (")[2].rstrip(")")
         if file.endswith("conftest.py") and not file.startswith(("site-packages/", "stdlib/", "...")):
             return file.rpartition("/")[0]
         return file if any(nodeid.startswith(f"{file}::") for nodeid in self.seen) else ""
 
     def _has_passed(self, folder: str) -> bool:
-        """Whether nothing below the folder was cut or failed: one test may be the only one that opens a socket."""
+        """Whether nothing below the folder was cut or failed: a single test may be the only one that opens a socket."""
         return not any(_overlap(folder, file) for file in (*self.cut_files, *self.failed_files))
 
     def _is_removed(self, name: str, file: str) -> bool:
-        """Whether the test, class or file is not there any more: the whole suite was collected without it."""
+        """Whether the test, class or file no longer exists: the whole suite was collected without it."""
         if not self.whole or any(nodeid == name or nodeid.startswith(f"{name}::") for nodeid in self.seen):
             return False
         if file not in self.existing_files:
@@ -96,8 +96,8 @@ def _overlap(one: str, other: str) -> bool:
 class Ratchet:
     """Counts the findings of each entry: as many as it lists are known, one more is new.
 
-    An owner that every xdist worker sets up, or that a rerun sets up again, counts once. `lane` tells those lives apart: the
-    worker for wide owners, the attempt for tests and their own fixtures.
+    An owner that every xdist worker sets up, or that a rerun sets up again, counts once. `lane` separates those
+    instances: the worker for wide owners, the attempt for tests and their own fixtures.
     """
 
     def __init__(self, baseline: Baseline) -> None:
@@ -105,7 +105,7 @@ class Ratchet:
         self._counts: dict[Key, dict[str, dict[Hashable, int]]] = {}
 
     def key(self, finding: Finding) -> Key:
-        """The key under which the finding is listed, or would be."""
+        """Return the key under which the finding is listed, or would be."""
         key = key_of(finding)
         if key not in self._listed:
             old = old_key_of(finding)
@@ -113,7 +113,7 @@ class Ratchet:
         return key
 
     def add(self, finding: Finding, attempt: Hashable, worker: Hashable) -> bool:
-        """Count the finding; whether the baseline covers it."""
+        """Count the finding. Return whether the baseline covers it."""
         key = self.key(finding)
         lane = attempt if is_narrow(finding) else worker
         lanes = self._counts.setdefault(key, {}).setdefault(instance_of(finding), {})
@@ -122,12 +122,12 @@ class Ratchet:
         return entry is not None and (entry.count is None or self.total(key) <= entry.count)
 
     def total(self, key: Key) -> int:
-        """How many sockets were found for this key."""
+        """Return how many sockets were found for this key."""
         return sum(max(lanes.values()) for lanes in self._counts.get(key, {}).values())
 
     @property
     def found(self) -> list[Key]:
-        """Every key for which there is a finding."""
+        """Return every key that has a finding."""
         return list(self._counts)
 
 
@@ -136,14 +136,14 @@ class Comparison:
     """A run against the baseline."""
 
     known: tuple[bool, ...]
-    """For each finding, in their order."""
+    """One value for each finding, in their order."""
     gone: tuple[Known, ...] = ()
     fewer: tuple[tuple[Known, int], ...] = ()
     moved: tuple[tuple[Known, Key], ...] = ()
 
     @property
     def changes(self) -> list[str]:
-        """A line for each difference, bounded."""
+        """Return a bounded list with one line for each difference."""
         lines = [f"the baseline lists a leak that is gone: {entry}" for entry in self.gone]
         lines += [
             f"the baseline lists more than there are now ({count}): {entry}" for entry, count in self.fewer
@@ -161,20 +161,20 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Found:
-    """A finding with what tells its lives apart."""
+    """A finding with the attempt and worker that separate its owner's instances."""
 
     finding: Finding
     attempt: Hashable
     worker: Hashable
     known: bool = False
-    """What the process that found it took it for."""
+    """Whether the process that found it counted it as known."""
 
 
 def compare(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Comparison:
-    """Sort the findings into known and new ones, and name the entries that are gone, fewer or moved."""
+    """Sort the findings into known and new ones, and find the entries that are gone, fewer or moved."""
     found = list(found)
     ratchet = Ratchet(baseline)
-    # Those that a worker took for new stay new: their teardown has failed for it.
+    # Findings that a worker counted as new stay new: their teardown has failed already.
     order = sorted(range(len(found)), key=lambda number: not found[number].known)
     known = [False] * len(found)
     for number in order:
@@ -195,7 +195,7 @@ def compare(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Comparison:
 
 
 def update(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Baseline:
-    """The baseline after this run: what it found, and what it could not have found."""
+    """Return the baseline after this run: its findings, and the entries that it could not have found."""
     found = list(found)
     moved = {key: entry for entry, key in compare(found, baseline, ran).moved}
     listed = {entry.key: entry for entry in baseline.entries}
@@ -224,7 +224,7 @@ def update(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Baseline:
 
 
 def _moves(gone: Sequence[Known], new: Sequence[Key]) -> list[tuple[Known, Key]]:
-    """Pairs of an entry that is gone and a new key, the most alike first; each is in one pair at most."""
+    """Pair each entry that is gone with at most one new key, the most similar pairs first."""
     pairs = [
         (likeness, entry, key) for entry in gone for key in new if (likeness := _likeness(entry.key, key)) > 1
     ]

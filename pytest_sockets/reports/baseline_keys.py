@@ -1,4 +1,4 @@
-"""Which line of the baseline lists a finding: keys that stay the same in other checkouts, on other machines and Pythons."""
+"""The baseline's key of a finding: the same in other checkouts, on other machines and Pythons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STANDARD_LIBRARY: Final = re.compile(r"^.*/python3\.\d+t?/")
 
 
 class Key(NamedTuple):
-    """A leak by its owner and the function that opened it: neither ports, descriptors nor line numbers."""
+    """A leak by its owner and the function that opened it, without ports, descriptors or line numbers."""
 
     owner: str
     place: str
@@ -24,12 +24,12 @@ class Key(NamedTuple):
 
 
 def key_of(finding: Finding) -> Key:
-    """The key of this finding."""
+    """Return the key of this finding."""
     return Key(owner_of(finding), _place_of(finding), finding.kind)
 
 
 def old_key_of(finding: Finding) -> Key:
-    """The key of this finding in a baseline of version 1: fixtures by their scope, files by their full path."""
+    """Return the key in a baseline of version 1: fixtures with their scope, files with their full path."""
     owner = owner_of(finding)
     if finding.owner_kind == "fixture":
         owner = f"fixture {finding.owner_name} ({finding.owner_scope})"
@@ -41,26 +41,26 @@ def old_key_of(finding: Finding) -> Key:
 
 
 def owner_of(finding: Finding) -> str:
-    """The owner's column. A fixture is named with the file that defines it, not with a test that uses it."""
+    """Return the owner column. A fixture is named with the file that defines it, not with a test that uses it."""
     if finding.owner_kind == "fixture":
         return fixture_owner(finding.owner_name, finding.owner_file or finding.owner_scope)
     return "session" if finding.owner_kind == "session" else f"{finding.owner_kind} {finding.owner_name}"
 
 
 def fixture_owner(name: str, file: str) -> str:
-    """The owner's column for a fixture."""
+    """Return the owner column of a fixture."""
     return f"fixture {name} ({portable(file)})"
 
 
 def is_narrow(finding: Finding) -> bool:
-    """Whether the owner lives for one test only: then another batch of the same test is another attempt."""
+    """Whether the owner exists for one test only. Another batch of the same test is then another attempt."""
     return finding.owner_kind == "test" or (
         finding.owner_kind == "fixture" and finding.owner_scope == "function"
     )
 
 
 def instance_of(finding: Finding) -> str:
-    """Which life of the owner this was: the test, class, module or package for which it was set up."""
+    """Return the instance of the owner: the test, class, module or package for which it was set up."""
     if finding.owner_kind in ("import", "session"):
         return ""
     scope, nodeid = finding.owner_scope, finding.nodeid
@@ -79,7 +79,7 @@ def _place_of(finding: Finding) -> str:
         return f"process {_program(finding.process)}" if finding.process else "not opened by Python code"
     frame: Frame | None = _named_function(finding.opened_at, finding.stack)
     if frame is not None and finding.owner_kind != "test" and _is_test(frame):
-        # A pool of a wider owner opens its socket for the test that happens to need one first.
+        # The pool of a wider owner opens its socket for the first test that needs one.
         frame = _innermost_of_library(finding.stack)
     return f"{portable(frame.file)} in {frame.function}" if frame is not None else "opened for a test"
 
@@ -93,7 +93,7 @@ def _innermost_of_library(stack: tuple[Frame, ...]) -> Frame | None:
 
 
 def _named_function(frame: Frame, stack: tuple[Frame, ...]) -> Frame:
-    """The function around a comprehension, which is a frame of its own only before Python 3.12."""
+    """Return the function around a comprehension, which is a frame of its own before Python 3.12."""
     if frame.function not in _COMPREHENSIONS or frame not in stack:
         return frame
     outer = (other for other in stack[stack.index(frame) :] if other.file == frame.file)
@@ -102,7 +102,7 @@ def _named_function(frame: Frame, stack: tuple[Frame, ...]) -> Frame:
 
 @functools.lru_cache(maxsize=4096)
 def portable(file: str) -> str:
-    """The path without the place of this installation or checkout."""
+    """Return the path without the place of this installation or checkout."""
     path = file.replace("\\", "/")
     if _PACKAGES.match(path):
         return _PACKAGES.sub("site-packages/", path)
@@ -117,7 +117,7 @@ def portable(file: str) -> str:
 
 
 def _program(command_line: str) -> str:
-    """The program and, for Python, its module or script: no ports, temporary paths or secrets of its arguments."""
+    """Return the program and, for Python, its module or script, without ports, temporary paths or secrets."""
     words = command_line.split()
     name = re.split(r"[/\\]", words[0])[-1] if words else ""
     name = re.sub(r"(?<=python)[\d.]+", "", name)

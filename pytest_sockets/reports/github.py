@@ -30,7 +30,7 @@ _LONGEST: Final = 200
 
 
 def annotation_lines(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
-    """A command for each opening line of new leaks: an error if its mode is `error`, else a warning."""
+    """Return a command for each opening line of new leaks: an error in mode `error`, else a warning."""
     repository = Repository(run.environment.rootdir, environment)
     lines: dict[str, list[str]] = {"error": [], "warning": []}
     for group in by_opening_line(run.new):
@@ -75,7 +75,7 @@ def _escaped_property(text: str) -> str:
 
 
 def write_step_summary(run: Run, environment: Mapping[str, str] | None = None) -> list[str]:
-    """Append the markdown report to the file that the runner names; returns what went wrong, one sentence each."""
+    """Append the markdown report to the runner's summary file. Return each problem as one sentence."""
     name = (os.environ if environment is None else environment).get("GITHUB_STEP_SUMMARY")
     if not name:
         return []

@@ -1,4 +1,4 @@
-"""Findings by the line that opened them, most frequent first: three lines usually explain three hundred leaks."""
+"""Group findings by the line that opened them, most frequent first: three lines often explain three hundred leaks."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Group:
 
     @property
     def first(self) -> Finding:
-        """The one that stands for all."""
+        """The finding that represents the group."""
         return self.findings[0]
 
     @property
     def known(self) -> int:
-        """How many of them the baseline lists."""
+        """The number of findings that the baseline lists."""
         return sum(finding.known for finding in self.findings)
 
     @property
@@ -73,7 +73,7 @@ class Group:
 
     @property
     def owners(self) -> list[tuple[str, int]]:
-        """Each owner with its number of sockets, most first; the parameters of one test are one owner."""
+        """Each owner with its number of sockets, most first. All parameters of a test count as one owner."""
         owners: dict[str, list[str]] = {}
         for finding in self.findings:
             name = finding.owner_name if finding.owner_kind == "test" else finding.owner
@@ -91,14 +91,14 @@ class Group:
 
 
 def folded(finding: Finding) -> str:
-    """The owner without the parameters of a test: `tests/test_a.py::test_x[...]`."""
+    """Return the owner without the parameters of a test: `tests/test_a.py::test_x[...]`."""
     if finding.owner_kind == "test":
         return _PARAMETERS.sub("[...]", finding.owner_name)
     return finding.owner
 
 
 def by_opening_line(findings: Iterable[Finding]) -> list[Group]:
-    """New ones before known ones, then most frequent first."""
+    """Return the groups: new before known ones, then most frequent first."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         place = finding.opened_at
@@ -116,7 +116,7 @@ def by_opening_line(findings: Iterable[Finding]) -> list[Group]:
 
 
 def whole_headline(findings: Iterable[Finding]) -> str:
-    """`7 sockets left behind by 3 tests and 1 fixture`; "" for none."""
+    """Return `7 sockets left behind by 3 tests and 1 fixture`; "" for none."""
     findings = list(findings)
     if not findings:
         return ""
@@ -144,5 +144,5 @@ def _common_path(names: Iterable[str]) -> str:
 
 
 def _all_alike(files: list[str]) -> bool:
-    """Relative or absolute, all of them: commonpath refuses a mixture."""
+    """Whether all are relative or all absolute, since commonpath rejects a mixture."""
     return len({file.startswith("/") for file in files}) == 1

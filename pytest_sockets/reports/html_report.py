@@ -1,4 +1,4 @@
-"""The report for people: one file with everything in it, which sends no request to the network."""
+"""The HTML report: one file with everything in it, which sends no request to the network."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ HTML_MISSING: Final = (
 )
 
 _WITHOUT_SCRIPT = 100
-"""How many leaks a browser without scripts is shown."""
+"""How many leaks a browser without scripts shows."""
 
 
 def html_available() -> bool:
-    """Whether the extra `html` is installed; looks, and imports nothing."""
+    """Whether the extra `html` is installed, without importing it."""
     return importlib.util.find_spec("jinja2") is not None
 
 
 def render_html(run: Run) -> str:
-    """The whole page. Raises ImportError without the extra `html`: ask `html_available()` when the run starts.
+    """Return the whole page. Raises ImportError without the extra `html`; check `html_available()` when the run starts.
 
-    The content security policy in the page admits this page's own script and style by their hashes and nothing else: a
-    name that came through all escaping would still not run, and no request can leave.
+    The content security policy of the page admits only its own script and style, by their hashes. A name that passed
+    all escaping would still not run, and no request can leave the page.
     """
     import jinja2
     from markupsafe import Markup
@@ -68,7 +68,7 @@ def render_html(run: Run) -> str:
 
 
 def _empty(run: Run) -> str:
-    """What stands in the place of the leaks if there is none."""
+    """Return the text to show if there is no leak."""
     if not run.looked:
         return "Leaks were not looked for in this run: --sockets-leaks=warn looks for them."
     if not run.tests_seen:

@@ -1,4 +1,4 @@
-"""The report for machines: `schema: 2`, sorted, the same text for the same findings in any order of arrival."""
+"""The JSON report: `schema: 2`, sorted, the same text for the same findings in any order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SCHEMA: Final = 2
 
 
 def render_json(run: Run) -> str:
-    """The whole report as text, pure ASCII, with a final newline."""
+    """Return the whole report as text, pure ASCII, with a final newline."""
     return json.dumps(as_report(run), indent=2) + "\n"
 
 
 def as_report(run: Run) -> dict[str, Any]:
-    """The report as JSON types.
+    """Return the report as JSON types.
 
-    `leaks` is sorted by test, owner, opening line and socket, so that two reports can be compared with diff.
+    `leaks` is sorted by test, owner, opening line and socket, so that `diff` can compare two reports.
     """
     environment, mode = run.environment, run.mode
     return {
@@ -106,7 +106,7 @@ def _since(moment: float | None, started: float) -> float | None:
 
 
 def sort_key(finding: Finding) -> tuple[Any, ...]:
-    """Orders findings by what stays the same from run to run first, and by port, fd and worker last."""
+    """Return a key that orders findings by stable facts first, and by port, fd and worker last."""
     place = finding.opened_at
     return (
         finding.nodeid,

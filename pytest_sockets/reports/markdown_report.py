@@ -1,4 +1,4 @@
-"""The report as markdown: what GitHub shows as the summary of a step, at most 60 lines."""
+"""The markdown report, which GitHub shows as the summary of a step: at most 60 lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>#|~&])")
 
 
 def render_markdown(run: Run) -> str:
-    """The whole report, with a final newline."""
+    """Return the whole report, with a final newline."""
     groups = by_opening_line(run.findings)
     lines = [f"## {escaped(headline(run))}", "", escaped(run.totals().removeprefix("sockets: ")), ""]
     if groups:
@@ -55,7 +55,7 @@ def _row(group: Group) -> str:
 
 
 def _fixes(groups: list[Group]) -> list[str]:
-    """Each fix once, with the first opening line that it is for."""
+    """List each fix once, with the first opening line to which it applies."""
     fixes: dict[str, str] = {}
     for group in groups:
         fixes.setdefault(advice(group.first), group.first.place)
@@ -63,12 +63,12 @@ def _fixes(groups: list[Group]) -> list[str]:
 
 
 def escaped(text: str, longest: int = _LONGEST) -> str:
-    """Text that markdown shows as it is: no markup, link, mention or HTML of a name has an effect."""
+    """Return text that markdown shows literally, without markup, links, mentions or HTML."""
     return _SPECIAL.sub(r"\\\1", _cut(printable(text), longest))
 
 
 def code(text: str) -> str:
-    """Text as a code span; a bar would end a table's cell even there."""
+    """Return text as a code span; a bar is escaped, since it would end a table cell even there."""
     text = _cut(printable(text), _LONGEST).replace("|", "\\|").replace("`", "'")
     return f"`{text}`" if text.strip() else "` `"
 

@@ -1,4 +1,4 @@
-"""What a whole run amounts to, in sentences that every report for people begins with."""
+"""The headline of a run, with which every report for people begins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def headline(run: Run) -> str:
-    """The run in one sentence. It says that all is well only if leaks were looked for, and none is known."""
+    """Return the run in one sentence. It reports success only if the run looked for leaks and knows of none."""
     new = run.new
     if new:
         return whole_headline(new)

@@ -1,6 +1,6 @@
-"""A run as the compact data that the HTML page draws from: columns of numbers and one table per kind of text.
+"""A run as compact data for the HTML page: columns of numbers, and one table for each kind of text.
 
-10,000 tests and 5,000 sockets must fit into less than 3 MB, so every text that can repeat is written once.
+10,000 tests and 5,000 sockets must fit into less than 3 MB, so every text that can repeat is stored once.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OUTCOMES = ("passed", "failed", "skipped", "error", "xfailed", "xpassed", "reru
 
 
 class _Texts:
-    """Each distinct value once; `index` gives its place."""
+    """Distinct values, each with an index."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -48,7 +48,7 @@ class _Texts:
 
 
 class _Packer:
-    """Turns the run's values into rows; the tables fill up on the way."""
+    """Turns the run's values into rows, and fills the tables of texts."""
 
     def __init__(self, run: Run) -> None:
         self.texts = _Texts()
@@ -66,7 +66,7 @@ class _Packer:
         self.stop = max((*ends, *moments), default=self.start)
 
     def moment(self, seconds: float) -> int:
-        """Tenths of a millisecond since the start: a trivial test takes about four."""
+        """Return tenths of a millisecond since the start: a trivial test takes about four."""
         return round((seconds - self.start) * 10_000)
 
     def text(self, text: str | None) -> int:
@@ -77,7 +77,7 @@ class _Packer:
         return self.ids.index(nodeid, [self.text(file), _cut(rest) if colons else None])
 
     def owner(self, owner: str) -> int:
-        """A test as the index of its id, anything else as text."""
+        """Return a test as the index of its id, any other owner as text."""
         kind, _, name = owner.partition(" ")
         known = self.ids.find(name) if kind == "test" else None
         return self.owners.index(owner, _cut(owner) if known is None else known)
@@ -144,7 +144,7 @@ class _Packer:
 
 
 def page_data(run: Run) -> dict[str, Any]:
-    """What the page's script reads, free of anything but JSON's own types."""
+    """Return the data of the page's script, in JSON's own types."""
     packer = _Packer(run)
     tests = [packer.test(test) for test in _by_start(run.tests)[:MAX_TESTS]]
     lives = sorted(run.lives, key=lambda life: (life.leak is None, life.opened))[:MAX_LIVES]
@@ -175,13 +175,13 @@ def _new_first(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def as_script(data: object) -> str:
-    """JSON that cannot end the script element it stands in, nor a comment, nor a line."""
+    """Return JSON that cannot end the script element, a comment or a line."""
     text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def when(run: Run) -> tuple[str, float]:
-    """The run's start as local date and time ("" if no timeline was gathered), and its length in seconds."""
+    """Return the run's start as local date and time ("" without a timeline), and its duration in seconds."""
     packer = _Packer(run)
     if not run.tests and not run.lives:
         return "", 0.0

@@ -1,4 +1,4 @@
-"""Where a leak is in the repository: the path that a code host can show, relative to its root."""
+"""Find a leak's place in the repository, as a path that a code host can show."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Location(NamedTuple):
-    """A file of the repository, with forward slashes, and a line."""
+    """A line in a file of the repository, with forward slashes and relative to its root."""
 
     file: str
     line: int
 
 
 class Repository:
-    """Turns paths as findings have them, relative to rootdir, into paths of the repository."""
+    """Turns the paths of findings, relative to rootdir, into paths of the repository."""
 
     def __init__(self, rootdir: str, environment: Mapping[str, str] | None = None) -> None:
         self._rootdir = Path(rootdir or ".")
@@ -28,7 +28,7 @@ class Repository:
         self._root = Path(workspace) if workspace else _root_above(self._rootdir)
 
     def locate(self, finding: Finding) -> Location | None:
-        """The opening line; if that is not in the repository, the innermost caller that is; else the owner."""
+        """Return the opening line if it is in the repository, else the innermost caller that is, else the owner."""
         for file, line in _candidates(finding):
             path = self._relative(file)
             if path is not None:
@@ -58,5 +58,5 @@ def _candidates(finding: Finding) -> Iterator[tuple[str, int]]:
 
 
 def _root_above(folder: Path) -> Path:
-    """The next folder with `.git` at or above this one, else this one."""
+    """Return the nearest folder with `.git` at or above this one, else this one."""
     return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), folder)

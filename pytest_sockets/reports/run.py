@@ -1,4 +1,4 @@
-"""What a run gathered, on the controller: the one value that every report is made from."""
+"""The results of a run, gathered on the controller: the one value from which every report is made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)
 class Mode:
-    """The settings that decide what was looked for."""
+    """The settings that decide what the run looks for."""
 
     leaks: str = "warn"
     unclosed: str = "off"
@@ -23,7 +23,7 @@ class Mode:
 
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)
 class Environment:
-    """Where the run took place; known only if a report wants it."""
+    """The place and time of the run, gathered only for a report."""
 
     project: str = ""
     """The name of rootdir."""
@@ -40,41 +40,41 @@ class Environment:
 
 @dataclasses.dataclass(eq=False, repr=False, match_args=False)  # compiled in every run that opens a socket
 class Run:
-    """Everything that was gathered, in the order of arrival."""
+    """Everything that the run gathered, in the order of arrival."""
 
     version: str
     mode: Mode = dataclasses.field(default_factory=Mode)
     environment: Environment = dataclasses.field(default_factory=Environment)
     tests_seen: int = 0
-    """Only when a report or a baseline wants them."""
+    """Counted only for a report or a baseline."""
     opened_sockets: int = 0
     """Tests that opened at least one socket."""
     opened_total: int = 0
-    """Sockets that were opened."""
+    """The number of sockets that were opened."""
     findings: list[Finding] = dataclasses.field(default_factory=list)
-    """Those that the baseline lists, too: they are marked."""
+    """Includes findings that the baseline lists, which are marked."""
     ignored: dict[str, int] = dataclasses.field(default_factory=dict)
-    """How many findings were not reported, by the rule, default or hook that says so."""
+    """The number of findings that were not reported, by the rule, default or hook that dropped them."""
     collected: int = 0
-    """Sockets that were open after their owner and that only the garbage collector closed."""
+    """The number of sockets that outlived their owner and that only the garbage collector closed."""
     tests: list[TestSpan] = dataclasses.field(default_factory=list)
-    """Only when a report with a timeline is asked for."""
+    """Gathered only for a report with a timeline."""
     lives: list[SocketLife] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     """Ports left listening when the run ended: endpoint and process."""
     unmatched_rules: list[str] = dataclasses.field(default_factory=list)
     baseline_changes: list[str] = dataclasses.field(default_factory=list)
-    """Where the run differs from the baseline: entries that are gone, fewer or moved."""
+    """Differences from the baseline: entries that are gone, fewer or moved."""
     ports_given: int = 0
     servers_started: int = 0
     marked: bool = False
-    """Detection was off, and a mark turned it on for some tests."""
+    """Whether detection was off, and a mark turned it on for some tests."""
     incomplete: bool = False
-    """A worker crashed, and what it had found last is lost."""
+    """Whether a worker crashed, so that its last findings are lost."""
     notes: list[str] = dataclasses.field(default_factory=list)
-    """What pytest-sockets did beside reporting."""
+    """What pytest-sockets did besides reporting."""
     troubles: list[str] = dataclasses.field(default_factory=list)
-    """What pytest-sockets itself could not do."""
+    """What pytest-sockets could not do."""
 
     @property
     def new(self) -> list[Finding]:
@@ -88,17 +88,17 @@ class Run:
 
     @property
     def leaking(self) -> int:
-        """How many tests have at least one finding after them."""
+        """The number of tests with at least one finding."""
         return len({finding.nodeid for finding in self.findings})
 
     @property
     def looked(self) -> bool:
-        """Whether leaks were looked for; if not, no report may say that all is well."""
+        """Whether the run looked for leaks. If not, no report may claim success."""
         return self.mode.leaks != "off" or self.marked
 
     @property
     def eventful(self) -> bool:
-        """Whether there is more to say than the totals."""
+        """Whether there is more to report than the totals."""
         return bool(
             self.findings
             or self.unmatched_rules
@@ -110,7 +110,7 @@ class Run:
 
     @property
     def not_looked_for(self) -> list[str]:
-        """A sentence for each kind of leak that this run could not have found."""
+        """Return a sentence for each kind of leak that this run could not have found."""
         mode = self.mode
         if not self.looked:
             return ["Leaks were not looked for (--sockets-leaks=off)."]
@@ -136,7 +136,7 @@ class Run:
 
     @property
     def counts(self) -> list[str]:
-        """What is known, ignored and collected, one sentence each; empty for what is zero."""
+        """Return a sentence each for the numbers of known, ignored and collected sockets that are not zero."""
         lines = []
         if known := len(self.known):
             lines.append(
@@ -157,12 +157,12 @@ class Run:
         return lines
 
     def totals(self) -> str:
-        """One short line: what was opened, given, started and leaked."""
+        """Return one short line: how many sockets, ports and servers, and how many leaks."""
         new = self.new
         parts = []
         if self.looked:
             of_children = sum(finding.process is not None for finding in new)
-            # What no Python code opened is counted only if it leaks.
+            # Sockets that no Python code opened are counted only if they leak.
             others = sum(finding.opened_at is None and finding.process is None for finding in self.findings)
             parts.append(f"{number(self.opened_total + others, 'socket')} opened")
             parts.append(
@@ -181,5 +181,5 @@ class Run:
 
 
 def number(count: int, noun: str) -> str:
-    """`1 socket`, `2 sockets`, `1,200 sockets`."""
+    """Return `1 socket`, `2 sockets`, `1,200 sockets`."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -40,11 +40,11 @@ _LOGICAL: Final = {
     "import": "module",
 }
 _MOST: Final = 25_000
-"""Results of a run that GitHub takes."""
+"""The number of results of a run that GitHub accepts."""
 
 
 def render_sarif(run: Run, environment: Mapping[str, str] | None = None) -> str:
-    """The whole report as text, pure ASCII, with a final newline."""
+    """Return the whole report as text, pure ASCII, with a final newline."""
     repository = Repository(run.environment.rootdir, environment)
     findings = sorted(run.findings, key=sort_key)
     sarif_run: dict[str, Any] = {
@@ -71,7 +71,7 @@ def _rules(run: Run) -> list[dict[str, Any]]:
 
 
 def _invocation(run: Run) -> dict[str, Any]:
-    """Also says what was not looked for: an empty list of results is no proof."""
+    """Return the invocation. It says what the run did not look for, since an empty list of results is not a proof."""
     notes = [headline(run), *run.counts, *run.not_looked_for, *run.baseline_changes, *run.troubles]
     invocation: dict[str, Any] = {
         "executionSuccessful": run.looked and not run.incomplete,

@@ -1,4 +1,4 @@
-"""What a report with a timeline shows: the time of each test and the life of each socket."""
+"""The data of a timeline: the time of each test and the life of each socket."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TestSpan:
-    """One test's time on one worker; seconds since the epoch."""
+    """The time of one test on one worker, in seconds since the epoch."""
 
     __test__: ClassVar = False  # a test module that imports this name must not collect it
 
@@ -24,22 +24,22 @@ class TestSpan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SocketLife:
-    """One socket's life, gathered only when a report with a timeline is asked for; seconds since the epoch.
+    """The life of one socket, gathered only for a report with a timeline; times in seconds since the epoch.
 
-    `closed` is None if the socket outlived the run; it is the moment at which the socket was seen to be gone, which is the
-    object's death or the end of the owner, never earlier than the true close.
+    `closed` is None if the socket outlived the run. Otherwise it is the moment when the plugin noticed the close: the
+    object's death or the end of the owner. It is never earlier than the true close.
     """
 
     tuple_text: str
     protocol: str
     status: str
-    """The last status that was seen."""
+    """The last observed status."""
     opened: float
     closed: float | None
     owner: str
     opened_at: Frame | None = None
     leak: str | None = None
-    """`open` or `unclosed` if it is a finding."""
+    """`open` or `unclosed` for a finding."""
     worker: str | None = None
     judged: float | None = None
-    """For a leak: when its owner's teardown had ended; from then on it should not have been there. None if unknown."""
+    """For a leak, the end of its owner's teardown, after which the socket should be closed. None if unknown."""

@@ -1,4 +1,4 @@
-"""What is printed about findings: the message of one owner's leaks, and the summary section at the end of a run."""
+"""The printed text of findings: the message of one owner's leaks, and the summary at the end of a run."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from pytest_sockets.reports.run import Run
 
 MOST_SOCKETS: Final = 8
-"""How many sockets one message describes in full."""
+"""The number of sockets that one message describes in full."""
 MOST_WARNED: Final = 3
-"""How many opening lines one warning names."""
+"""The number of opening lines that one warning names."""
 MOST_GROUPS: Final = 13
-"""How many opening lines the summary section and the grouped warning list."""
+"""The number of opening lines in the summary and in the grouped warning."""
 _MOST_OWNERS: Final = 3
 _MOST_FRAMES: Final = 6
 _MOST_NOTES: Final = 3
 _MOST_LINES: Final = 5
-"""Of each other list in the section."""
+"""The limit of each other list in the section."""
 _LONGEST: Final = 400
-"""Characters of a line: names of tests and processes have no bound."""
+"""Characters of a line, since names of tests and processes can be long."""
 _WHERE_ALL_ARE: Final = "--sockets-report=leaks.json lists every socket"
 
 
 def headline(findings: Sequence[Finding]) -> str:
-    """How many sockets, whose; one line."""
+    """Return one line with the number of sockets and their owner."""
     what = number(len(findings), "socket")
     owners = list(dict.fromkeys(finding.owner for finding in findings))
     whose = owners[0] if len(owners) == 1 else f"{len(owners)} owners, first {owners[0]}"
@@ -47,7 +47,7 @@ def headline(findings: Sequence[Finding]) -> str:
 
 
 def message(findings: Sequence[Finding]) -> str:
-    """The whole message: the headline, then each socket with its line, what refers to it and the fix."""
+    """Return the whole message: the headline, then each socket with its line, its referrers and the fix."""
     lines = [headline(findings)]
     several = len({finding.owner for finding in findings}) > 1
     groups = _alike(findings)
@@ -61,7 +61,7 @@ def message(findings: Sequence[Finding]) -> str:
 
 
 def short_message(findings: Sequence[Finding]) -> str:
-    """The headline and a line for each opening line, for a warning; the summary section has the rest."""
+    """Return the headline and a line for each opening line, for a warning. The summary has the rest."""
     groups = by_opening_line(findings)
     lines = [headline(findings)]
     lines.extend(f"  {group.what} {group.first.place}" for group in groups[:MOST_WARNED])
@@ -72,7 +72,7 @@ def short_message(findings: Sequence[Finding]) -> str:
 
 
 def warning_of_all(findings: Sequence[Finding]) -> str:
-    """One text for the leaks of many tests, by opening line."""
+    """Return one text for the leaks of many tests, by opening line."""
     groups = by_opening_line(findings)
     owners = len({finding.owner for finding in findings})
     lines = [f"{number(len(findings), 'socket')} left open by {number(owners, 'owner')}"]
@@ -84,7 +84,7 @@ def warning_of_all(findings: Sequence[Finding]) -> str:
 
 
 def _more(findings: Sequence[Finding]) -> str:
-    """`3 more sockets of 2 opening lines`."""
+    """Return `3 more sockets of 2 opening lines`."""
     places = number(len({finding.place for finding in findings}), "opening line")
     return f"{len(findings):,} more socket{'s' * (len(findings) != 1)} of {places}"
 
@@ -94,9 +94,9 @@ def _bounded(lines: Iterable[str]) -> list[str]:
 
 
 def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings that one explanation fits, in the order of their first.
+    """Group findings that one explanation fits, in the order of their first.
 
-    They share owner, kind, status, opening line and those of the user's own lines that called it: one helper may open all.
+    They share owner, kind, status, opening line, and the user's own lines that called it: one helper may open all.
     """
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
@@ -113,7 +113,7 @@ def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:
 
 
 def _callers(finding: Finding) -> tuple[Frame, ...]:
-    """Of the user's own code: paths below rootdir are relative."""
+    """Return the frames of the user's own code, whose paths are relative to rootdir."""
     return tuple(frame for frame in finding.stack if not PurePath(frame.file).is_absolute())
 
 
@@ -141,7 +141,7 @@ def _explained(group: list[Finding], several_owners: bool) -> Iterator[str]:
 
 
 def short_file(file: str) -> str:
-    """A library's file without the place of its installation: urllib3/connection.py, asyncio/streams.py."""
+    """Return a library's file without the place of its installation: urllib3/connection.py, asyncio/streams.py."""
     return re.split(r"(?:site|dist)-packages/|/python3\.\d+t?/", file)[-1]
 
 
@@ -152,7 +152,7 @@ def _holder(finding: Finding) -> str:
 
 
 def short_command(command_line: str, most: int) -> str:
-    """A command line without the program's folder, cut in the middle: its end says more than the path of a Python."""
+    """Return a command line without the program's folder, cut in the middle: its end is the most useful part."""
     program, space, rest = command_line.partition(" ")
     text = f"{program.rpartition('/')[2]}{space}{rest}"
     if len(text) <= most:
@@ -180,7 +180,7 @@ def _why(finding: Finding) -> str:
 
 
 def summary(run: Run) -> list[str]:
-    """The section at the end of the run: each opening line with its owners; at most 40 lines."""
+    """Return the section at the end of the run, at most 40 lines: each opening line with its owners."""
     groups = by_opening_line(run.findings)
     lines = [line for group in groups[:MOST_GROUPS] for line in _group_lines(group)]
     rest = [finding for group in groups[MOST_GROUPS:] for finding in group.findings]
@@ -221,8 +221,8 @@ def _group_lines(group: Group) -> Iterator[str]:
 
 
 FAILED_WITHOUT_TEARDOWN: Final = (
-    "The run fails: no teardown could report a leak above (of an import, the session, a fixture that ended in the set-up of "
-    "another test, or one more than the baseline lists)."
+    "The run fails: no teardown could report a leak listed above (of an import, the session, a fixture that ended in the "
+    "set-up of another test, or one more than the baseline lists)."
 )
 FAILED_STRICT: Final = "The run fails: the baseline is out of date (--sockets-baseline-strict)."
 
@@ -233,7 +233,7 @@ PASSED_WHEN_RERUN: Final = (
 
 
 def title(run: Run) -> str:
-    """The title of the section."""
+    """Return the title of the section."""
     new = run.new
     if new:
         owners = number(len({finding.owner for finding in new}), "owner")

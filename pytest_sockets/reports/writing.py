@@ -1,4 +1,4 @@
-"""Report files: written whole or not at all. What goes wrong becomes one sentence, never an exception."""
+"""Write report files, whole or not at all. A problem becomes one sentence, never an exception."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from pytest_sockets.reports.run import Run
 
 PRIVATE: Final = 0o600
-"""Reports name processes, hosts and paths: only for their owner, unless the file was there with wider permissions."""
+"""Reports name processes, hosts and paths, so a new file is readable by its owner only."""
 SHARED: Final = 0o644
-"""A baseline is committed beside the tests."""
+"""A baseline is committed together with the tests."""
 
 _NO_ROOM_BESIDE = frozenset((errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY))
-"""No new file may be made beside it (a single file mounted into a container), yet the file itself may be writable."""
+"""No new file can be made beside it (a single file mounted into a container), but the file may be writable."""
 
 
 def write_reports(run: Run, paths: Iterable[Path]) -> list[str]:
-    """Write each report by its suffix; returns what went wrong, one sentence for each report that is not there.
+    """Write each report by its suffix. Return one sentence for each report that was not written.
 
-    Nothing is raised: the results of the tests are worth more than any report of them.
+    Nothing is raised: the results of the tests matter more than a report about them.
     """
     troubles = []
     for path in paths:
@@ -68,10 +68,10 @@ def _advice(error: OSError) -> str:
 
 
 def write_text(path: Path, text: str, mode: int = PRIVATE) -> None:
-    """Replace the file at `path` by `text` in one step; raises OSError, and then an older file is still whole.
+    """Replace the file at `path` in one step. If it raises OSError, an older file is still whole.
 
-    A new file gets `mode` (less the umask), an existing one keeps its own. A link at `path` is replaced, not followed. A
-    device, pipe or directory is never replaced, nor a link to one.
+    A new file gets `mode` (less the umask), an existing one keeps its own. A link at `path` is replaced, not followed.
+    A device, pipe or directory is never replaced, nor is a link to one.
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "there is a device, pipe, socket or directory of that name", str(path))

@@ -1,4 +1,4 @@
-"""Which process holds a socket, whose child it is, and how it was called: /proc on Linux, psutil elsewhere."""
+"""Find who holds a socket, their descendants and command lines: through /proc on Linux, psutil elsewhere."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def listening_of(pids: Iterable[int], *, unix: bool = False) -> list[SocketEntry]:
-    """The listening TCP and UDP sockets that these processes hold, with pid, fd and inode; one entry a process and socket.
+    """Return the listening TCP and UDP sockets of these processes, with pid, fd and inode.
 
-    With `unix` also the unix sockets in LISTEN, where the kernel tells (Linux). Costs one dump of the listeners and a walk
-    of the descriptors of `pids`. A vanished process or one that this user may not look at has none.
+    There is one entry for each process and socket. With `unix`, unix sockets in LISTEN are included on Linux. Costs one
+    dump of the listeners and a walk of the descriptors of `pids`. A process that has ended, or that this user cannot
+    inspect, has no entries.
     """
     among = list(pids)
     if not among:
@@ -51,7 +52,7 @@ def _listening_by_psutil(pids: list[int]) -> list[SocketEntry]:
 
 
 def with_holders(entries: Iterable[SocketEntry], among: Iterable[int] | None = None) -> list[SocketEntry]:
-    """The entries with pid and fd, one for each process that holds the socket; unknown holders leave pid and fd None.
+    """Return the entries with pid and fd, one for each process that holds the socket; both are None if it is unknown.
 
     `among` limits the search to some processes.
     """
@@ -71,7 +72,7 @@ def with_holders(entries: Iterable[SocketEntry], among: Iterable[int] | None = N
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on, parents first; without those that init has adopted. Empty if there is none."""
+    """Return children, their children and so on, parents first, except processes that init has adopted."""
     if _children_told():
         return proc.descendants(pid)
     from pytest_sockets.table import processes
@@ -85,9 +86,9 @@ def _children_told() -> bool:
 
 
 def command_line(pid: int) -> str | None:
-    """Return the command line of a process to show: as a shell would take it, printable, without passwords.
+    """Return the command line of a process to show: quoted as in a shell, printable, without passwords.
 
-    None if the process has ended or this user may not look at it.
+    None if the process has ended or this user cannot inspect it.
     """
     if proc.AVAILABLE:
         line = proc.command_line(pid)

@@ -1,4 +1,4 @@
-"""TCP and UDP entries from inet_diag messages (linux/inet_diag.h). Pure: bytes in, entries out."""
+"""Parse TCP and UDP entries from inet_diag messages (linux/inet_diag.h). No I/O: bytes in, entries out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SOCK_DIAG_BY_FAMILY: Final = 20
 TCPDIAG_GETSOCK: Final = 18
-"""The older request: TCP only, but both families in one dump, which halves the cost."""
+"""The older request. It covers TCP only, but both families in one dump, which halves the cost."""
 
 _MESSAGE: Final = struct.Struct("=BBBB2s2s16s16sI8sIIIII")
 _PORT: Final = struct.Struct("!4xH")
@@ -29,33 +29,33 @@ _NUMBERS: Final = {
     model.TIME_WAIT: 6, model.CLOSE: 7, model.CLOSE_WAIT: 8, model.LAST_ACK: 9, model.LISTEN: 10, model.CLOSING: 11,
 }  # fmt: skip
 BOUND_INACTIVE: Final = 1 << 13
-"""Bound but not listening: dumped on its own request bit by kernels >= 6.8; older ones ignore it."""
+"""Bound but not listening. Kernels from 6.8 on dump these for their own request bit; older ones ignore it."""
 ALL_STATES: Final = sum(1 << number for number in _NUMBERS.values()) | 1 << 12
 
 
 def state_mask(*statuses: str) -> int:
-    """The request's bit mask for psutil's status words; SYN_RECV includes the kernel's TCP_NEW_SYN_RECV."""
+    """Return the request's bit mask for these statuses; SYN_RECV includes the kernel's TCP_NEW_SYN_RECV."""
     mask = sum(1 << _NUMBERS[status] for status in statuses)
     return mask | 1 << 12 if model.SYN_RECV in statuses else mask
 
 
 def request(family: int, protocol: int, states: int) -> bytes:
-    """struct inet_diag_req_v2, for SOCK_DIAG_BY_FAMILY."""
+    """Return a struct inet_diag_req_v2, for SOCK_DIAG_BY_FAMILY."""
     return struct.pack("=BBBBI48x", family, protocol, 0, 0, states)
 
 
 def tcp_request(states: int) -> bytes:
-    """struct inet_diag_req, for TCPDIAG_GETSOCK."""
+    """Return a struct inet_diag_req, for TCPDIAG_GETSOCK."""
     return struct.pack("=4x48xII", states, 0)
 
 
 def local_port(payload: bytes) -> int:
-    """Only the local port of a message; 0 if it is cut short. What `port in sockets.listening` needs."""
+    """Return only the local port of a message, enough for `port in sockets.listening`; 0 if it is cut short."""
     return int(_PORT.unpack_from(payload)[0]) if len(payload) >= _PORT.size else 0
 
 
 def entry(payload: bytes, protocol: PortProtocol) -> SocketEntry | None:
-    """The entry that a message tells; None if it is cut short or of a family that is not ours."""
+    """Parse a message; None if it is cut short or of another address family."""
     if len(payload) < _MESSAGE.size:
         return None
     number, state, timer, _, sport, dport, src, dst, index, _, expires, _, _, uid, inode = (
@@ -79,7 +79,7 @@ def entry(payload: bytes, protocol: PortProtocol) -> SocketEntry | None:
 
 
 def _dual_stack(payload: bytes) -> bool | None:
-    """From INET_DIAG_SKV6ONLY, which the kernel tells of what listens or is unconnected."""
+    """Read INET_DIAG_SKV6ONLY, which the kernel reports for listening and unconnected sockets."""
     offset = _MESSAGE.size
     while offset + _ATTRIBUTE.size <= len(payload):
         length, kind = _ATTRIBUTE.unpack_from(payload, offset)
@@ -96,7 +96,7 @@ def _endpoint(family: int, address: bytes, port: bytes, index: int) -> Endpoint:
         host = socket.inet_ntop(socket.AF_INET, address[:4])
     else:
         host = socket.inet_ntop(socket.AF_INET6, address)
-        # As getsockname(2) gives it: only a link-local address has a zone.
+        # Like getsockname(2): only a link-local address has a zone.
         if index and address[0] == 0xFE and address[1] & 0xC0 == 0x80:
             host = f"{host}%{_interface(index)}"
     return Endpoint(host, int.from_bytes(port, "big"))
@@ -106,5 +106,5 @@ def _endpoint(family: int, address: bytes, port: bytes, index: int) -> Endpoint:
 def _interface(index: int) -> str:
     try:
         return socket.if_indextoname(index)
-    except OSError:  # it went meanwhile
+    except OSError:  # the interface is gone
         return str(index)

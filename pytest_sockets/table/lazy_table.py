@@ -1,7 +1,7 @@
-"""A table that is read at once and taken apart when it is asked.
+"""A table that is read at once and parsed on demand.
 
-The dump of the listeners costs 80 microseconds; parsing it, and finding who holds each socket, costs more than that. So the
-bytes are taken now, and `port in table` looks at nothing but ports.
+The dump of the listeners costs 80 microseconds; parsing it and finding the holders costs more. So the bytes are read
+now, and `port in table` looks only at ports.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class LateTable(SocketTable):
-    """`parse()` gives the entries without holders, `find_holders(entries)` completes them, `has_port(n)` needs neither.
+    """A table from `parse()`, completed by `find_holders(entries)`. `has_port(n)` needs neither.
 
-    What goes between the reading and the first look at a holder has no holder.
+    A socket that closes between the read and the first look at a holder has no holder.
     """
 
     __slots__ = ("_complete", "_find_holders", "_has_port", "_parse", "_parsed")

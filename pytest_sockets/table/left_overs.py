@@ -1,7 +1,7 @@
-"""Processes that a pytest run started and did not stop before it was interrupted or killed.
+"""Find processes that an interrupted or killed pytest run left behind.
 
-pytest names the running test in the environment (PYTEST_CURRENT_TEST), and every process that the test starts inherits it.
-Such a process is left over once the run that started it is gone: init, or a reaper in its place, is its parent then.
+pytest names the running test in the environment (PYTEST_CURRENT_TEST), and every process that the test starts inherits
+it. Such a process is left over once its run has ended: its parent is then init or another reaper.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _DEEPEST: Final = 50
 
 
 def left_overs() -> list[ProcessFacts]:
-    """Return every left-over process that this user may look at, the oldest first."""
+    """Return every left-over process that this user can inspect, oldest first."""
     tests = (facts for pid in processes.pids() if (facts := processes.facts(pid)).test)
     return sorted(filter(is_left_over, tests), key=lambda facts: facts.started or 0.0)
 
 
 def is_left_over(facts: ProcessFacts) -> bool:
-    """Whether a test started this process, and the run of that test is gone."""
+    """Whether a test started this process, and the run of that test has ended."""
     if not facts.test or facts.status == "zombie":
         return False
     first = _first_of_its_test(facts)
@@ -33,7 +33,7 @@ def is_left_over(facts: ProcessFacts) -> bool:
 
 
 def _first_of_its_test(facts: ProcessFacts) -> ProcessFacts:
-    """Return the ancestor that the test started itself: a shell between them has the same environment."""
+    """Return the ancestor that the test started itself: a shell in between has the same environment."""
     for _ in range(_DEEPEST):
         if facts.parent is None:
             break
@@ -45,13 +45,13 @@ def _first_of_its_test(facts: ProcessFacts) -> ProcessFacts:
 
 
 def _was_adopted(child: ProcessFacts) -> bool:
-    """Whether the parent of now is not the process that started `child`."""
+    """Whether the current parent is not the process that started `child`."""
     assert child.parent is not None
     parent = processes.facts(child.parent)
     if parent.started is None:
-        return parent.name is None  # Windows keeps the number of a parent that is gone
+        return parent.name is None  # Windows keeps the id of a parent that has ended
     if child.started is not None and parent.started > child.started + 1:
-        return True  # the number was given to a later process
+        return True  # a later process has the parent's id
     if "pytest" in (parent.command_line or ""):
         return False  # in a container, pytest itself can be process 1
     if child.parent == 1 or parent.name in REAPERS:

@@ -1,7 +1,7 @@
-"""Netlink dumps: ask, take every datagram apart, and know when an answer is incomplete.
+"""Netlink dumps: send the request, parse every datagram, and detect an incomplete answer.
 
-`split` is pure (one datagram in, payloads out); `Dumper` does the I/O. The kernel answers a dump while it is sent and on
-each recv(2), so a non-blocking socket never has to wait, and no event loop is blocked.
+`split` is pure (one datagram in, payloads out); `Dumper` does the I/O. The kernel prepares a dump during send(2) and
+each recv(2). A non-blocking socket therefore never waits, and never blocks an event loop.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _NLM_F_REQUEST_DUMP: Final = 0x1 | 0x300
 _NLM_F_DUMP_INTR: Final = 0x10
 _NETLINK_SOCK_DIAG: Final = 4
 _DATAGRAM: Final = 64 * 1024
-"""More than the 32 KiB that netlink(7) puts into one datagram of a dump: recv must never cut one. Not more than needed:
-from 128 KiB on, malloc(3) maps fresh pages each time, which doubles the cost of a small dump."""
+"""More than the 32 KiB that netlink(7) puts into one datagram, so that recv(2) never cuts one. From 128 KiB on,
+malloc(3) maps fresh pages each time, which doubles the cost of a small dump."""
 _ATTEMPTS: Final = 3
 
 AVAILABLE: Final = hasattr(socket, "AF_NETLINK")
 
 
 class DumpFailed(Exception):
-    """The kernel refused the dump, or its answer came incomplete."""
+    """The kernel refused the dump, or the answer was incomplete."""
 
 
 class Part(NamedTuple):
-    """What one datagram says: the payloads of its messages, whether it ends the dump, whether the dump is inconsistent."""
+    """The content of one datagram: its payloads, whether it ends the dump, and whether the dump is inconsistent."""
 
     payloads: list[bytes]
     done: bool
@@ -46,7 +46,7 @@ class Part(NamedTuple):
 
 
 def split(datagram: bytes) -> Part:
-    """Take a datagram apart; raises `DumpFailed` where it is cut or holds an error."""
+    """Parse a datagram. Raises `DumpFailed` if it is cut or reports an error."""
     payloads: list[bytes] = []
     add, unpack, size = payloads.append, _HEADER.unpack_from, _HEADER.size
     interrupted = 0
@@ -75,7 +75,7 @@ def _refuse(body: bytes) -> None:
 
 
 def _check_end(body: bytes) -> None:
-    """A dump that fails half-way ends like a whole one, but for a negative errno in its last message."""
+    """Check the last message: a dump that failed half-way differs from a whole one only by a negative errno there."""
     code = _code(body)
     if code < 0:
         raise DumpFailed(f"the kernel broke the dump off: {_reason(code)}")
@@ -86,17 +86,17 @@ def _code(body: bytes) -> int:
 
 
 def _reason(code: int) -> str:
-    # strerror() of the one number that has no opposite in 32 bits would raise OverflowError.
+    # strerror() raises OverflowError for the one 32-bit number without an opposite.
     return os.strerror(-code) if -code in errno.errorcode or not code else f"error {-code}"
 
 
 class Dumper:
-    """A netlink socket for one or several dumps; a context manager. Opening it raises OSError where there is no netlink."""
+    """A netlink socket for several dumps, as a context manager. Raises OSError on systems without netlink."""
 
     __slots__ = ("_sock",)
 
     def __init__(self) -> None:
-        # SOCK_NONBLOCK at birth: no fcntl(2), and socket.setdefaulttimeout() has no say.
+        # SOCK_NONBLOCK at creation saves an fcntl(2), and socket.setdefaulttimeout() has no effect.
         self._sock = RealSocket(
             socket.AF_NETLINK,
             socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC,
@@ -112,10 +112,10 @@ class Dumper:
         self._sock.close()
 
     def dump(self, kind: int, request: bytes) -> list[bytes]:
-        """The payload of each message that answers `request`, a message of type `kind`. Raises `DumpFailed` or OSError.
+        """Return the payload of each message that answers `request`, of type `kind`. Raises `DumpFailed` or OSError.
 
-        A dump that changed under the kernel's hands (NLM_F_DUMP_INTR) is repeated; after three times it is taken as it is,
-        since a table that changes that fast has no one right answer.
+        If the table changes during the dump (NLM_F_DUMP_INTR), the dump is repeated up to three times. A table that
+        changes faster has no single right answer.
         """
         for _ in range(_ATTEMPTS):
             payloads, interrupted = self._ask(kind, request)

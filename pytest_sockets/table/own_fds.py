@@ -1,4 +1,4 @@
-"""How many descriptors this process has, and which of them are sockets."""
+"""Count this process's descriptors, and find the sockets among them."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 FD_DIRECTORY: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 _MOST_PROBED: Final = 1 << 20
 _DENSE: Final = 4
-"""Descriptors are small numbers: so many times their count are tried one by one before the directory is read."""
+"""Descriptors are small numbers: this many times their count are tried before the directory is read."""
 _RESERVE: Final = 3
-"""An import needs one descriptor, and reading the socket table of a child two."""
+"""An import needs one descriptor, and reading a child's socket table needs two."""
 
 
 class FdCount:
-    """Counts the open descriptors of this process, cheapest way first.
+    """Counts the open descriptors of this process, the cheapest way first.
 
-    Linux >= 6.2 gives the count as the size of /proc/self/fd: fstat(2) on a descriptor of that directory takes 1.4 us, and
-    stat(2) by its name 3 us. Older kernels give 0 and other systems nothing of the sort: there they are listed.
+    From Linux 6.2 on, the size of /proc/self/fd is the count: fstat(2) on a descriptor of that directory takes 1.4 us,
+    stat(2) by name 3 us. Older kernels report 0 and other systems report nothing; there, the descriptors are listed.
     """
 
     def __init__(self) -> None:
         self.quick: Callable[[], int] = self.count
-        """`count()` in one call of C where that can be. Raises OSError when a test has closed the descriptor."""
+        """`count()` in one C call where possible. Raises OSError if a test has closed the descriptor."""
         self._map: mmap.mmap | None = None
         self._fd = -1
         self._identity: tuple[int, int] | None = None
         self._reserve: list[int] = []
-        """Duplicates for `spare`: nothing can be imported, listed or written without a descriptor."""
+        """Duplicates for `spare`, since imports, listings and files need a descriptor."""
         self._by_size = False
         self.available = False
-        """Whether descriptors can be counted at all on this system."""
+        """Whether this system can count descriptors."""
         _counts.add(self)
 
     def open(self) -> None:
-        """Take the descriptor, if there is one left."""
+        """Open the descriptor, if one is available."""
         try:
             self._fd = RealOs.open(FD_DIRECTORY, RealOs.O_PATH)
             status = RealOs.fstat(self._fd)
@@ -60,9 +60,9 @@ class FdCount:
         self._take_reserve()
 
     def _map_in(self) -> None:
-        """Make a map whose descriptor is ours: its `size()` is an fstat(2), too, of which it makes one number.
+        """Map memory whose descriptor belongs to this plugin: its `size()` is an fstat(2) that returns one number.
 
-        os.fstat() makes an object of twenty, which was 4 of the 14 us of an empty test, where all caches are cold.
+        os.fstat() builds an object of twenty numbers, which was 4 of the 14 us of an empty test with cold caches.
         """
         import mmap
 
@@ -70,13 +70,13 @@ class FdCount:
             RealOs.close(number := RealOs.dup(memory))
             map_ = mmap.mmap(memory, 1)  # keeps a duplicate, which gets the same number
             if _identity(RealOs.fstat(number)) != _identity(RealOs.fstat(memory)):
-                return  # another thread was faster
+                return  # another thread was first
             RealOs.dup2(self._fd, number, inheritable=False)
         RealOs.close(self._fd)
         self._fd, self._map, self.quick = number, map_, map_.size
 
     def close(self) -> None:
-        """Give the descriptor back, unless a test has closed it: the number may be another file's by now."""
+        """Close the descriptor, unless a test has closed it: the number may belong to another file now."""
         self._release_reserve()
         fd, self._fd = self._fd, -1
         map_, self._map, self.quick = self._map, None, self.count
@@ -85,10 +85,10 @@ class FdCount:
                 map_.close() if map_ is not None else RealOs.close(fd)
                 return
         if map_ is not None:
-            _abandoned.append(map_)  # it would close the number
+            _abandoned.append(map_)  # its destructor would close the number
 
     def count(self) -> int:
-        """How many descriptors are open; -1 where that cannot be told just now."""
+        """Return the number of open descriptors; -1 if it is not available now."""
         if self._by_size:
             try:
                 return RealOs.fstat(self._fd).st_size
@@ -97,7 +97,7 @@ class FdCount:
         return _listed()
 
     def recount(self) -> int:
-        """`count()`, after a look whether the descriptor still is ours."""
+        """Return `count()` after checking that the descriptor still belongs to this plugin."""
         try:
             ours = self._fd >= 0 and _identity(RealOs.fstat(self._fd)) == self._identity
         except OSError:
@@ -109,7 +109,7 @@ class FdCount:
 
     @contextlib.contextmanager
     def spare(self) -> Iterator[None]:
-        """Make some descriptors available meanwhile, also if a test has used up all others (EMFILE)."""
+        """Free some descriptors inside this block, even if a test has used up all others (EMFILE)."""
         try:
             RealOs.close(RealOs.dup(self._fd))
         except OSError:
@@ -142,7 +142,7 @@ _abandoned: list[mmap.mmap] = []
 
 @contextlib.contextmanager
 def _memory() -> Iterator[int]:
-    """A descriptor of a byte in memory."""
+    """Yield a descriptor of one byte of memory."""
     memory = RealOs.memfd_create("pytest-sockets")
     try:
         RealOs.ftruncate(memory, 1)
@@ -153,7 +153,7 @@ def _memory() -> Iterator[int]:
 
 def _after_fork_in_child() -> None:
     for count in tuple(_counts):
-        if count.available:  # its descriptor tells of the parent
+        if count.available:  # its descriptor refers to the parent
             count.close()
             count.open()
 
@@ -174,7 +174,7 @@ def _listed() -> int:
 
 
 def socket_inode(fd: int) -> int | None:
-    """The inode of the socket behind `fd`; None if it is closed or no socket."""
+    """Return the inode of the socket behind `fd`; None if it is closed or not a socket."""
     try:
         status = RealOs.fstat(fd)
     except OSError:
@@ -183,7 +183,7 @@ def socket_inode(fd: int) -> int | None:
 
 
 def socket_inodes() -> dict[int, int]:
-    """Each open socket descriptor of this process with its inode. Raises OSError where descriptors cannot be listed."""
+    """Return each open socket descriptor with its inode. Raises OSError where descriptors cannot be listed."""
     found = {}
     for fd in _fds():
         inode = socket_inode(fd)
@@ -205,9 +205,9 @@ _TYPES: Final = (
 
 
 def types() -> dict[int, str]:
-    """Each open descriptor of this process with its type in the plural: "sockets", "files", "pipes" ...
+    """Return each open descriptor with its type in the plural: "sockets", "files", "pipes" ...
 
-    Empty where descriptors cannot be listed. Needs no descriptor where none is left.
+    Empty where descriptors cannot be listed. Works even when no descriptor is free.
     """
     found = {}
     try:
@@ -225,7 +225,7 @@ def types() -> dict[int, str]:
 
 @contextlib.contextmanager
 def spare() -> Iterator[None]:
-    """Let at least one descriptor be free meanwhile, if this process keeps one in reserve."""
+    """Free at least one descriptor inside this block, if this process keeps one in reserve."""
     reserve = next((count for count in tuple(_counts) if count.available), None)
     if reserve is None:
         yield
@@ -235,9 +235,10 @@ def spare() -> Iterator[None]:
 
 
 def _fds() -> Iterable[int]:
-    """The open descriptors, and perhaps some that are not.
+    """Yield the open descriptors, and perhaps some closed ones.
 
-    Where the kernel gives their number, as many are tried from 0 on: no file is opened, so no audit hook of a suite objects.
+    Where the kernel reports their count, that many are tried from 0 on. No file is opened, so an audit hook of the
+    suite sees no event.
     """
     try:
         missing = RealOs.stat(FD_DIRECTORY).st_size
@@ -259,7 +260,7 @@ def _fds() -> Iterable[int]:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-    # Listing needs a descriptor and none is left. Every number below the limit is in use.
+    # Listing needs a descriptor, and none is left: every number below the limit is in use.
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,7 @@
-"""One socket of this process as a table entry, from its descriptor: no table is read.
+"""Describe one socket of this process from its descriptor, without reading a table.
 
-Linux describes one own socket without any table: getsockname(2), getpeername(2), SO_DOMAIN / SO_TYPE / SO_PROTOCOL and the
-first byte of TCP_INFO. That costs some microseconds a socket, whatever else is open on the host.
+Linux needs only getsockname(2), getpeername(2), SO_DOMAIN / SO_TYPE / SO_PROTOCOL and the first byte of TCP_INFO. That
+costs some microseconds, however many sockets the host has.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     (
         socket.SOCK_STREAM,
         getattr(socket, "IPPROTO_MPTCP", 262),
-    ): "tcp",  # TCP over several paths, as Go listens
+    ): "tcp",  # multipath TCP, with which Go listens
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
 }
 _BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
@@ -33,13 +33,13 @@ _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linu
 
 
 def describe(fd: int) -> SocketEntry | None:
-    """The socket behind `fd` as a table entry; None if it is closed, no socket, or neither TCP, UDP nor unix."""
+    """Return the socket behind `fd` as an entry; None if it is closed or neither a TCP, UDP nor unix socket."""
     inode = socket_inode(fd)
     if inode is None and sys.platform != "win32":
         return None
     try:
-        # SOCK_NONBLOCK keeps the constructor from touching O_NONBLOCK when socket.setdefaulttimeout() is set. The
-        # descriptor is borrowed, not duplicated: this must also work when none is left (EMFILE).
+        # SOCK_NONBLOCK keeps the constructor from changing O_NONBLOCK under socket.setdefaulttimeout(). The descriptor
+        # is borrowed, not duplicated: none may be left (EMFILE).
         borrowed = _borrow(fd)
     except OSError:
         return None
@@ -52,7 +52,7 @@ def describe(fd: int) -> SocketEntry | None:
 
 
 def _borrow(fd: int) -> RealSocket:
-    """A socket object for a descriptor that stays in the mode, blocking or not, that its owner gave it."""
+    """Return a socket object for a descriptor, which stays blocking or non-blocking as its owner set it."""
     timeout = None if _NONBLOCK else socket.getdefaulttimeout()
     if timeout is None:
         return RealSocket(-1, socket.SOCK_STREAM | _NONBLOCK, 0, fd)
@@ -97,7 +97,7 @@ def _protocol(sock: socket.socket, family: int, kind: int) -> str | None:
 
 
 def endpoint(address: object) -> Endpoint:
-    """What getsockname(2) gave, as an `Endpoint`; the scope of a link-local address stays in the host ("fe80::1%eth0")."""
+    """Return an address of getsockname(2) as an `Endpoint`; the host keeps a link-local scope ("fe80::1%eth0")."""
     if isinstance(address, bytes):
         return Endpoint("@" + os.fsdecode(address[1:]))
     if isinstance(address, str):

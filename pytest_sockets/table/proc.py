@@ -1,7 +1,7 @@
-"""What Linux's /proc says of processes: their sockets, children, command line.
+"""Facts about processes from Linux's /proc: their sockets, children and command line.
 
-A vanished or foreign process is no error, and what cannot be understood (emulated, truncated) is taken as not said. The
-`parse_` functions are pure: one file's content in, values out.
+A process that has ended or belongs to another user is not an error. Unknown content (emulated, truncated) is ignored.
+The `parse_` functions are pure: the content of one file in, values out.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 AVAILABLE: Final = sys.platform == "linux" and RealOs.isdir("/proc/self/fd")
 _PREFIX: Final = "socket:["
 _MOST: Final = 100_000
-"""A bound for every walk of a process tree: a cycle of reused pids must not hold us."""
+"""A bound for every walk of a process tree, since reused pids could form a cycle."""
 
 
 def sockets_of(pid: int) -> dict[int, int]:
-    """inode -> lowest fd of each socket that the process holds; empty if it went or may not be looked at."""
+    """Return inode -> lowest fd of each socket of a process; empty if it has ended or cannot be inspected."""
     found: dict[int, int] = {}
     directory = f"/proc/{pid}/fd"
     try:
@@ -42,7 +42,7 @@ def sockets_of(pid: int) -> dict[int, int]:
 
 
 def parse_link(target: str) -> int | None:
-    """The inode in "socket:[4711]"; None for whatever else a descriptor's link says."""
+    """Return the inode in "socket:[4711]"; None for any other link of a descriptor."""
     if not target.startswith(_PREFIX):
         return None
     try:
@@ -52,12 +52,12 @@ def parse_link(target: str) -> int | None:
 
 
 def pids() -> list[int]:
-    """All processes that this one can see."""
+    """Return all processes that this one can see."""
     return [int(name) for name in RealOs.listdir("/proc") if name.isdecimal()]
 
 
 def holders(inodes: Iterable[int], among: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """inode -> (pid, lowest fd) of each process of `among` that holds it."""
+    """Return inode -> (pid, lowest fd) of each process of `among` that holds it."""
     wanted = frozenset(inodes)
     found: dict[int, list[tuple[int, int]]] = {}
     if not wanted:
@@ -75,7 +75,7 @@ def children_told() -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on, as far as they are not adopted by init; parents first."""
+    """Return children, their children and so on, parents first, except processes that init has adopted."""
     found: dict[int, None] = {}
     waiting = [pid]
     while waiting and len(found) < _MOST:
@@ -99,7 +99,7 @@ def _children(pid: int) -> Iterator[int]:
 
 
 def parse_children(raw: bytes) -> list[int]:
-    """The pids of /proc/PID/task/TID/children."""
+    """Return the pids of /proc/PID/task/TID/children."""
     try:
         return [int(word) for word in raw.split()]
     except ValueError:
@@ -107,7 +107,7 @@ def parse_children(raw: bytes) -> list[int]:
 
 
 def command_line(pid: int) -> str | None:
-    """The command line as a shell would take it; the name in brackets for a zombie or kernel thread; None if it went."""
+    """Return the command line as in a shell; a zombie's or kernel thread's name in brackets; None if it has ended."""
     raw = _read(f"/proc/{pid}/cmdline")
     line = parse_command_line(raw) if raw else ""
     if line:
@@ -117,23 +117,26 @@ def command_line(pid: int) -> str | None:
 
 
 def parse_command_line(raw: bytes) -> str:
-    """The words of /proc/PID/cmdline as a shell would take them; empty if the program wrote nothing but zero bytes there."""
+    """Return the words of /proc/PID/cmdline as in a shell; empty if the program overwrote them with zero bytes."""
     import shlex
 
-    # A program that rewrites its title (redis, nginx, postgres) leaves one string padded with zero bytes.
+    # A program that changes its title (redis, nginx, postgres) leaves one string padded with zero bytes.
     text = [os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")]
     return text[0].strip() if len(text) == 1 else shlex.join(text)
 
 
 def birth(pid: int) -> tuple[str, int] | None:
-    """State letter ("Z": a zombie) and start time in clock ticks, which tells a reused pid; None if it went."""
+    """Return the state letter ("Z": zombie) and the start time in clock ticks, which differs for a reused pid.
+
+    None if the process has ended.
+    """
     raw = _read(f"/proc/{pid}/stat")
     return parse_stat(raw) if raw is not None else None
 
 
 def parse_stat(raw: bytes) -> tuple[str, int] | None:
-    """State letter and start time of /proc/PID/stat; None if it is cut short."""
-    fields = raw.rpartition(b")")[2].split()  # the name before it may hold anything
+    """Return the state letter and start time of /proc/PID/stat; None if it is cut short."""
+    fields = raw.rpartition(b")")[2].split()  # the name before it may contain anything
     try:
         return fields[0].decode("ascii"), int(fields[19])
     except (IndexError, ValueError):  # a process may end while it is read

@@ -1,6 +1,7 @@
-"""The one module that imports psutil: the portable reader of the socket table and the facts about processes.
+"""The only module that imports psutil: the portable reader of the socket table, and facts about processes.
 
-psutil costs 10-60 ms a table where sock_diag costs microseconds, and 15 ms to import: import this module on first use only.
+psutil takes 10-60 ms for a table, where sock_diag takes microseconds, and 15 ms to import. Import this module on first
+use only.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ _PROTOCOLS: Final = {1: "tcp", 2: "udp"}  # SOCK_STREAM, SOCK_DGRAM
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What is known of a process, as the system gives it; None for what it does not tell this user.
+    """The known facts about a process; None for facts that the system hides from this user.
 
-    Any process can choose its name, command line and environment: make them printable before they are shown.
+    Any process can choose its name, command line and environment. Make them printable before showing them.
     """
 
     pid: int
@@ -41,15 +42,15 @@ class ProcessFacts:
     """Seconds since the epoch."""
     status: str | None = None
     test: str | None = None
-    """PYTEST_CURRENT_TEST in its environment: the test that ran when the process was started."""
+    """PYTEST_CURRENT_TEST in its environment: the test that was running when the process started."""
     worker: str | None = None
     """PYTEST_XDIST_WORKER in its environment."""
     parent: int | None = None
-    """The process id of the parent it has now."""
+    """The process id of its current parent."""
 
 
 def facts(pid: int) -> ProcessFacts:
-    """All that can be told; never raises."""
+    """Return all known facts. Never raises."""
     try:
         process = psutil.Process(pid)
     except _GONE:
@@ -75,7 +76,7 @@ def pids() -> list[int]:
 
 
 def parent(pid: int) -> int | None:
-    """Return the process id of the parent that a process has now, or None."""
+    """Return the process id of a process's current parent, or None."""
     try:
         return psutil.Process(pid).ppid()
     except _GONE:
@@ -93,12 +94,12 @@ def name(pid: int) -> str | None:
 def _ask(process: psutil.Process, what: str) -> Any:
     try:
         return getattr(process, what)()
-    except (*_GONE, ValueError, KeyError, SystemError):  # the latter: psutil on odd /proc contents
+    except (*_GONE, ValueError, KeyError, SystemError):  # psutil raises the last three for odd /proc contents
         return None
 
 
 def command_line(pid: int) -> str | None:
-    """The command line, or None."""
+    """Return the command line, or None."""
     try:
         return _joined(psutil.Process(pid).cmdline()) or None
     except _GONE:
@@ -113,7 +114,7 @@ def _joined(words: list[str]) -> str:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on."""
+    """Return children, their children and so on."""
     try:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except _GONE:
@@ -121,7 +122,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether it exists and is no zombie."""
+    """Whether the process exists and is not a zombie."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except _GONE:
@@ -129,12 +130,12 @@ def is_running(pid: int) -> bool:
 
 
 def age(facts: ProcessFacts, now: float | None = None) -> float | None:
-    """Seconds since the process was started."""
+    """Return the seconds since the process started."""
     return None if facts.started is None else max(0.0, (now or wall_clock()) - facts.started)
 
 
 def read_system(kind: str = "all") -> list[SocketEntry]:
-    """The host's sockets; where that is denied (macOS without privilege), those of the processes that can be read."""
+    """Return the host's sockets, or those of readable processes where the system denies more (macOS)."""
     try:
         return _entries(psutil.net_connections(kind), None)
     except _GONE:
@@ -142,7 +143,7 @@ def read_system(kind: str = "all") -> list[SocketEntry]:
 
 
 def read_processes(pids: Iterable[int], kind: str = "all") -> list[SocketEntry]:
-    """The sockets of these processes; a vanished or foreign one has none."""
+    """Return the sockets of these processes; none for one that has ended or belongs to another user."""
     found: list[SocketEntry] = []
     for pid in pids:
         try:

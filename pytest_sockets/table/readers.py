@@ -1,4 +1,4 @@
-"""Two ways to read the socket table, with one face: Linux's own, and psutil for everywhere else."""
+"""The two readers of the socket table, with one interface: Linux's own, and psutil elsewhere."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ if TYPE_CHECKING:
 
 
 class Reader(Protocol):
-    """What every reader can do. None of it raises for a process that went or that this user may not look at."""
+    """The interface of a reader. It never raises for a process that has ended or cannot be inspected."""
 
     name: str
 
     def own(self) -> SocketTable:
-        """This process's sockets."""
+        """Return this process's sockets."""
 
     def of_processes(self, pids: Iterable[int]) -> SocketTable:
-        """These processes' sockets."""
+        """Return these processes' sockets."""
 
     def system(self) -> SocketTable:
-        """The host's sockets (of this network namespace), with holders as far as they can be seen."""
+        """Return the host's sockets (in this network namespace), with their holders where visible."""
 
     def listening(self) -> SocketTable:
-        """The host's listening sockets, TCP and UDP."""
+        """Return the host's listening sockets, TCP and UDP."""
 
     def with_status(self, *statuses: str) -> SocketTable:
-        """The host's TCP sockets in these statuses."""
+        """Return the host's TCP sockets in these statuses."""
 
     def bound_to_nothing(self) -> SocketTable:
-        """The host's TCP sockets that are bound and neither listen nor are connected, where the kernel tells."""
+        """Return the host's TCP sockets that are bound, do not listen and are not connected, where reported."""
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Who listens on this port."""
+        """Return the listeners of this port."""
 
     def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Connections with this port on either side; TIME_WAIT is none."""
+        """Return connections with this port on either side, without TIME_WAIT."""
 
 
 class LinuxReader:
-    """sock_diag for the sockets, /proc for their holders, and for own ones the descriptors themselves."""
+    """Read sockets through sock_diag, their holders through /proc, and own ones from their descriptors."""
 
     name = "sock_diag"
 
     def own(self) -> SocketTable:
-        """Also what was never bound."""
+        """Return this process's sockets, including unbound ones."""
         found: dict[int, SocketEntry] = {}
         for fd, inode in sorted(own_fds.socket_inodes().items()):
             entry = None if inode in found else own_socket.describe(fd)
@@ -65,7 +65,7 @@ class LinuxReader:
         return SocketTable(found.values())
 
     def of_processes(self, pids: Iterable[int]) -> SocketTable:
-        """One entry for each process and socket."""
+        """Return one entry for each process and socket."""
         held = {pid: inodes for pid in pids if (inodes := proc.sockets_of(pid))}
         if not held:
             return SocketTable()
@@ -78,13 +78,14 @@ class LinuxReader:
         )
 
     def system(self) -> SocketTable:
-        """Read and completed at once."""
+        """Return the host's sockets, read and completed at once."""
         return SocketTable(holders.with_holders(sock_diag.everything()))
 
     def listening(self) -> SocketTable:
-        """TCP is read at once and parsed when asked for more than a port; UDP is read when TCP alone does not answer.
+        """Return the host's listening sockets. UDP is read only if TCP does not answer.
 
-        A dump of TCP's listeners costs 30 us, one of UDP's sockets another 50: nearly all questions end after the first.
+        A dump of TCP listeners costs 30 us, one of UDP sockets another 50. Nearly all checks end after the first.
+        TCP is parsed only for more than a port.
         """
         tcp = sock_diag.raw_tcp_listening()
         udp = functools.cache(sock_diag.raw_udp_unconnected)
@@ -97,48 +98,48 @@ class LinuxReader:
         )
 
     def with_status(self, *statuses: str) -> SocketTable:
-        """Read and parsed at once, completed when asked."""
+        """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.read(("tcp",), inet_diag.state_mask(*statuses))
         return LateTable(lambda: found, holders.with_holders, label=" ".join(statuses).lower())
 
     def bound_to_nothing(self) -> SocketTable:
-        """Empty on kernels before 6.8."""
+        """Return bound sockets; none on kernels before 6.8."""
         return LateTable(sock_diag.bound_inactive, holders.with_holders)
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Read and parsed at once, completed when asked."""
+        """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.listening_on(port, protocol)
         return LateTable(lambda: found, holders.with_holders)
 
     def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Read and parsed at once, completed when asked."""
+        """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.connections_on(port, protocol)
         return LateTable(lambda: found, holders.with_holders)
 
 
 class PortableReader:
-    """psutil. Misses what it misses: bound but not listening TCP, and inodes off Linux."""
+    """Read through psutil. It omits TCP sockets that are bound but do not listen, and inodes outside Linux."""
 
     name = "psutil"
 
     def own(self) -> SocketTable:
-        """This process's sockets."""
+        """Return this process's sockets."""
         return self.of_processes([os.getpid()])
 
     def of_processes(self, pids: Iterable[int]) -> SocketTable:
-        """These processes' sockets."""
+        """Return these processes' sockets."""
         from pytest_sockets.table import processes
 
         return SocketTable(processes.read_processes(pids))
 
     def system(self) -> SocketTable:
-        """The host's sockets."""
+        """Return the host's sockets."""
         from pytest_sockets.table import processes
 
         return SocketTable(processes.read_system())
 
     def listening(self) -> SocketTable:
-        """The host's listening sockets, TCP and UDP."""
+        """Return the host's listening sockets, TCP and UDP."""
         from pytest_sockets.table import processes
 
         return SocketTable(
@@ -146,22 +147,22 @@ class PortableReader:
         )
 
     def with_status(self, *statuses: str) -> SocketTable:
-        """The host's TCP sockets in these statuses."""
+        """Return the host's TCP sockets in these statuses."""
         from pytest_sockets.table import processes
 
         found = (entry for entry in processes.read_system("tcp") if entry.status in statuses)
         return SocketTable(found, " ".join(statuses).lower())
 
     def bound_to_nothing(self) -> SocketTable:
-        """psutil does not tell them; where it does (some systems show CLOSED), they are here."""
+        """Return bound sockets on systems where psutil shows them as CLOSED; none elsewhere."""
         return self.with_status(model.CLOSE)
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Who listens on this port."""
+        """Return the listeners of this port."""
         return self.listening().where(lambda entry: entry.protocol == protocol and entry.local.port == port)
 
     def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
-        """Connections with this port on either side; TIME_WAIT is none."""
+        """Return connections with this port on either side, without TIME_WAIT."""
         from pytest_sockets.table import processes
 
         return SocketTable(
@@ -175,7 +176,7 @@ class PortableReader:
 
 @functools.cache
 def reader() -> Reader:
-    """The best reader of this system; found out once."""
+    """Return the best reader of this system; determined once."""
     try:
         sock_diag.tcp_listening()
     except SockDiagMissing:

@@ -1,4 +1,4 @@
-"""`socket_table(scope)`: the socket table now."""
+"""`socket_table(scope)`: read the socket table now."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SCOPES: Final[tuple[Scope, ...]] = ("process", "tree", "system")
 
 
 def socket_table(scope: Scope = "process") -> SocketTable:
-    """The sockets of this process, of its process tree (itself and its descendants) or of the whole system, read now.
+    """Return the sockets of this process, of its process tree (with descendants) or of the whole system.
 
-    TCP, UDP and unix sockets in all states. Without privilege, entries of other users' processes lack pid and fd. A process
-    that vanishes meanwhile is no error. Raises `QueryError` for an unknown scope.
+    The table has TCP, UDP and unix sockets in all states. Without privileges, entries of other users' processes lack
+    pid and fd. A process that ends during the read is not an error. Raises `QueryError` for an invalid scope.
     """
     if scope not in SCOPES:
-        raise QueryError(f"{scope!r} is no scope; use one of: {', '.join(SCOPES)}")
+        raise QueryError(f"{scope!r} is not a valid scope; use one of: {', '.join(SCOPES)}")
     chosen = reader()
     if scope == "system":
         return chosen.system()
     own = chosen.own()
     children = holders.descendants(os.getpid()) if scope == "tree" else []
-    # Not `own + ...`: a socket that parent and child share has one entry for each.
+    # Not `own + ...`: a socket that parent and child share has an entry for each.
     return SocketTable((*own, *chosen.of_processes(children))) if children else own

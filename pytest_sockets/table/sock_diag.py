@@ -1,6 +1,6 @@
-"""The host's sockets by netlink sock_diag: tens of microseconds for the listeners, whatever else is open.
+"""Read the host's sockets by netlink sock_diag. The listeners take tens of microseconds, whatever else is open.
 
-No privilege is needed. The kernel tells the inode and uid of each socket, not the process: `holders` finds that.
+No privilege is needed. The kernel reports the inode and uid of each socket, but not the process, which `holders` finds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SockDiagMissing(Exception):
 
 
 def available() -> bool:
-    """Whether the kernel answers; asked by a dump of the listeners."""
+    """Whether the kernel answers a dump of the listeners."""
     try:
         tcp_listening()
     except SockDiagMissing:
@@ -39,12 +39,12 @@ def available() -> bool:
 
 
 def dump_tcp(dumper: Dumper, states: int) -> list[bytes]:
-    """Raw TCP messages, IPv4 and IPv6."""
+    """Return raw TCP messages, IPv4 and IPv6."""
     return dumper.dump(inet_diag.TCPDIAG_GETSOCK, inet_diag.tcp_request(states))
 
 
 def dump_udp(dumper: Dumper, states: int) -> list[bytes]:
-    """Raw UDP messages, IPv4 and IPv6."""
+    """Return raw UDP messages, IPv4 and IPv6."""
     payloads = []
     for family in (socket.AF_INET, socket.AF_INET6):
         request = inet_diag.request(family, socket.IPPROTO_UDP, states)
@@ -53,12 +53,12 @@ def dump_udp(dumper: Dumper, states: int) -> list[bytes]:
 
 
 def raw_tcp_listening() -> list[bytes]:
-    """The messages of TCP sockets in LISTEN, not yet parsed: parsing costs more than asking."""
+    """Return the messages of TCP sockets in LISTEN, unparsed: parsing costs more than the dump."""
     return _answer(lambda dumper: dump_tcp(dumper, _LISTEN))
 
 
 def raw_udp_unconnected() -> list[bytes]:
-    """The messages of unconnected UDP sockets, not yet parsed."""
+    """Return the messages of unconnected UDP sockets, unparsed."""
     return _answer(lambda dumper: dump_udp(dumper, _UNCONNECTED))
 
 
@@ -73,13 +73,13 @@ def _answer(ask: Callable[[Dumper], T]) -> T:
 
 
 def listening_on(port: int, protocol: PortProtocol) -> list[SocketEntry]:
-    """The listeners on one port. Only their messages are parsed: this is what a wait asks a hundred times a second."""
+    """Return the listeners of one port. It parses only their messages, since a wait calls it a hundred times a second."""
     payloads = raw_tcp_listening() if protocol == "tcp" else raw_udp_unconnected()
     return parse((payload for payload in payloads if inet_diag.local_port(payload) == port), protocol)
 
 
 def connections_on(port: int, protocol: PortProtocol) -> list[SocketEntry]:
-    """What is neither listening nor a leftover and has the port on either side."""
+    """Return sockets with the port on either side that neither listen nor are in TIME_WAIT."""
     if protocol == "udp":
         found = read(("udp",), udp_states=inet_diag.state_mask(model.ESTABLISHED))
         return [entry for entry in found if entry.remote and port in (entry.local.port, entry.remote.port)]
@@ -90,22 +90,22 @@ def connections_on(port: int, protocol: PortProtocol) -> list[SocketEntry]:
 
 
 def tcp_listening() -> list[SocketEntry]:
-    """TCP sockets in LISTEN, without pid and fd."""
+    """Return TCP sockets in LISTEN, without pid and fd."""
     return read(("tcp",), _LISTEN)
 
 
 def udp_unconnected() -> list[SocketEntry]:
-    """UDP sockets that are bound and unconnected, without pid and fd."""
+    """Return UDP sockets that are bound and unconnected, without pid and fd."""
     return [entry for entry in read(("udp",), udp_states=_UNCONNECTED) if entry.is_listening]
 
 
 def listening() -> list[SocketEntry]:
-    """TCP sockets in LISTEN and bound, unconnected UDP sockets, without pid and fd."""
+    """Return TCP sockets in LISTEN and bound, unconnected UDP sockets, without pid and fd."""
     return parse_listening(raw_tcp_listening(), raw_udp_unconnected())
 
 
 def unix_listening() -> list[SocketEntry]:
-    """Unix sockets in LISTEN, without pid and fd."""
+    """Return unix sockets in LISTEN, without pid and fd."""
     request = unix_diag.request(listening_only=True)
     return _answer(
         lambda dumper: list(unix_diag.entries(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, request)))
@@ -113,21 +113,21 @@ def unix_listening() -> list[SocketEntry]:
 
 
 def unix_peers() -> dict[int, int]:
-    """The inode of each connected unix socket's other end, by its inode; raises `SockDiagMissing`."""
+    """Return the peer's inode of each connected unix socket, by its own inode. Raises `SockDiagMissing`."""
     return _answer(
         lambda dumper: unix_diag.peers(dumper.dump(inet_diag.SOCK_DIAG_BY_FAMILY, unix_diag.request()))
     )
 
 
 def parse_listening(tcp: list[bytes], udp: list[bytes]) -> list[SocketEntry]:
-    """What those two gave, as entries."""
+    """Parse the messages of the two functions above."""
     return parse(tcp, "tcp") + [entry for entry in parse(udp, "udp") if entry.is_listening]
 
 
 def read(
     protocols: Iterable[str], tcp_states: int = inet_diag.ALL_STATES, udp_states: int = 0xFFFFFFFF
 ) -> list[SocketEntry]:
-    """All sockets of these protocols in these states, without pid and fd. Raises `SockDiagMissing`."""
+    """Return all sockets of these protocols in these states, without pid and fd. Raises `SockDiagMissing`."""
 
     def ask(dumper: Dumper) -> list[SocketEntry]:
         found: list[SocketEntry] = []
@@ -143,17 +143,17 @@ def read(
 
 
 def everything() -> list[SocketEntry]:
-    """Every socket that the kernel tells, also those that are bound and neither listen nor are connected."""
+    """Return every socket that the kernel reports, including bound TCP sockets that do not listen."""
     return read(("tcp", "udp", "unix"), inet_diag.ALL_STATES | inet_diag.BOUND_INACTIVE)
 
 
 def bound_inactive() -> list[SocketEntry]:
-    """TCP sockets that are bound and neither listen nor are connected; empty on kernels before 6.8."""
+    """Return TCP sockets that are bound, do not listen and are not connected; none on kernels before 6.8."""
     return [entry for entry in read(("tcp",), inet_diag.BOUND_INACTIVE) if entry.status == model.CLOSE]
 
 
 def parse(payloads: Iterable[bytes], protocol: PortProtocol) -> list[SocketEntry]:
-    """Each socket once: a dump of a changing table may tell one twice."""
+    """Return each socket once, since a dump of a changing table may contain one twice."""
     found = {}
     for payload in payloads:
         entry = inet_diag.entry(payload, protocol)

@@ -1,4 +1,4 @@
-"""Unix socket entries from unix_diag messages (linux/unix_diag.h). Pure: bytes in, entries out."""
+"""Parse unix socket entries from unix_diag messages (linux/unix_diag.h). No I/O: bytes in, entries out."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class _Row(NamedTuple):
 
 
 def request(*, listening_only: bool = False) -> bytes:
-    """struct unix_diag_req, for SOCK_DIAG_BY_FAMILY."""
+    """Return a struct unix_diag_req, for SOCK_DIAG_BY_FAMILY."""
     states = 1 << _LISTEN if listening_only else 0xFFFFFFFF
     return struct.pack("=BBHIII8x", 1, 0, 0, states, 0, _SHOW)
 
 
 def entries(payloads: Iterable[bytes]) -> Iterator[SocketEntry]:
-    """The entries of a whole dump: a peer is told by inode, its name is in the dump's other rows."""
+    """Yield the entries of a whole dump. A row has its peer's inode; another row of the dump has the peer's name."""
     rows = [row for row in map(_row, payloads) if row]
     names = {row.inode: row.name for row in rows}
     for row in rows:
@@ -54,7 +54,7 @@ def entries(payloads: Iterable[bytes]) -> Iterator[SocketEntry]:
 
 
 def peers(payloads: Iterable[bytes]) -> dict[int, int]:
-    """The inode of each connected socket's other end, by the socket's inode."""
+    """Return the inode of each connected socket's peer, by the socket's inode."""
     return {row.inode: row.peer for row in map(_row, payloads) if row is not None and row.peer}
 
 

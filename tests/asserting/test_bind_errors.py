@@ -85,7 +85,7 @@ def test_an_uncertain_address_is_explained_only_if_something_holds_it():
         address = Address("127.0.0.1", server.getsockname()[1], certain=False)
         assert "is held by:" in (in_use.explanation(address) or "")
     assert in_use.explanation(address) is None
-    assert "has no holder that can be seen now" in (in_use.explanation(address._replace(certain=True)) or "")
+    assert "has no visible holder now" in (in_use.explanation(address._replace(certain=True)) or "")
 
 
 @pytest.mark.parametrize(

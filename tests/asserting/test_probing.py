@@ -86,9 +86,9 @@ def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_part_that_is_wrong_is_named():
-    with pytest.raises(QueryError, match=r"^\[1\] \(list\) is no port; use an int$"):
+    with pytest.raises(QueryError, match=r"^\[1\] \(list\) is not a valid port; use an int$"):
         probe(("127.0.0.1", [1]))
-    with pytest.raises(QueryError, match=r"^'x' \(str\) is no port"):
+    with pytest.raises(QueryError, match=r"^'x' \(str\) is not a valid port"):
         probe((("127.0.0.1", 80), "x"))
 
 

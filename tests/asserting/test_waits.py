@@ -192,7 +192,7 @@ def test_a_wrong_timeout_port_protocol_or_process_is_a_clear_error(wrong: object
     for port in (0, "80", True):
         with pytest.raises(QueryError):
             waits.wait_listening(port)
-    with pytest.raises(QueryError, match=r"no protocol; use one of: tcp, udp"):
+    with pytest.raises(QueryError, match=r"not a valid protocol; use one of: tcp, udp"):
         waits.wait_listening(80, protocol="sctp")
     for process in (object(), 2**70, 0, -1):
         with pytest.raises(QueryError, match=r"not a process"):

@@ -246,7 +246,7 @@ MATRIX = {
                 self.addCleanup(holder.close)
                 bind(holder.getsockname()[1])
         """,
-        ["listens on 127.0.0.1:|has no holder that can be seen now: the holder was closed meanwhile"],
+        ["listens on 127.0.0.1:|has no visible holder now: it was closed meanwhile"],
     ),
     "a module's import": (
         """

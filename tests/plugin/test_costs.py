@@ -1,8 +1,8 @@
-"""What a run without a leak must not do. The figures themselves are the business of benchmarks/overhead.py."""
+"""A run without leaks stays cheap. benchmarks/overhead.py measures the figures."""
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import types
 
 import pytest
@@ -14,6 +14,14 @@ NEEDED_BY_LEAKS_ONLY = (
     "pytest_sockets.plugin.report_attachments", "pytest_sockets.plugin.still_listening", "pytest_sockets.reports.run",
     "pytest_sockets.reports.text",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEEDED_BY_LEAKS_ONLY)
+def test_each_module_of_the_list_exists(name):
+    """A renamed module would never be imported, and the tests below would pass for that reason."""
+    assert importlib.util.find_spec(name) is not None
+
+
 SHOW = """
     import sys
     def pytest_unconfigure():
@@ -22,13 +30,13 @@ SHOW = """
 
 
 @pytest.mark.parametrize("arguments", [(), ("--collect-only",), ("--sockets-leaks=error",)], ids=str)
-def test_a_run_that_opens_nothing_imports_nothing_that_judges(suite, arguments):
+def test_a_run_that_opens_nothing_does_not_import_the_judgement(suite, arguments):
     suite.write(test_a="def test_one(): pass", conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY))
     done = suite.run("-s", *arguments, report=False, anew=True)
     assert "imported:\n" in done.text, done.text
 
 
-def test_a_socket_that_is_closed_imports_what_counts_it(suite):
+def test_a_closed_socket_imports_only_the_modules_that_count_it(suite):
     suite.write(
         test_a="import socket\ndef test_one(): socket.socket().close()",
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
@@ -39,7 +47,7 @@ def test_a_socket_that_is_closed_imports_what_counts_it(suite):
     )
 
 
-def test_the_twin_one_leak_brings_them_in(suite):
+def test_the_twin_a_leak_imports_the_judgement(suite):
     suite.write(
         test_a="import socket\nkept = []\ndef test_one(): kept.append(socket.create_server(('127.0.0.1', 0)))",
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
@@ -96,19 +104,19 @@ def _hooks_and_fixtures(names):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_what_a_module_tells_pytest_is_all_that_it_has_for_it(name):
+def test_dir_of_a_module_lists_all_its_hooks_and_fixtures(name):
     module = importlib.import_module("pytest_sockets.plugin" + name)
     assert set(dir(module)) == _hooks_and_fixtures(vars(module)) != set()
 
 
-def test_the_twin_a_fixture_that_is_not_told_is_noticed_here():
+def test_the_twin_a_fixture_missing_in_dir_is_noticed():
     module = types.ModuleType("fixtures")
     module.there, module.forgotten = pytest.fixture(lambda: 1), pytest.fixture(lambda: 2)
     module.__dir__ = lambda: ["there"]
     assert _hooks_and_fixtures(vars(module)) - set(dir(module)) == {"forgotten"}
 
 
-def test_pytest_sees_of_a_part_its_hooks_alone():
+def test_dir_of_a_hook_object_lists_only_its_hooks():
     from pytest_sockets.plugin.registration import MarkCheck
 
     assert dir(MarkCheck(None)) == ["pytest_collection_modifyitems"]
@@ -123,7 +131,7 @@ REWRITTEN = """
 """
 
 
-def test_our_modules_are_not_rewritten_and_no_finder_of_ours_stays(suite):
+def test_the_plugins_modules_are_not_rewritten_and_no_finder_stays(suite):
     suite.write(test_a="def test_one(): pass", conftest=REWRITTEN)
     done = suite.run("-s", report=False)
     assert done.text.count("SourceFileLoader") == 3, done.text

@@ -7,19 +7,6 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-LEAK = """
-    import socket
-    KEPT = []
-    def leak():
-        KEPT.append(socket.create_server(("127.0.0.1", 0)))
-"""
-
-
-@pytest.fixture
-def leaky(suite):
-    """A suite with `leak()`, which leaves one listener open for ever."""
-    return suite.write(leaking=LEAK)
-
 
 def workers(done):
     return [leak["worker"] for leak in done.leaks]

@@ -4,19 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-LEAK = """
-    import socket
-    KEPT = []
-    def leak():
-        KEPT.append(socket.create_server(("127.0.0.1", 0)))
-"""
-
-
-@pytest.fixture
-def leaky(suite):
-    """A suite with `leak()`, which leaves one listener open for ever."""
-    return suite.write(leaking=LEAK)
-
 
 class TestClosest:
     def test_test_beats_class_beats_module(self, leaky):
@@ -117,19 +104,19 @@ class TestClosest:
 
 NOTHING_SAID = ["leaks=None", "grace=None", "ignore=None", "reason=None"]
 BAD = [
-    ('leaks="loud"', "'loud' is no mode; use one of: off, warn, error"),
-    ("leaks=True", "True is no mode"),
-    ("leaks=[]", "[] is no mode"),
-    ("grace=-1", "-1 is no number of seconds"),
-    ('grace="soon"', "'soon' is no number of seconds"),
-    ("grace=True", "True is no number of seconds"),
-    ("grace=[]", "[] is no number of seconds"),
-    ('ignore="remote=x"', "is no list of rules"),
-    ("ignore=[1]", "1 is no rule; a rule is text"),
+    ('leaks="loud"', "'loud' is not a valid mode; use one of: off, warn, error"),
+    ("leaks=True", "True is not a valid mode"),
+    ("leaks=[]", "[] is not a valid mode"),
+    ("grace=-1", "-1 is not a number of seconds"),
+    ('grace="soon"', "'soon' is not a number of seconds"),
+    ("grace=True", "True is not a number of seconds"),
+    ("grace=[]", "[] is not a number of seconds"),
+    ('ignore="remote=x"', "is not a list of rules"),
+    ("ignore=[1]", "1 is not a rule; a rule is text"),
     ('ignore=["remote"]', "'remote' is not a key=glob pair"),
     ('ignore=[""]', "an empty rule would ignore everything"),
     ('ignore=["x" * 20_000]', "xxx' is not a key=glob pair, such as remote=127.0.0.1:5432"),
-    ('leaks="x" * 20_000', "xxx' is no mode; use one of: off, warn, error"),
+    ('leaks="x" * 20_000', "xxx' is not a valid mode; use one of: off, warn, error"),
     ('"off"', "it takes keyword arguments only"),
     ('leak="off"', "unknown argument 'leak'; use: leaks, grace, ignore, reason"),
 ]
@@ -171,7 +158,7 @@ class TestBadMarks:
         )
         done = suite.run(*run, report=False)
         assert done.exit_code == 4, done.text
-        assert done.text.count("'loud' is no mode") == 1
+        assert done.text.count("'loud' is not a valid mode") == 1
         assert "INTERNALERROR" not in done.text
         assert "passed" not in done.text
 

@@ -146,7 +146,7 @@ def test_a_server_that_is_torn_down_after_the_ports_fixture_is_no_note(suite, op
     """`(echo_server_factory, free_port)`: the younger fixture ends first. Its twin leaves the socket open for good."""
     done = suite.write(test_a=text).run(*options, plugins=("xdist",))
     assert done.outcomes == {"passed": 2}, done.text
-    assert done.text.count("was still listened on when it was given back") == notes, done.text
+    assert done.text.count("was still in use when it was released") == notes, done.text
 
 
 def test_the_note_of_an_interrupted_session_is_told_too(suite):
@@ -164,7 +164,7 @@ def test_the_note_of_an_interrupted_session_is_told_too(suite):
         """
     )
     done = suite.run("-p", "no:randomly")
-    assert "of free_port_factory was still listened on when it was given back (session)" in done.text
+    assert "of free_port_factory was still in use when it was released (session)" in done.text
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_error_of_a_factory_is_shown_at_the_call_without_our_frames(suite, ca
             "1-1000",
             "1-1000 reaches into the privileged ports below 1024, which are for the machine's services",
         ),
-        ("20000", "'20000' is no port range"),
+        ("20000", "'20000' is not a valid port range"),
         ("30000-20000", "LOW not above HIGH"),
     ],
 )

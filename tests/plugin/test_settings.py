@@ -23,16 +23,19 @@ def usage_error(done):
     [
         (
             "--sockets-leaks=loud",
-            "command line, --sockets-leaks: 'loud' is no mode; use one of: off, warn, error",
+            "command line, --sockets-leaks: 'loud' is not a valid mode; use one of: off, warn, error",
         ),
-        ("--sockets-leaks=", "command line, --sockets-leaks: '' is no mode"),
-        ("--sockets-leaks=WARN", "'WARN' is no mode"),
-        ("--sockets-unclosed=yes", "command line, --sockets-unclosed: 'yes' is no mode"),
-        ("--sockets-grace=-1", "command line, --sockets-grace: '-1' is no number of seconds; use 0 or more"),
-        ("--sockets-grace=soon", "'soon' is no number of seconds"),
-        ("--sockets-grace=nan", "'nan' is no number of seconds"),
-        ("--sockets-grace=inf", "'inf' is no number of seconds"),
-        ("--sockets-grace=1_0", "'1_0' is no number of seconds"),
+        ("--sockets-leaks=", "command line, --sockets-leaks: '' is not a valid mode"),
+        ("--sockets-leaks=WARN", "'WARN' is not a valid mode"),
+        ("--sockets-unclosed=yes", "command line, --sockets-unclosed: 'yes' is not a valid mode"),
+        (
+            "--sockets-grace=-1",
+            "command line, --sockets-grace: '-1' is not a number of seconds; use 0 or more",
+        ),
+        ("--sockets-grace=soon", "'soon' is not a number of seconds"),
+        ("--sockets-grace=nan", "'nan' is not a number of seconds"),
+        ("--sockets-grace=inf", "'inf' is not a number of seconds"),
+        ("--sockets-grace=1_0", "'1_0' is not a number of seconds"),
         ("--sockets-ignore=", "command line, --sockets-ignore: an empty rule would ignore everything"),
         ("--sockets-ignore= ", "an empty rule would ignore everything"),
         (
@@ -45,21 +48,24 @@ def usage_error(done):
         ("--sockets-kinds=,", "names no kind of socket"),
         (
             "--sockets-scope=host",
-            "command line, --sockets-scope: 'host' is no scope; use one of: process, tree",
+            "command line, --sockets-scope: 'host' is not a valid scope; use one of: process, tree",
         ),
         ("--sockets-report=leaks.txt", "'leaks.txt' has no known report suffix; use one of: .json, .html"),
         ("--sockets-report=", "command line, --sockets-report: '' has no known report suffix"),
         (
             "--sockets-report=gone/leaks.json",
-            "is no directory, so the report cannot be written; make it first",
+            "is not a directory, so the report cannot be written; make it first",
         ),
         ("--sockets-report=folder.json", "is a directory; name a file"),
         ("--sockets-baseline=none.json", "command line, --sockets-baseline: 'none.json' does not exist"),
         ("--sockets-update-baseline", "no baseline file is named; add --sockets-baseline=FILE"),
-        ("--sockets-ports=20000", "command line, --sockets-ports: '20000' is no port range; use LOW-HIGH"),
+        (
+            "--sockets-ports=20000",
+            "command line, --sockets-ports: '20000' is not a valid port range; use LOW-HIGH",
+        ),
         ("--sockets-ports=9-5", "LOW not above HIGH"),
         ("--sockets-ports=0-70000", "must be 1-65535"),
-        ("--sockets-ports=a-b", "is no port range"),
+        ("--sockets-ports=a-b", "is not a valid port range"),
     ],
 )
 def test_a_bad_option_is_refused(suite, option, problem):
@@ -75,14 +81,14 @@ def test_a_bad_option_is_refused(suite, option, problem):
     [
         ("--sockets-report={}.json", "cannot be used as a file: File name too long; name another"),
         ("--sockets-baseline={}", "cannot be used as a file: File name too long; name another"),
-        ("--sockets-leaks={}", "is no mode; use one of: off, warn, error"),
-        ("--sockets-grace={}", "is no number of seconds; use 0 or more, such as 0.5"),
+        ("--sockets-leaks={}", "is not a valid mode; use one of: off, warn, error"),
+        ("--sockets-grace={}", "is not a number of seconds; use 0 or more, such as 0.5"),
         ("--sockets-ignore={}", "is not a key=glob pair, such as remote=127.0.0.1:5432"),
         ("--sockets-ignore={}=1", "use one of: protocol, local, remote, status, opened_in, owner, process"),
         ("--sockets-kinds={}", "use a comma-separated list of: tcp, udp, unix"),
-        ("--sockets-scope={}", "is no scope; use one of: process, tree"),
-        ("--sockets-ports={}", "is no port range; use LOW-HIGH, such as 20000-29999"),
-        ("--sockets-ports=1-{digits}", "is no port range; use LOW-HIGH, such as 20000-29999"),
+        ("--sockets-scope={}", "is not a valid scope; use one of: process, tree"),
+        ("--sockets-ports={}", "is not a valid port range; use LOW-HIGH, such as 20000-29999"),
+        ("--sockets-ports=1-{digits}", "is not a valid port range; use LOW-HIGH, such as 20000-29999"),
         ("--sockets-table=:{}", "is not a port; use a status (LISTEN), :PORT"),
         ("--sockets-table=:{digits}", "is not a port; use a status (LISTEN), :PORT"),
     ],
@@ -112,16 +118,16 @@ def test_a_name_that_no_file_can_have_is_refused(suite, key):
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("sockets_leaks", "loud", "'loud' is no mode"),
-        ("sockets_unclosed", "2", "'2' is no mode"),
-        ("sockets_grace", "-0.5", "-0.5 is no number of seconds"),
+        ("sockets_leaks", "loud", "'loud' is not a valid mode"),
+        ("sockets_unclosed", "2", "'2' is not a valid mode"),
+        ("sockets_grace", "-0.5", "-0.5 is not a number of seconds"),
         ("sockets_grace", "soon", "soon"),
         ("sockets_ignore", "remote", "'remote' is not a key=glob pair"),
         ("sockets_kinds", "all", "'all' names no kind of socket"),
-        ("sockets_scope", "x", "'x' is no scope"),
+        ("sockets_scope", "x", "'x' is not a valid scope"),
         ("sockets_report", "a.xml", "no known report suffix"),
         ("sockets_baseline", "none.json", "does not exist"),
-        ("sockets_ports", "1", "is no port range"),
+        ("sockets_ports", "1", "is not a valid port range"),
         ("sockets_override_ports", "maybe", "maybe"),
     ],
 )
@@ -137,7 +143,9 @@ def test_a_bad_ini_value_is_refused_with_its_file_and_key(suite, key, value, pro
 )
 def test_a_bad_value_is_refused_in_every_kind_of_run(suite, arguments):
     suite.write(test_a=TEST)
-    assert "'loud' is no mode" in usage_error(suite.run("--sockets-leaks=loud", *arguments, report=False))
+    assert "'loud' is not a valid mode" in usage_error(
+        suite.run("--sockets-leaks=loud", *arguments, report=False)
+    )
 
 
 @pytest.mark.parametrize(

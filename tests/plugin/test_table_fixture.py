@@ -74,7 +74,7 @@ def test_the_fixture_answers_and_its_twins_fail_with_an_answer(suite):
         "assert sockets.new() == []: 1 socket",
         "1 new socket since this test's set-up began, after 0.01 s",
         "True (bool) cannot be looked for",
-        "'ESTAB' is no status; did you mean ESTABLISHED?",
+        "'ESTAB' is not a valid status; did you mean ESTABLISHED?",
     ):
         assert text in done.text
     assert "Full diff" not in done.text

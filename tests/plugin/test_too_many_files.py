@@ -129,7 +129,7 @@ def test_x():
 """
     first, *_ = section(write(suite, body).run(report=False).text)
     assert re.fullmatch(
-        r"\d+ of 200 descriptors are open now: what used up the others has been closed meanwhile\.", first
+        r"\d+ of 200 descriptors are open now: the others have been closed meanwhile\.", first
     )
 
 

@@ -240,7 +240,7 @@ def test_a_senseless_block_is_an_error(make_pool, count, problem, block):
 
 @pytest.mark.parametrize("port", ["3", 1.5, None, [3], 70000, 0])
 def test_only_a_port_can_be_released(pool, port):
-    with pytest.raises(QueryError, match=r"is no port|port 0 means"):
+    with pytest.raises(QueryError, match=r"is not a valid port|port 0 means"):
         pool.release(port)
 
 

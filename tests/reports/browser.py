@@ -86,9 +86,16 @@ class Browser:
             actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
         self._post("/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": actions}]})
 
-    def screenshot(self, path, *, whole=True):
-        """A picture of the whole page as PNG."""
-        picture = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+    def screenshot(self, path, *, whole=True, until=None):
+        """Write a PNG of the page; with `until`, only of the part above the element with that selector."""
+        part = {}
+        if until:
+            width, height = self.run(
+                f"const box = document.querySelector({until!r}).getBoundingClientRect();"
+                "return [innerWidth, Math.floor(box.top + scrollY)]"
+            )
+            part = {"clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}}
+        picture = self.command("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **part)
         Path(path).write_bytes(base64.b64decode(picture["data"]))
 
     def quit(self):

@@ -125,8 +125,8 @@ def test_what_a_missing_extra_says_is_known_without_importing_it():
         "print(html_available(), HTML_MISSING)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.startswith("False an HTML report needs jinja2")
-    assert "pip install 'pytest-sockets[html]'" in out
+    assert out.startswith("False an .html report needs jinja2")
+    assert 'pip install "pytest-sockets[html]"' in out
     assert html_available()
 
 

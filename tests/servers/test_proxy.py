@@ -257,5 +257,5 @@ def test_a_bad_address_is_refused(wrong):
 )
 def test_a_bad_port_of_a_service_is_refused(wrong):
     """Nothing ever listens there, so no client would get through."""
-    with pytest.raises(QueryError, match=r"is no port|port 0 means"):
+    with pytest.raises(QueryError, match=r"is not a valid port|port 0 means"):
         FaultProxy(wrong)

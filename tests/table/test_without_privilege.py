@@ -74,7 +74,7 @@ def test_the_entry_stays_and_loses_its_pid(foreign):
 def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
     _, port = foreign
     holder = as_nobody(lambda: str(holder_text.who_holds(port)[0]))
-    assert "a process that this user may not look at (uid 0) listens on" in holder
+    assert "a process that is not visible to this user (uid 0) listens on" in holder
     text = as_nobody(lambda: in_use.explanation(in_use.Address("127.0.0.1", port)))
     assert "not visible to this user" in text
     assert "as root" in text
@@ -91,7 +91,7 @@ def test_psutil_and_the_listing_work_too(foreign):
 def test_an_assertion_still_has_its_answer(foreign):
     _, port = foreign
     lines = as_nobody(lambda: failure.explain("not in", port, reader().listening()))
-    assert f"{port} not in sockets.listening: a process that this user may not look at (uid 0)" in lines[0]
+    assert f"{port} not in sockets.listening: a process that is not visible to this user (uid 0)" in lines[0]
 
 
 def test_own_sockets_are_seen_in_full():
