@@ -1,7 +1,7 @@
 """Would the tests notice a wrong operator, constant or statement in the modules that decide and print?
 
-`python tests/proof/mutation.py --seed 1 --sample 150 --out mutants.txt`. Each mutant changes one place of one module in a copy
-of the project. The tests of `TESTS` for that module then run until the first failure. A mutant that passes them all has
+`python tests/proof/mutation.py --seed 1 --sample 150 --out mutants.txt`. Each mutant changes one place of one module in a
+copy of the project. The tests of `TESTS` for that module then run until the first failure. A mutant that passes them all has
 survived: `--out` shows its diff. The exit status is 1 if fewer than `--least` percent of the mutants were killed.
 
 `--only PART` takes only modules whose path contains PART. `--again FILE` runs the survivors of an earlier result.
@@ -38,47 +38,41 @@ TIMEOUT = 120.0
 """Seconds for the tests of one mutant: an endless loop is noticed, too."""
 MOST_MEMORY = 4 * 2**30
 
-_CORPUS = ("tests/leaks/test_corpus.py::test_topic_in_one_run_is_judged_as_its_scenarios_promise",)
+_CORPUS = "tests/leaks/test_corpus.py::test_topic_in_one_run_is_judged_as_its_scenarios_promise"
 _JUDGE = (
-    "tests/leaks/test_judgement_claims.py", "tests/leaks/test_judgement.py", "tests/leaks/test_leak_check.py",
-    *(f"{_CORPUS[0]}[{topic}]" for topic in ("unix", "tcp", "fixtures")),
+    "tests/leaks/test_judge_alone.py", "tests/leaks/test_judgement.py", "tests/leaks/test_leak_check.py",
+    f"{_CORPUS}[unix]", f"{_CORPUS}[tcp]", f"{_CORPUS}[fixtures]",
 )  # fmt: skip
-_RULES = (
-    "tests/leaks/test_rules.py",
-    "tests/leaks/test_rule_claims.py",
-    "tests/leaks/test_rules_properties.py",
-)
+_RULES = ("tests/leaks/test_rules.py", "tests/leaks/test_rules_properties.py")
 _FINDINGS = (
-    "tests/leaks/test_finding_claims.py", "tests/plugin/test_leak_batches.py", "tests/reports/test_json_report.py",
-    "tests/reports/test_text.py", f"{_CORPUS[0]}[threads]", f"{_CORPUS[0]}[fixtures]",
+    "tests/leaks/test_finding_builder.py", "tests/plugin/test_leak_batches.py", "tests/reports/test_json_report.py",
+    "tests/reports/test_text.py", f"{_CORPUS}[threads]", f"{_CORPUS}[fixtures]",
 )  # fmt: skip
 _PORTS = (
-    "tests/ports/test_pool_claims.py", "tests/ports/test_ranges.py", "tests/ports/test_pool.py",
+    "tests/ports/test_ranges.py", "tests/ports/test_pool_bounds.py", "tests/ports/test_pool.py",
     "tests/ports/test_pool_model.py",
 )  # fmt: skip
 _BASELINE = (
-    "tests/reports/test_baseline_claims.py", "tests/reports/test_baseline_check.py", "tests/reports/test_baseline.py",
-    "tests/reports/test_selection.py",
+    "tests/reports/test_baseline_exactly.py", "tests/reports/test_baseline_check.py",
+    "tests/reports/test_baseline.py", "tests/reports/test_stopped_runs.py", "tests/reports/test_selection.py",
 )  # fmt: skip
 _TEXT = (
-    "tests/reports/test_text_claims.py", "tests/reports/test_text.py", "tests/plugin/test_grouped_summary.py",
+    "tests/reports/test_text_exactly.py", "tests/reports/test_text.py", "tests/plugin/test_grouped_summary.py",
     "tests/reports/test_strange_text.py",
 )  # fmt: skip
-_HTML = ("tests/reports/test_page_claims.py", "tests/reports/test_html_report.py")
+_HTML = ("tests/reports/test_page_data.py", "tests/reports/test_html_report.py")
 _TABLE = (
-    "tests/table/test_parser_claims.py", "tests/table/test_netlink.py", "tests/table/test_own_fds.py",
+    "tests/table/test_parsers_exactly.py", "tests/table/test_netlink.py", "tests/table/test_own_fds.py",
     "tests/table/test_readers.py", "tests/table/test_agreement.py", "tests/table/test_parser_properties.py",
     "tests/table/test_borrowing.py",
 )  # fmt: skip
 _WAITS = (
-    "tests/asserting/test_wait_claims.py",
-    "tests/asserting/test_waits.py",
-    "tests/asserting/test_checks.py",
-)
+    "tests/asserting/test_messages.py", "tests/asserting/test_wait_failures.py", "tests/asserting/test_waits.py",
+)  # fmt: skip
 _FAULTS = (
-    "tests/servers/test_fault_claims.py", "tests/servers/test_fault_settings.py",
-    "tests/servers/test_stream_faults.py", "tests/servers/test_fault_rate.py",
-    "tests/servers/test_datagram_faults.py", "tests/servers/test_live_connections.py",
+    "tests/servers/test_fault_stages.py", "tests/servers/test_fault_settings.py", "tests/servers/test_stream_faults.py",
+    "tests/servers/test_fault_rate.py", "tests/servers/test_datagram_faults.py",
+    "tests/servers/test_live_connections.py",
 )  # fmt: skip
 
 TESTS = {
