@@ -1,4 +1,4 @@
-"""Sphinx: furo, MyST, every reference checked, every warning an error (`sphinx-build -W -n`)."""
+"""The Sphinx configuration: furo and MyST, every reference checked, every warning an error (`sphinx-build -W -n`)."""
 
 from importlib.metadata import version as installed_version
 
@@ -29,7 +29,7 @@ autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"
 python_use_unqualified_type_names = True
 
-# The build must not need the network: names of the standard library are not linked.
+# The build must not need the network, so names of the standard library have no links.
 intersphinx_mapping = {}
 nitpicky = True
 nitpick_ignore_regex = [

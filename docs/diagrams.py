@@ -1,4 +1,4 @@
-"""The diagrams of the documentation, as SVG. `python docs/regenerate.py` writes them."""
+"""Draw the diagrams of the documentation as SVG; `python docs/regenerate.py` writes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def text(
     size: int = 14,
     bold: bool = False,
 ) -> str:
-    """One line of text; `y` is its baseline."""
+    """Return one line of text; `y` is its baseline."""
     weight = ' font-weight="600"' if bold else ""
     return f'<text x="{x}" y="{y}" fill="{colour}" text-anchor="{anchor}" font-size="{size}"{weight}>{escape(words)}</text>'
 
@@ -28,7 +28,7 @@ def text(
 def bar(
     x: float, y: float, width: float, colour: str, label: str = "", *, height: float = 26, opacity: float = 1
 ) -> str:
-    """A filled bar with a white label."""
+    """Return a filled bar with a white label."""
     box = f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" fill="{colour}" fill-opacity="{opacity}"/>'
     return box + (text(x + 8, y + height / 2 + 5, label, colour="#ffffff") if label else "")
 
@@ -42,7 +42,7 @@ def box(
     lines: tuple[str, ...] = (),
     colour: str = BLUE,
 ) -> str:
-    """An outlined box with a bold title and lines below it."""
+    """Return an outlined box with a bold title and lines below it."""
     parts = [
         f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="6" '
         f'fill="#ffffff" stroke="{colour}" stroke-width="1.5"/>',
@@ -56,13 +56,13 @@ def box(
 
 
 def marker_line(x: float, top: float, bottom: float, label: str) -> str:
-    """A dashed vertical line with a label below it."""
+    """Return a dashed vertical line with a label below it."""
     line = f'<line x1="{x}" y1="{top}" x2="{x}" y2="{bottom}" stroke="{GREY}" stroke-dasharray="4 4"/>'
     return line + text(x, bottom + 16, label, colour="#485266", anchor="middle", size=12)
 
 
 def svg(title: str, width: int, height: int, *parts: str) -> str:
-    """A whole file, with a title for screen readers and a white background that works on dark pages."""
+    """Return a whole file, with a title for screen readers and a white background for dark pages."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" style="{STYLE}">\n'
         f"<title>{escape(title)}</title>\n"
@@ -73,7 +73,7 @@ def svg(title: str, width: int, height: int, *parts: str) -> str:
 
 
 def life_of_a_leak() -> str:
-    """From the opening of a socket to its finding."""
+    """Draw a socket's life from its opening to its finding."""
     return svg(
         "A socket is opened in a test, outlives its teardown, has the grace time to close, and is then reported.",
         760,
@@ -99,7 +99,7 @@ def life_of_a_leak() -> str:
 
 
 def who_owns_what() -> str:
-    """Which scope a socket belongs to."""
+    """Draw the scopes to which a socket can belong."""
     return svg(
         "Session, module fixture and test are nested scopes; a socket belongs to the innermost one that was running.",
         760,
@@ -130,7 +130,7 @@ def who_owns_what() -> str:
 
 
 def where_ports_come_from() -> str:
-    """The numbers of the port pool on a usual Linux."""
+    """Draw the ranges of the port pool on a usual Linux."""
 
     def at(port: int) -> float:
         return 20 + port / 65535 * 720

@@ -1,4 +1,4 @@
-"""The house: each package and module with the first line of its docstring, read from the source."""
+"""Generate the list of packages and modules, each with the first line of its docstring."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pytest_sockets"
 
 
 def module_list() -> str:
-    """Markdown: a heading for each package, a row for each module."""
+    """Return Markdown: a heading for each package, a row for each module."""
     parts = []
     for folder in (PACKAGE, *sorted(path for path in PACKAGE.rglob("*") if (path / "__init__.py").exists())):
         modules = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")

@@ -1,4 +1,4 @@
-"""The table of options, read from the same calls that declare them to pytest."""
+"""Generate the table of options from the calls that declare them to pytest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_sockets.plugin.settings import add_options
 
 
 class _Recorder:
-    """Stands in for pytest's parser and for its group, and remembers what was declared."""
+    """Stands in for pytest's parser and its group, and records the declarations."""
 
     def __init__(self) -> None:
         self.options: dict[str, dict[str, Any]] = {}
@@ -25,7 +25,7 @@ class _Recorder:
 
 
 def options_table() -> str:
-    """A Markdown table: option, ini key with its type, what it does."""
+    """Return a Markdown table: option, ini key with its type, effect."""
     recorder = _Recorder()
     add_options(recorder)  # type: ignore[arg-type]
     lines = ["| option | ini key | type | what it does |", "|---|---|---|---|"]

@@ -1,4 +1,4 @@
-"""The reference pages' lists, made from the names themselves: public names, fixtures."""
+"""Generate the lists of the reference pages from the public names and the fixtures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytest_sockets.servers.server import Server
 
 _TITLES = (
     ("Values", ("pytest_sockets.model",)),
-    ("Questions to the socket table", ("pytest_sockets.table",)),
+    ("Reading the socket table", ("pytest_sockets.table",)),
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
     ("Leak detection", ("pytest_sockets.leak_check",)),
@@ -26,7 +26,7 @@ _TITLES = (
 
 
 def api_list() -> str:
-    """reStructuredText: each public name, grouped by package."""
+    """Return reStructuredText: each public name, grouped by package."""
     homes = {name: _home(name) for name in pytest_sockets.__all__}
     lines = []
     for title, rooms in _TITLES:
@@ -71,7 +71,7 @@ def _faults() -> list[str]:
 
 
 def fixture_list() -> str:
-    """Markdown: each fixture with its scope and what its docstring says."""
+    """Return Markdown: each fixture with its scope and its docstring."""
     parts = []
     for module in registration.modules():
         for name, value in vars(module).items():

@@ -1,4 +1,4 @@
-"""The screenshots of the HTML report: a suite of the job queue example with a few leaks, run by two workers, in Chromium."""
+"""Take the screenshots of the HTML report: a suite of the job queue example with some leaks, on two workers, in Chromium."""
 
 from __future__ import annotations
 

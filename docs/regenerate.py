@@ -31,12 +31,12 @@ REPORT_CONSTANTS = {
     "pytest": '"9.2.0"', "python": '"3.14.0"', "platform": '"linux"', "started": '"2026-11-28T12:00:00+00:00"',
     "duration_s": "0.52", "opened_s": "0.31", "owner_ended_s": "0.34",
 }  # fmt: skip
-KEPT_PORTS = ("5432", "8125", "8080")  # typed by somebody, not given by the kernel
+KEPT_PORTS = ("5432", "8125", "8080")  # typed by the user, not chosen by the kernel
 PAGES = (ROOT / "README.md", *sorted(DOCS.rglob("*.md")))
 
 
 def run(shown: Shown) -> str:
-    """What the command prints, or writes, normalised; no other plugin is loaded."""
+    """Return the normalised output or file of the command, run without other plugins."""
     environment = {
         **{
             name: value
@@ -70,7 +70,7 @@ def run(shown: Shown) -> str:
 
 
 def cut(text: str, shown: Shown) -> str:
-    """The part from the line with `shown.first` to the line with `shown.last`, both included."""
+    """Return the part from the line with `shown.first` to the line with `shown.last`, both included."""
     lines = text.splitlines()
     for words in (shown.first, shown.last):
         if words and words not in text:
@@ -83,7 +83,7 @@ def cut(text: str, shown: Shown) -> str:
 
 
 def normalise(text: str) -> str:
-    """Constant numbers for what differs from run to run; a port stays one and the same throughout an output."""
+    """Replace numbers that differ between runs by constants; a port keeps one number throughout an output."""
     text = text.replace(f"{sys.prefix}/bin/", "").replace(f"{ROOT}/", "").replace(f"{DOCS}/", "docs/")
     text = re.sub(r"/\S*/lib/python3\.\d+/", "", text)
     text = re.sub(r"\bpython3(\.\d+)?\b", "python", text)
@@ -112,7 +112,7 @@ def normalise(text: str) -> str:
 
 
 def generated(only: str) -> dict[Path, str]:
-    """Each generated file with its text."""
+    """Return each generated file with its text."""
     files = {OUTPUTS / f"{shown.name}{shown.suffix}": run(shown) for shown in SHOWN if only in shown.name}
     files[OUTPUTS / "options.md"] = options_table()
     files[OUTPUTS / "fixtures.md"] = fixture_list()
@@ -128,7 +128,7 @@ def generated(only: str) -> dict[Path, str]:
 
 
 def embed(page: str, outputs: dict[str, str]) -> str:
-    """The page with the block after each `<!-- output: NAME -->` replaced; for the README, which cannot include files.
+    """Replace the block after each `<!-- output: NAME -->` of the README, which cannot include files.
 
     An output that `--only` leaves out is taken from its file.
     """
@@ -142,7 +142,7 @@ def embed(page: str, outputs: dict[str, str]) -> str:
 
 
 def differences(files: dict[Path, str]) -> str:
-    """A unified diff between what is there and what should be."""
+    """Return a unified diff between the files and their new text."""
     parts = []
     for path, text in files.items():
         old = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -152,12 +152,12 @@ def differences(files: dict[Path, str]) -> str:
 
 
 def comparable(text: str) -> list[str]:
-    """Lines without the line numbers of the standard library, which differ between two patch releases of Python."""
+    """Return the lines without line numbers of the standard library, which differ between patch releases of Python."""
     return re.sub(r"(?m)(^\s+|, )(\w+\.py):\d+ in", r"\1\2:N in", text).splitlines(keepends=True)
 
 
 def main() -> int:
-    """Write or compare."""
+    """Write the files, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--only", default="", metavar="WORD", help="outputs with this word in their name")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Shown(NamedTuple):
-    """One command: `pytest` with these words in this folder, and the part of its output that is shown."""
+    """One command: `pytest` with these arguments, and the part of its output to show."""
 
     name: str
     arguments: tuple[str, ...]
@@ -14,7 +14,7 @@ class Shown(NamedTuple):
     first: str = ""
     last: str = ""
     file: str = ""
-    """Not the output but this file is shown; `{tmp}` in the words is the folder where it is made."""
+    """Show this file instead of the output; `{tmp}` in the arguments is the folder that contains it."""
     suffix: str = ".txt"
 
 

@@ -220,8 +220,10 @@ def _from_call(frame: FrameType, line: int) -> Address | None:
 
 
 def _as_address(value: Any, sock: Any) -> Address | None:
-    kind = getattr(sock, "type", None)
-    protocol = "tcp" if kind == socket.SOCK_STREAM else "udp" if kind == socket.SOCK_DGRAM else None
+    socket_type = getattr(sock, "type", None)
+    protocol = (
+        "tcp" if socket_type == socket.SOCK_STREAM else "udp" if socket_type == socket.SOCK_DGRAM else None
+    )
     if isinstance(value, (str, bytes)) and value:
         path = value.decode(errors="replace") if isinstance(value, bytes) else value
         return Address(f"@{path[1:]}" if path.startswith("\0") else path, None)

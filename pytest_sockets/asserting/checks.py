@@ -12,7 +12,7 @@ from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.matching import takes
 from pytest_sockets.model import SocketTable
 from pytest_sockets.table.holders import with_holders
-from pytest_sockets.table.lazy_table import LateTable
+from pytest_sockets.table.lazy_table import LazyTable
 from pytest_sockets.table.readers import reader
 from pytest_sockets.waiting import checked_timeout, wait_until
 
@@ -27,7 +27,7 @@ def _listeners(port: int, host: str | None, protocol: PortProtocol) -> SocketTab
     test = takes(addresses.Wanted(addresses.checked_host(host), addresses.checked_port(port)))
     found = list(filter(test, reader().listening_on(int(port), protocol).without_holders()))
     # Finding their processes takes fifty times as long as the dump, so it happens only for a failure text.
-    return LateTable(lambda: found, with_holders, label="listening")
+    return LazyTable(lambda: found, with_holders, label="listening")
 
 
 def _wanted(port: int, host: str | None) -> object:

@@ -184,7 +184,7 @@ def _rows(entries: Iterable[SocketEntry]) -> list[str]:
 
 def new_sockets_text(table: SocketTable, grace: float, status: str | None) -> str:
     """Return the text of a failed `assert_no_new`."""
-    kind = f"{status} " if status else ""
+    wanted = f"{status} " if status else ""
     number = len(table)
-    head = f"{number} new {kind}socket{'s' if number != 1 else ''} since this test's set-up began, after {grace:g} s"
+    head = f"{number} new {wanted}socket{'s' if number != 1 else ''} since this test's set-up began, after {grace:g} s"
     return "\n".join(_cut(_with_openers(head, table, always_list=True)))

@@ -107,12 +107,12 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
 def _merged(found: list[Holder]) -> list[Holder]:
     """Return the listening and bound sockets, or else one connection of each process."""
     strong = [holder for holder in found if holder.status in (model.LISTEN, model.CLOSE, model.NONE)]
-    told: dict[object, Holder] = {}
+    shown: dict[object, Holder] = {}
     for holder in strong or found:
-        told.setdefault(
+        shown.setdefault(
             (holder.pid, holder.status) if not strong else (holder.pid, holder.entry.inode), holder
         )
-    return list(told.values())
+    return list(shown.values())
 
 
 def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:

@@ -85,7 +85,7 @@ class _Group(NamedTuple):
 def explanation(exhausted: Exhausted) -> str:
     """Return the text of the section; its first line is complete on its own."""
     types = own_fds.types()
-    groups = _groups(fd for fd, kind in types.items() if kind == own_fds.SOCKET)
+    groups = _groups(fd for fd, fd_type in types.items() if fd_type == own_fds.SOCKET)
     limit = _limit()
     lines = [_headline(exhausted, len(types), groups, limit)]
     if not exhausted.here:
@@ -151,7 +151,7 @@ def _limit_text(exhausted: Exhausted, limit: tuple[int, int] | None) -> str:
 def _types_text(types: dict[int, str]) -> str:
     counts = Counter(types.values()).most_common()
     return f"{len(types)}: " + ", ".join(
-        f"{count} {kind if count > 1 else _ONE[kind]}" for kind, count in counts
+        f"{count} {fd_type if count > 1 else _ONE[fd_type]}" for fd_type, count in counts
     )
 
 
@@ -192,7 +192,7 @@ def _counted(statuses: Counter[str]) -> list[str]:
 def _files(types: dict[int, str]) -> list[str]:
     """List files that are open several times, for example a log or a database."""
     names: Counter[str] = Counter()
-    for fd in [fd for fd, kind in types.items() if kind == own_fds.FILE][:10_000]:
+    for fd in [fd for fd, fd_type in types.items() if fd_type == own_fds.FILE][:10_000]:
         try:
             names[os.readlink(f"{own_fds.FD_DIRECTORY}/{fd}")] += 1  # noqa: PTH115
         except OSError:

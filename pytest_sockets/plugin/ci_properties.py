@@ -18,7 +18,7 @@ MOST: Final = 20
 """The number of leaks of one test that are listed one by one; the total is always given."""
 
 
-def tell(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]) -> None:
+def attach(config: pytest.Config, report: pytest.TestReport, leaks: Sequence[Leak]) -> None:
     """Attach properties in every mode, so that a build server also sees warnings. Leaks of the baseline are left out."""
     findings = [leak.finding for leak in leaks if not leak.known]
     if not findings:

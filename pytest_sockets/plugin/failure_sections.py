@@ -13,6 +13,7 @@ import pytest
 
 from pytest_sockets.plugin import address_in_use
 from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.report_sections import add_section
 from pytest_sockets.table import own_fds
 
 if TYPE_CHECKING:
@@ -168,16 +169,7 @@ class _Sections(Part):
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         for section in self.waiting.pop((report.nodeid, report.when or ""), ()):
-            _add(report, section)
-
-
-def _add(report: Any, section: Section) -> None:
-    if hasattr(report.longrepr, "addsection"):
-        report.longrepr.addsection(section.title, section.text, "-")
-    elif isinstance(report.longrepr, str):
-        report.longrepr = f"{report.longrepr}\n{section.title}\n{section.text}"
-    else:
-        report.sections.append((section.title, section.text))
+            add_section(report, *section)
 
 
 def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> None:
@@ -186,7 +178,7 @@ def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> Non
         with own_fds.spare():
             section = _section(call.excinfo.value, ())
         if section is not None:
-            _add(report, section)
+            add_section(report, *section)
 
 
 @pytest.hookimpl(trylast=True)

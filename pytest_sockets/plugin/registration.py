@@ -109,7 +109,7 @@ class _Parts:
         """Whether this process is an xdist worker."""
         return hasattr(self._config, "workerinput")
 
-    def tell_usage_error(self, text: str) -> None:
+    def send_usage_error(self, text: str) -> None:
         """Send a usage error on the worker's output, like the last batch."""
         self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
 
@@ -181,7 +181,7 @@ class MarkCheck(Part):
                 raise
             # An xdist worker would show an internal error. Run nothing there; the controller reports it.
             items.clear()
-            self._parts.tell_usage_error(str(error))
+            self._parts.send_usage_error(str(error))
             return
         if turned_on and self._parts is not None and self._parts.detection is None:
             self._parts.add_detection().start()

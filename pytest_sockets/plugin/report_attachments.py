@@ -61,7 +61,7 @@ class Outbox(Part):
         from pytest_sockets.plugin import ci_properties, payload
 
         # Kept: the test may have used up the descriptors that a later import needs.
-        self._machines = ci_properties
+        self._ci_properties = ci_properties
         self._be_there()
         batch = self._batches[nodeid] = payload.Batch(opened=opened)
         return batch
@@ -82,15 +82,15 @@ class Outbox(Part):
             with self._unraisable.kept():
                 if report.nodeid in self._opened or report.nodeid in self._batches:
                     with self._spare():
-                        self._tell(report)
+                        self._attach(report)
                 else:
-                    self._tell(report)
+                    self._attach(report)
         elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:
             self._plugins.unregister(self)
 
-    def _tell(self, report: pytest.TestReport) -> None:
+    def _attach(self, report: pytest.TestReport) -> None:
         try:
             self._put_on(report)
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
@@ -107,7 +107,7 @@ class Outbox(Part):
             batch = self._batches.pop(nodeid)
             setattr(report, OUTPUT, batch.as_json())
             if batch.leaks:
-                self._machines.tell(self._config, report, batch.leaks)
+                self._ci_properties.attach(self._config, report, batch.leaks)
         if nodeid in self._insisting:
             self._insisting.discard(nodeid)
             report.outcome = "failed"

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def add_section(report: pytest.TestReport, title: str, text: str) -> None:
+def add_section(report: pytest.TestReport | pytest.CollectReport, title: str, text: str) -> None:
     """Add a section to the traceback if possible, else to the report.
 
     Sections of the traceback are also shown with --show-capture=no, and reach junit and html reports.
@@ -16,5 +16,7 @@ def add_section(report: pytest.TestReport, title: str, text: str) -> None:
     add = getattr(report.longrepr, "addsection", None)
     if add is not None:
         add(title, text)
+    elif isinstance(report.longrepr, str):  # of an item with its own `repr_failure`
+        report.longrepr = f"{report.longrepr}\n{title}\n{text}"
     else:
         report.sections.append((title, text))

@@ -72,7 +72,7 @@ class Reporting(Part):
         self._failed_tests: set[str] = set()
         self._rule_hits: dict[str, int] = {}
         self._imports_seen: set[tuple[str, object]] = set()
-        self._untold: list[Finding] = []
+        self._without_teardown: list[Finding] = []
         """Leaks that must fail the run, but have no teardown to report them: only the summary does."""
         self._passed = False
         self._incomplete = False
@@ -222,7 +222,7 @@ class Reporting(Part):
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
             self.trouble("finishing the reports", error)
         self._passed = session.exitstatus == pytest.ExitCode.OK
-        if (self._untold or self._strict_failure) and self._passed:
+        if (self._without_teardown or self._strict_failure) and self._passed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         if self._usage_error is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -243,7 +243,7 @@ class Reporting(Part):
         for leak, is_known in zip(self._leaks, known, strict=True):
             run.findings.append(dataclasses.replace(leak.finding, known=is_known))
             if leak.mode == "error" and not leak.raised and not is_known:
-                self._untold.append(leak.finding)
+                self._without_teardown.append(leak.finding)
         if run.findings:
             terminalreporter = self._config.pluginmanager.get_plugin("terminalreporter")
             _show_in_set_up_errors(terminalreporter)
@@ -348,13 +348,13 @@ class Reporting(Part):
     def _write_section(self, terminalreporter: pytest.TerminalReporter, run: Run) -> None:
         from pytest_sockets.reports import text
 
-        fails = bool(self._untold) or self._strict_failure
+        fails = bool(self._without_teardown) or self._strict_failure
         terminalreporter.section(text.title(run), yellow=not fails, red=fails)
         for line in text.summary(run):
             terminalreporter.write_line(line)
-        if self._untold:
+        if self._without_teardown:
             terminalreporter.write_line(text.FAILED_WITHOUT_TEARDOWN, red=True)
-            for line in ("", *text.message(self._untold).splitlines()):
+            for line in ("", *text.message(self._without_teardown).splitlines()):
                 terminalreporter.write_line(line, red=True)
         elif self._strict_failure:
             terminalreporter.write_line(text.FAILED_STRICT, red=True)

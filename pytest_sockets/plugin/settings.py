@@ -310,10 +310,10 @@ class Settings:
 
 
 def _check_html() -> None:
-    from pytest_sockets.reports.html_report import html_available
+    from pytest_sockets.reports.html_report import HTML_MISSING, html_available
 
     if not html_available():
-        raise SettingError('an .html report needs jinja2; install it: pip install "pytest-sockets[html]"')
+        raise SettingError(HTML_MISSING)
 
 
 def _report_path(base: Path, value: str) -> Path:

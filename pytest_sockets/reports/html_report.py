@@ -17,9 +17,7 @@ from pytest_sockets.reports.run import number
 if TYPE_CHECKING:
     from pytest_sockets.reports.run import Run
 
-HTML_MISSING: Final = (
-    "an HTML report needs jinja2, which is not installed; install it with: pip install 'pytest-sockets[html]'"
-)
+HTML_MISSING: Final = 'an .html report needs jinja2; install it: pip install "pytest-sockets[html]"'
 
 _WITHOUT_SCRIPT = 100
 """How many leaks a browser without scripts shows."""

@@ -73,7 +73,7 @@ def with_holders(entries: Iterable[SocketEntry], among: Iterable[int] | None = N
 
 def descendants(pid: int) -> list[int]:
     """Return children, their children and so on, parents first, except processes that init has adopted."""
-    if _children_told():
+    if _children_listed():
         return proc.descendants(pid)
     from pytest_sockets.table import processes
 
@@ -81,8 +81,8 @@ def descendants(pid: int) -> list[int]:
 
 
 @functools.cache
-def _children_told() -> bool:
-    return proc.AVAILABLE and proc.children_told()
+def _children_listed() -> bool:
+    return proc.AVAILABLE and proc.children_listed()
 
 
 def command_line(pid: int) -> str | None:

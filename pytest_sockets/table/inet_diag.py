@@ -82,8 +82,8 @@ def _dual_stack(payload: bytes) -> bool | None:
     """Read INET_DIAG_SKV6ONLY, which the kernel reports for listening and unconnected sockets."""
     offset = _MESSAGE.size
     while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if kind == _SKV6ONLY and offset + _ATTRIBUTE.size < len(payload):
+        length, attribute = _ATTRIBUTE.unpack_from(payload, offset)
+        if attribute == _SKV6ONLY and offset + _ATTRIBUTE.size < len(payload):
             return not payload[offset + _ATTRIBUTE.size]
         if length < _ATTRIBUTE.size:
             return None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 
-class LateTable(SocketTable):
+class LazyTable(SocketTable):
     """A table from `parse()`, completed by `find_holders(entries)`. `has_port(n)` needs neither.
 
     A socket that closes between the read and the first look at a holder has no holder.

@@ -54,17 +54,17 @@ def split(datagram: bytes) -> Part:
     while offset < end:
         if end - offset < size:
             raise DumpFailed(f"{end - offset} bytes are left where a netlink header should be")
-        length, kind, flags, _, _ = unpack(datagram, offset)
+        length, message_type, flags, _, _ = unpack(datagram, offset)
         following = offset + length
         if length < size or following > end:
             raise DumpFailed(f"a netlink message of {length} bytes in {end - offset}")
         interrupted |= flags & _NLM_F_DUMP_INTR
-        if kind > _NLMSG_DONE:
+        if message_type > _NLMSG_DONE:
             add(datagram[offset + size : following])
-        elif kind == _NLMSG_DONE:
+        elif message_type == _NLMSG_DONE:
             _check_end(datagram[offset + size : following])
             return Part(payloads, True, bool(interrupted))
-        elif kind == _NLMSG_ERROR:
+        elif message_type == _NLMSG_ERROR:
             _refuse(datagram[offset + size : following])
         offset = (following + 3) & ~3
     return Part(payloads, False, bool(interrupted))
@@ -111,20 +111,20 @@ class Dumper:
     ) -> None:
         self._sock.close()
 
-    def dump(self, kind: int, request: bytes) -> list[bytes]:
-        """Return the payload of each message that answers `request`, of type `kind`. Raises `DumpFailed` or OSError.
+    def dump(self, message_type: int, request: bytes) -> list[bytes]:
+        """Return the payload of each message that answers `request`, of type `message_type`. Raises `DumpFailed` or OSError.
 
         If the table changes during the dump (NLM_F_DUMP_INTR), the dump is repeated up to three times. A table that
         changes faster has no single right answer.
         """
         for _ in range(_ATTEMPTS):
-            payloads, interrupted = self._ask(kind, request)
+            payloads, interrupted = self._ask(message_type, request)
             if not interrupted:
                 break
         return payloads
 
-    def _ask(self, kind: int, request: bytes) -> tuple[list[bytes], bool]:
-        header = _HEADER.pack(_HEADER.size + len(request), kind, _NLM_F_REQUEST_DUMP, 1, 0)
+    def _ask(self, message_type: int, request: bytes) -> tuple[list[bytes], bool]:
+        header = _HEADER.pack(_HEADER.size + len(request), message_type, _NLM_F_REQUEST_DUMP, 1, 0)
         self._sock.send(header + request)
         payloads: list[bytes] = []
         interrupted = False

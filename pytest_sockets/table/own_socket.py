@@ -27,7 +27,7 @@ _PROTOCOLS: Final[dict[tuple[int, int], str]] = {
     ): "tcp",  # multipath TCP, with which Go listens
     (socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
 }
-_BY_KIND: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
+_BY_TYPE: Final[dict[int, str]] = {socket.SOCK_STREAM: "tcp", socket.SOCK_DGRAM: "udp"}
 _NONBLOCK: Final = getattr(socket, "SOCK_NONBLOCK", 0)
 _SO_PROTOCOL: Final = getattr(socket, "SO_PROTOCOL", 38 if sys.platform == "linux" else None)
 
@@ -65,9 +65,9 @@ def _borrow(fd: int) -> RealSocket:
 
 def _describe(sock: socket.socket, fd: int, inode: int | None) -> SocketEntry | None:
     family = socket.AddressFamily(sock.family)
-    kind = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
+    socket_type = sock.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE)
     unix = family == getattr(socket, "AF_UNIX", None)
-    protocol = "unix" if unix else _protocol(sock, family, kind)
+    protocol = "unix" if unix else _protocol(sock, family, socket_type)
     if protocol is None:
         return None
     return SocketEntry(
@@ -88,12 +88,12 @@ def _dual_stack(sock: socket.socket) -> bool:
     return not sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
-def _protocol(sock: socket.socket, family: int, kind: int) -> str | None:
+def _protocol(sock: socket.socket, family: int, socket_type: int) -> str | None:
     if family not in (socket.AF_INET, socket.AF_INET6):
         return None
     if _SO_PROTOCOL is None:
-        return _BY_KIND.get(kind)
-    return _PROTOCOLS.get((kind, sock.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL)))
+        return _BY_TYPE.get(socket_type)
+    return _PROTOCOLS.get((socket_type, sock.getsockopt(socket.SOL_SOCKET, _SO_PROTOCOL)))
 
 
 def endpoint(address: object) -> Endpoint:

@@ -69,7 +69,7 @@ def holders(inodes: Iterable[int], among: Iterable[int]) -> dict[int, list[tuple
     return found
 
 
-def children_told() -> bool:
+def children_listed() -> bool:
     """Whether the kernel was built with CONFIG_PROC_CHILDREN."""
     return RealOs.exists("/proc/thread-self/children")
 

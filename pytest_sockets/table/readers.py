@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from pytest_sockets import model
 from pytest_sockets.model import SocketTable
 from pytest_sockets.table import holders, inet_diag, own_fds, own_socket, proc, sock_diag
-from pytest_sockets.table.lazy_table import LateTable
+from pytest_sockets.table.lazy_table import LazyTable
 from pytest_sockets.table.sock_diag import SockDiagMissing
 
 if TYPE_CHECKING:
@@ -39,9 +39,6 @@ class Reader(Protocol):
 
     def with_status(self, *statuses: str) -> SocketTable:
         """Return the host's TCP sockets in these statuses."""
-
-    def bound_to_nothing(self) -> SocketTable:
-        """Return the host's TCP sockets that are bound, do not listen and are not connected, where reported."""
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Return the listeners of this port."""
@@ -93,28 +90,24 @@ class LinuxReader:
         def has_port(port: int) -> bool:
             return port in map(inet_diag.local_port, tcp) or port in map(inet_diag.local_port, udp())
 
-        return LateTable(
+        return LazyTable(
             lambda: sock_diag.parse_listening(tcp, udp()), holders.with_holders, has_port, "listening"
         )
 
     def with_status(self, *statuses: str) -> SocketTable:
         """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.read(("tcp",), inet_diag.state_mask(*statuses))
-        return LateTable(lambda: found, holders.with_holders, label=" ".join(statuses).lower())
-
-    def bound_to_nothing(self) -> SocketTable:
-        """Return bound sockets; none on kernels before 6.8."""
-        return LateTable(sock_diag.bound_inactive, holders.with_holders)
+        return LazyTable(lambda: found, holders.with_holders, label=" ".join(statuses).lower())
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.listening_on(port, protocol)
-        return LateTable(lambda: found, holders.with_holders)
+        return LazyTable(lambda: found, holders.with_holders)
 
     def connections_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Return sockets that are read and parsed at once, and completed on demand."""
         found = sock_diag.connections_on(port, protocol)
-        return LateTable(lambda: found, holders.with_holders)
+        return LazyTable(lambda: found, holders.with_holders)
 
 
 class PortableReader:
@@ -152,10 +145,6 @@ class PortableReader:
 
         found = (entry for entry in processes.read_system("tcp") if entry.status in statuses)
         return SocketTable(found, " ".join(statuses).lower())
-
-    def bound_to_nothing(self) -> SocketTable:
-        """Return bound sockets on systems where psutil shows them as CLOSED; none elsewhere."""
-        return self.with_status(model.CLOSE)
 
     def listening_on(self, port: int, protocol: PortProtocol) -> SocketTable:
         """Return the listeners of this port."""

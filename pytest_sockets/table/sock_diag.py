@@ -94,11 +94,6 @@ def tcp_listening() -> list[SocketEntry]:
     return read(("tcp",), _LISTEN)
 
 
-def udp_unconnected() -> list[SocketEntry]:
-    """Return UDP sockets that are bound and unconnected, without pid and fd."""
-    return [entry for entry in read(("udp",), udp_states=_UNCONNECTED) if entry.is_listening]
-
-
 def listening() -> list[SocketEntry]:
     """Return TCP sockets in LISTEN and bound, unconnected UDP sockets, without pid and fd."""
     return parse_listening(raw_tcp_listening(), raw_udp_unconnected())
@@ -145,11 +140,6 @@ def read(
 def everything() -> list[SocketEntry]:
     """Return every socket that the kernel reports, including bound TCP sockets that do not listen."""
     return read(("tcp", "udp", "unix"), inet_diag.ALL_STATES | inet_diag.BOUND_INACTIVE)
-
-
-def bound_inactive() -> list[SocketEntry]:
-    """Return TCP sockets that are bound, do not listen and are not connected; none on kernels before 6.8."""
-    return [entry for entry in read(("tcp",), inet_diag.BOUND_INACTIVE) if entry.status == model.CLOSE]
 
 
 def parse(payloads: Iterable[bytes], protocol: PortProtocol) -> list[SocketEntry]:

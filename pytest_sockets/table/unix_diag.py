@@ -63,13 +63,13 @@ def _row(payload: bytes) -> _Row | None:
         return None
     _, _, state, _, inode, _ = _MESSAGE.unpack_from(payload)
     name, peer, uid = "", 0, None
-    for kind, value in _attributes(payload):
-        if kind == _NAME:
+    for attribute, value in _attributes(payload):
+        if attribute == _NAME:
             # An abstract name starts with a zero byte; a path may end with one.
             name = "@" + os.fsdecode(value[1:]) if value[:1] == b"\0" else os.fsdecode(value.rstrip(b"\0"))
-        elif kind == _PEER and len(value) >= _NUMBER.size:
+        elif attribute == _PEER and len(value) >= _NUMBER.size:
             peer = _NUMBER.unpack_from(value)[0]
-        elif kind == _UID and len(value) >= _NUMBER.size:
+        elif attribute == _UID and len(value) >= _NUMBER.size:
             uid = _NUMBER.unpack_from(value)[0]
     return _Row(inode, state == _LISTEN, name, peer, uid)
 
@@ -77,8 +77,8 @@ def _row(payload: bytes) -> _Row | None:
 def _attributes(payload: bytes) -> Iterator[tuple[int, bytes]]:
     offset = _MESSAGE.size
     while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
+        length, attribute = _ATTRIBUTE.unpack_from(payload, offset)
         if length < _ATTRIBUTE.size or offset + length > len(payload):
             return
-        yield kind, payload[offset + _ATTRIBUTE.size : offset + length]
+        yield attribute, payload[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3

@@ -1,4 +1,4 @@
-"""The address that could not be bound is found in the text, in the source of the failing call, or not at all."""
+"""The address that could not be bound is found in the error's text, or in the source of the failing call."""
 
 from __future__ import annotations
 

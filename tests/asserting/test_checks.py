@@ -1,4 +1,4 @@
-"""`assert_*` raise with the answer: who listens, who listens instead, who is exposed."""
+"""`assert_*` functions raise with the facts: who listens, who listens instead, who is exposed."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_texts_stay_below_pytests_cut_and_full_ones_do_not():
     assert len(full) >= 21
 
 
-def test_who_holds_tells_time_wait_and_udp_and_respects_the_host():
+def test_who_holds_reports_time_wait_and_udp_and_respects_the_host():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))

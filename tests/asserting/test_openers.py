@@ -1,4 +1,4 @@
-"""Another worker of the same user learns what opened a socket; nobody else does, and nobody can block the answers."""
+"""Another worker of the same user learns what opened a socket. Other users learn nothing, and cannot block the answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`probe` says open, closed or filtered, and leaves nothing behind."""
+"""`probe` returns open, closed or filtered, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pytest_sockets.table.readers import reader
 
 
 def left_by(address: tuple) -> int:
-    """How many TIME_WAIT there are with this address."""
+    """Return how many TIME_WAIT have this address."""
     return len(
         reader().with_status("TIME_WAIT").where(lambda entry: address[:2] in (entry.local, entry.remote))
     )
@@ -29,7 +29,7 @@ def test_open_and_closed(family: int, host: str):
         before = left_by(address)
         assert probe(address) == "open"
         assert probe(address[:2]) == "open"
-        assert left_by(address) <= before  # the kernel reuses ports: others' may be there
+        assert left_by(address) <= before  # the kernel reuses ports: those of other programs may be there
         accepted, _ = server.accept()
         with accepted, pytest.raises(ConnectionResetError):
             accepted.recv(1)
@@ -71,7 +71,7 @@ def test_unix_open_closed_and_missing(tmp_path):
 
 
 def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
-    """A client that is given the very port it asks for; made sure of by binding it first."""
+    """A client that is given its own target port as its local port. The test binds it first to make sure."""
 
     class Bound(probing.RealSocket):
         def connect_ex(self, address):
@@ -85,7 +85,7 @@ def test_a_connection_to_itself_is_closed(monkeypatch: pytest.MonkeyPatch):
     assert probe(address) == "closed"
 
 
-def test_the_part_that_is_wrong_is_named():
+def test_the_error_names_the_invalid_part():
     with pytest.raises(QueryError, match=r"^\[1\] \(list\) is not a valid port; use an int$"):
         probe(("127.0.0.1", [1]))
     with pytest.raises(QueryError, match=r"^'x' \(str\) is not a valid port"):
@@ -99,7 +99,7 @@ def test_a_host_that_cannot_be_reached_from_here_is_a_clear_error(host: str):
 
 
 @pytest.mark.parametrize("wrong", [True, "80", 0, ("127.0.0.1",), None, ("127.0.0.1", 70000)])
-def test_what_is_no_address_is_a_clear_error(wrong: object):
+def test_an_invalid_address_is_a_clear_error(wrong: object):
     with pytest.raises(QueryError):
         probe(wrong)
 

@@ -1,4 +1,4 @@
-"""Python's http.server, redis, nginx and a C server: waited for, asserted on, left clean; nobody connects to wait."""
+"""Waits and assertions work with Python's http.server, redis, nginx and a C server, and no wait connects to them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def started(tmp_path: Path) -> Iterator:
 
 
 def check_served(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Listened on by that process, on loopback, never connected to; then gone without a trace."""
+    """Check that the process listens on loopback, that no wait connected, and that it ends without a trace."""
     checks.assert_listening(port, "127.0.0.1")
     checks.assert_loopback_only(port)
     checks.assert_no_connections(port)

@@ -1,4 +1,4 @@
-"""Waits read the table, end early when the server dies, and say what is true instead."""
+"""Waits read the table, end early when the server dies, and report the current state."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LATE = "import socket, sys, time; time.sleep({delay}); s = socket.create_server(
 
 
 def closed_port() -> int:
-    """Nobody listens on it now; outside the ephemeral range, so nobody gets it by chance."""
+    """A port without a listener, outside the ephemeral range, so that no program gets it by chance."""
     for port in range(28_000 + os.getpid() % 500, 29_000):
         with socket.socket() as probe:
             try:
@@ -47,7 +47,7 @@ def server(port: int, delay: float = 0.0, code: str = LATE, **popen) -> subproce
     )
 
 
-def test_a_late_server_is_noticed_and_told(port: int):
+def test_a_late_server_is_noticed_and_reported(port: int):
     with server(port, 0.1) as process:
         (entry,) = waits.wait_listening(port, process=process)
         assert (entry.pid, entry.local.port, entry.status) == (process.pid, port, "LISTEN")

@@ -13,7 +13,7 @@ STEPS = re.findall(r"^\d+\. `([\w.]+)`", PAGE.read_text(encoding="utf-8"), flags
 
 
 def resolve(path: str) -> object:
-    """The object with this dotted name: a module, then its attributes."""
+    """Return the object with this dotted name: a module, then its attributes."""
     parts = path.split(".")
     for length in range(len(parts), 0, -1):
         try:

@@ -1,4 +1,4 @@
-"""Every Python block that a page shows is part of an example that runs, or says why it does not run."""
+"""Every Python block of a page is part of an example that runs, or says why it does not run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BLOCK = re.compile(r"(?:<!-- not run: (?P<reason>.+?) -->\n+)?```python\n(?P<cod
 
 
 def lines_of(code: str) -> list[str]:
-    """The lines without blank ones and without trailing space, relative to the smallest indent."""
+    """Return the lines without blank ones and trailing spaces, relative to the smallest indent."""
     return [line.rstrip() for line in textwrap.dedent(code).splitlines() if line.strip()]
 
 
 def contains(text: str, block: list[str]) -> bool:
-    """Whether the block's parts, split at top-level statements, all stand in the text."""
+    """Whether the text contains every top-level statement of the block."""
     there = "\n".join(lines_of(text))
     source = "\n".join(block)
     tops = [ast.get_source_segment(source, node) or "" for node in ast.parse(source).body]
@@ -28,7 +28,7 @@ def contains(text: str, block: list[str]) -> bool:
 
 
 def blocks() -> list[tuple[str, str, str | None]]:
-    """Page, code, and the reason why it does not run."""
+    """Return each block as page, code, and the reason why it does not run."""
     found = []
     for page in PAGES:
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""What the documentation shows runs, and the numbers in its outputs are replaced by constants and nothing else is."""
+"""The documentation's examples run, and only the varying numbers in its outputs are replaced by constants."""
 
 import os
 import re
@@ -49,8 +49,8 @@ def test_the_clean_service_is_clean_and_the_leaky_one_is_not():
     assert "7 passed, 5 errors" in leaky.stdout
 
 
-def test_no_page_shows_an_output_that_is_not_made_anew():
-    """Each text block of an included output exists, and each made output is shown somewhere."""
+def test_every_shown_output_is_generated():
+    """Each included output exists, and each generated output is shown somewhere."""
     pages = "\n".join(page.read_text(encoding="utf-8") for page in (*DOCS.glob("*/*.md"), *DOCS.glob("*.md")))
     readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"outputs/([\w-]+)\.\w+", pages)) | set(
@@ -85,7 +85,7 @@ class TestNormalising:
     @pytest.mark.parametrize(
         "text", ["remote=127.0.0.1:5432", "tests/test_a.py:12345 in test_x", "99999 tests"]
     )
-    def test_what_is_no_port_of_this_run_stays(self, normalise, text):
+    def test_other_numbers_stay(self, normalise, text):
         assert normalise(text) == text
 
     def test_times_and_process_ids_are_constant(self, normalise):

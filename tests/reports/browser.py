@@ -1,4 +1,4 @@
-"""A real browser for tests and pictures: Chromium, driven by its WebDriver over loopback, with the standard library only."""
+"""A real browser for tests and pictures: Chromium, driven over loopback by its WebDriver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class Browser:
-    """A headless Chromium through its WebDriver: just enough to open a file, look at it and hear it complain."""
+    """A headless Chromium: just enough to open a file, inspect it and read its console."""
 
     def __init__(self, url, profile):
         self._url = url
@@ -40,11 +40,11 @@ class Browser:
             return json.load(answer)["value"]
 
     def command(self, name, **parameters):
-        """One command of the DevTools protocol."""
+        """Send one command of the DevTools protocol."""
         return self._post("/goog/cdp/execute", {"cmd": name, "params": parameters})
 
     def open(self, path, *, scheme="light", width=1400, height=1000):
-        """Show the file as a person with that colour scheme would see it."""
+        """Open the file in this colour scheme."""
         self.command(
             "Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}]
         )
@@ -59,18 +59,18 @@ class Browser:
         self._post("/url", {"url": Path(path).as_uri()})
 
     def run(self, script):
-        """The value of a function body in the page."""
+        """Return the value of a function body that runs in the page."""
         return self._post("/execute/sync", {"script": script, "args": []})
 
     def _logs(self, kind):
         return self._post("/se/log", {"type": kind})
 
     def complaints(self):
-        """Every message on the console since the page was opened."""
+        """Return every message on the console since the page was opened."""
         return [entry["message"] for entry in self._logs("browser")]
 
     def requests(self):
-        """Every address that was asked for since the page was opened, except for the page."""
+        """Return every address requested since the page was opened, except the page itself."""
         messages = [json.loads(entry["message"])["message"] for entry in self._logs("performance")]
         sent = [
             one["params"]["request"]["url"]
@@ -80,7 +80,7 @@ class Browser:
         return [url for url in sent if not url.startswith(("file:", "data:"))]
 
     def move(self, x, y, *, click=False):
-        """The pointer, in pixels from the top left of the window."""
+        """Move the pointer to this place, in pixels from the top left of the window."""
         actions = [{"type": "pointerMove", "duration": 0, "x": int(x), "y": int(y)}]
         if click:
             actions += [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
@@ -105,7 +105,7 @@ class Browser:
 
 @contextlib.contextmanager
 def chromium(profile):
-    """A `Browser` that is gone afterwards, its driver as well."""
+    """Yield a `Browser`, and end it and its driver afterwards."""
     driver = subprocess.Popen(
         ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

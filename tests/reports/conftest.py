@@ -1,4 +1,4 @@
-"""Runs to make reports of, and a real browser to look at them."""
+"""Runs for reports, and a real browser to look at them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_finding(
     protocol="tcp",
     **more,
 ):
-    """A finding like the ledger's, with every field open to change."""
+    """Return a finding like those of the registry, with every field open to change."""
     frame = Frame(*place) if place else None
     return Finding(
         kind=kind,
@@ -61,7 +61,7 @@ def make_finding(
 
 
 def made_run(tests=120, sockets=160, leaks=7, workers=("gw0", "gw1"), seconds=14.0, seed=7):
-    """A run with a plausible course: tests one after the other on each worker, sockets inside tests or fixtures."""
+    """Return a plausible run: tests one after the other on each worker, sockets inside tests or fixtures."""
     dice = random.Random(seed)
     run = Run("0.1.0", tests_seen=tests, opened_sockets=sockets, opened_total=sockets)
     clocks = dict.fromkeys(workers, EPOCH)
@@ -130,19 +130,19 @@ def made_run(tests=120, sockets=160, leaks=7, workers=("gw0", "gw1"), seconds=14
 
 @pytest.fixture(scope="session")
 def finding_factory():
-    """`make_finding`."""
+    """The function `make_finding`."""
     return make_finding
 
 
 @pytest.fixture(scope="session")
 def run_factory():
-    """`made_run`."""
+    """The function `made_run`."""
     return made_run
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory):
-    """The browser, or a skip that says which program is missing."""
+    """The browser, or a skip that names the missing program."""
     for program in ("chromedriver", "chromium"):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed (Debian packages: chromium chromium-driver)")

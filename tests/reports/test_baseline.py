@@ -1,16 +1,18 @@
-"""The baseline is a text that people can read and merge, and that does not change when code moves or ports differ."""
+"""The baseline is readable, can be merged, and does not change when code moves or ports differ."""
 
 import dataclasses
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_sockets.errors import SettingError
 from pytest_sockets.leaks.findings import Frame
 from pytest_sockets.reports.baseline import Baseline, Known, format_baseline, parse_baseline, read_baseline
 from pytest_sockets.reports.baseline_keys import Key, key_of, portable
+
+busy_machine = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def lines(text):
@@ -114,7 +116,7 @@ def test_a_pool_of_a_fixture_does_not_name_the_test_that_came_first(finding_fact
 
 
 def test_a_comprehension_counts_as_its_function_on_every_python(finding_factory):
-    """Before Python 3.12 it is a frame of its own: one baseline must serve the whole matrix."""
+    """Before Python 3.12 a comprehension is a frame of its own: one baseline must serve every version."""
     inner, outer = Frame("tests/test_api.py", 41, "<listcomp>"), Frame("tests/test_api.py", 41, "test_upload")
     old = dataclasses.replace(finding_factory(), opened_at=inner, stack=(inner, outer))
     assert key_of(old) == key_of(finding_factory())
@@ -192,6 +194,7 @@ words = st.text(min_size=1, max_size=30)
 comments = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=9)
 
 
+@busy_machine
 @given(
     st.lists(
         st.builds(
@@ -210,6 +213,7 @@ def test_whatever_a_test_is_called_it_comes_back(entries):
     assert set(parse_baseline(text).entries) == set(entries)
 
 
+@busy_machine
 @given(st.text(max_size=200))
 def test_every_text_is_read_or_refused_with_its_line(text):
     try:

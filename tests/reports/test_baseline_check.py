@@ -1,4 +1,4 @@
-"""The baseline ratchets: as many leaks as it lists are known, and nothing is gone that this run could not have found."""
+"""The baseline ratchets: the listed number of leaks is known, and a leak is gone only if this run could have found it."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ TEST = "tests/test_api.py::test_upload"
 
 
 def whole(*tests, **more):
-    """A run of the whole suite, in which these tests passed."""
+    """Return a run of the whole suite in which these tests passed."""
     tests = set(tests or [TEST])
     return Ran(passed=set(tests), seen=set(tests), whole=True, **more)
 

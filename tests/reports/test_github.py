@@ -1,4 +1,4 @@
-"""Annotations stand at the opening line with a path of the repository, and no text can forge a command."""
+"""Annotations have the opening line with a path of the repository, and no text can forge a command."""
 
 from __future__ import annotations
 

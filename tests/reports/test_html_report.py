@@ -1,4 +1,4 @@
-"""The HTML report: one file, nothing fetched, nothing executed from names, small and quick with a large run."""
+"""The HTML report is one file that requests nothing, executes no names, and stays small and quick for a large run."""
 
 import dataclasses
 import html.parser
@@ -88,7 +88,7 @@ def test_a_clean_run_says_so():
 
 
 def test_names_of_markup_stay_text(hostile_run, run_factory):
-    """The tags of a page of hostile names are those of a page of harmless ones."""
+    """A page of hostile names has the same tags as a page of harmless ones."""
     page = render_html(hostile_run)
     harmless = render_html(run_factory())
     assert set(_Tags(page).tags) <= {*_Tags(harmless).tags, "ul", "li"}
@@ -131,7 +131,7 @@ def test_what_a_missing_extra_says_is_known_without_importing_it():
 
 
 class TestInChromium:
-    """What a person sees."""
+    """The page as a person sees it."""
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_it_opens_without_a_word_on_the_console_and_without_a_request(
@@ -180,7 +180,7 @@ class TestInChromium:
             browser.move(left + width * 0.8, top + step + 6)
             browser.move(left + width * 0.4, top + step + 6)
 
-    def test_pointing_at_a_leak_tells_it_and_a_click_keeps_it(self, browser, page):
+    def test_pointing_at_a_leak_shows_it_and_a_click_keeps_it(self, browser, page):
         browser.open(page)
         left, top = browser.run(
             "const box = document.getElementById('canvas').getBoundingClientRect(); return [box.left, box.top]"
@@ -237,7 +237,9 @@ class TestInChromium:
         path = tmp_path / "large.html"
         path.write_text(render_html(run_factory(10_000, 5_000, leaks, seconds=300)))
         ready = []
-        while len(ready) < 5 and min(ready, default=2000) >= 2000:  # a busy machine is no fault of the page
+        while (
+            len(ready) < 5 and min(ready, default=2000) >= 2000
+        ):  # a busy machine is not a fault of the page
             browser.open(path)
             ready.append(int(browser.run("return document.documentElement.dataset.ready")))
         assert min(ready) < 2000
@@ -373,7 +375,7 @@ class TestForEveryone:
         assert browser.run("return document.getElementById('picture').hidden") is True
         assert browser.complaints() == []
 
-    def test_one_is_one(self, browser, finding_factory, tmp_path):
+    def test_one_leak_is_in_the_singular(self, browser, finding_factory, tmp_path):
         run = Run("0.1.0", tests_seen=1, opened_total=1, findings=[finding_factory()])
         run.tests = [TestSpan("tests/test_api.py::test_upload", 10.0, 11.0, "passed")]
         path = tmp_path / "one.html"

@@ -1,4 +1,4 @@
-"""The report for machines has the shape of INTERFACE and says the same thing whatever order findings came in."""
+"""The JSON report has the documented shape and does not depend on the order of findings."""
 
 import json
 import random
@@ -87,7 +87,7 @@ def test_the_order_of_arrival_does_not_show(finding_factory):
 
 
 def test_a_different_finding_does_show(finding_factory):
-    """The twin of the test before: equality there is not for want of content."""
+    """The twin of the test before: equal reports are not just empty."""
     assert render_json(run_of(finding_factory())) != render_json(run_of(finding_factory(status="CLOSE")))
 
 

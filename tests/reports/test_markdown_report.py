@@ -1,4 +1,4 @@
-"""The markdown report is short, grouped, and shows every name as it is."""
+"""The markdown report is short, grouped, and shows every name literally."""
 
 from __future__ import annotations
 

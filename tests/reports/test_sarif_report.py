@@ -1,4 +1,4 @@
-"""The SARIF report is valid, at the opening line, and says what was not looked for."""
+"""The SARIF report is valid, has the opening line, and says what the run did not look for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a part of the suite leaves in the baseline: one table for every way to select tests."""
+"""The baseline after a run of a part of the suite: one table for every way to select tests."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SELECTIONS = {
     "a conftest that ignores files": ([], {"conftest": IGNORING}, True, False),
     "a conftest that shortens the session's list": ([], {"conftest": LATE}, True, False),
 }  # fmt: skip
-"""Arguments, what else the suite needs, whether test_2 runs, whether it is the whole suite."""
+"""Arguments, files that the suite needs, whether test_2 runs, and whether the whole suite runs."""
 
 
 def write(suite, lines, conftest=""):
@@ -148,7 +148,7 @@ def test_a_count_that_grew_fails_and_names_the_new_leak_only(suite):
 
 @pytest.mark.slow
 def test_a_count_that_grew_over_two_workers_fails_the_run(suite):
-    """Neither worker has seen more than the baseline lists; together they have."""
+    """Neither worker finds more than the baseline lists; together they do."""
     lines = [line.replace("| 4 ", "| 3 ") for line in KNOWN]
     done = write(suite, lines).run(
         "--sockets-baseline=known.txt",

@@ -1,4 +1,4 @@
-"""Bytes that are not text cross xdist and every report; control characters and passwords reach none."""
+"""Bytes that are not text cross xdist and every report. Control characters and passwords reach none."""
 
 from __future__ import annotations
 

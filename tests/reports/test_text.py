@@ -1,4 +1,4 @@
-"""What is printed says whose, what, where and what to do; the summary line first, and never without bounds."""
+"""A message names the owner, the socket, the line and the fix; its first line is a summary, and its length is bounded."""
 
 from __future__ import annotations
 
@@ -228,10 +228,10 @@ class TestSummary:
         found = [dataclasses.replace(FINDING, worker=worker) for worker in ("gw1", "gw0", "gw1")]
         assert text.summary(Run("1", findings=found))[0].endswith("[gw0, gw1]")
 
-    def test_nothing_to_say_is_nothing(self):
+    def test_an_empty_run_has_an_empty_section(self):
         assert text.summary(Run("1")) == []
 
-    def test_our_own_trouble_is_one_line_each(self):
+    def test_each_internal_error_is_one_line(self):
         run = Run("1", troubles=["the report x was not written"])
         assert text.summary(run) == [
             "pytest-sockets could not do all of its work: the report x was not written"
@@ -239,11 +239,11 @@ class TestSummary:
         assert text.title(run) == "sockets"
 
 
-def test_every_status_has_its_words():
+def test_every_status_has_a_text():
     assert set(STATUS_WORDS) == set(STATUSES)
 
 
-def test_one_is_one_and_two_are_two_in_the_line_of_totals():
+def test_the_line_of_totals_has_singular_and_plural():
     assert (
         Run("0", opened_total=1, ports_given=1).totals() == "sockets: 1 socket opened, 0 leaked, 1 port given"
     )
@@ -252,8 +252,8 @@ def test_one_is_one_and_two_are_two_in_the_line_of_totals():
 
 
 def test_no_more_sockets_leak_than_were_opened(finding_factory):
-    strangers = [finding_factory(place=None), finding_factory(place=None)]
-    assert Run("0", findings=strangers).totals() == "sockets: 2 sockets opened, 2 leaked"
+    untracked = [finding_factory(place=None), finding_factory(place=None)]
+    assert Run("0", findings=untracked).totals() == "sockets: 2 sockets opened, 2 leaked"
     child = finding_factory(process="python server.py")
     run = Run("0", findings=[child], opened_total=1)
     assert run.totals() == "sockets: 1 socket opened, 1 leaked (1 by child processes)"
@@ -304,7 +304,7 @@ class TestNoFalseAllClear:
 
 
 class TestAdvice:
-    """One wording for each kind of owner and of code."""
+    """One fix for each type of owner and of code."""
 
     LIBRARY = "/x/site-packages"
 

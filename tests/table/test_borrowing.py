@@ -13,7 +13,7 @@ from pytest_sockets.table import own_socket
 @pytest.mark.parametrize("flag", ["as here", "as on macOS"])
 @pytest.mark.parametrize("blocking", [True, False])
 def test_the_sockets_mode_stays_whatever_the_default_timeout_is(monkeypatch, flag, blocking):
-    """Where there is no SOCK_NONBLOCK, a new socket object with a default timeout makes its descriptor non-blocking."""
+    """On systems without SOCK_NONBLOCK, a new socket object with a default timeout makes its descriptor non-blocking."""
     if flag == "as on macOS":
         monkeypatch.setattr(own_socket, "_NONBLOCK", 0)
     with socket.socket() as sock:

@@ -1,4 +1,4 @@
-"""Addresses match by reachability, never by string; what cannot be asked is a clear error."""
+"""Addresses match by reachability, never by string. An invalid request is a clear error."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_connection_matches_in_either_order_and_not_with_another_port():
         (5, True),
     ],
 )
-def test_what_is_no_port_or_address_is_a_clear_error(wrong: object):
+def test_an_invalid_port_or_address_is_a_clear_error(wrong: object):
     with pytest.raises(ValueError, match=r"(?s).*\b(port|address|host|looked for)\b") as caught:
         assert wrong not in SocketTable([listener("127.0.0.1")])
     assert isinstance(caught.value, SocketsError)

@@ -1,4 +1,4 @@
-"""The parsers take bytes apart without a kernel; a cut or refused answer is an error of ours, never wrong entries."""
+"""The parsers need no kernel. A cut or refused answer is an error of the plugin, never a wrong entry."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_a_refusal_of_the_kernel_says_why():
 
 @pytest.mark.parametrize("code", [-(1 << 31), -4095, 0, 5, (1 << 31) - 1])
 def test_a_refusal_with_a_number_that_is_no_errno_is_one_too(code: int):
-    """The lowest of them has no opposite in 32 bits: strerror() would raise OverflowError."""
+    """The lowest 32-bit number has no opposite: strerror() would raise OverflowError."""
     with pytest.raises(netlink.DumpFailed, match="the kernel refused the dump: "):
         netlink.split(message(struct.pack("=i", code) + bytes(16), kind=2))
 
 
-def test_a_dump_that_the_kernel_broke_off_is_no_whole_one():
+def test_a_dump_that_the_kernel_broke_off_is_incomplete():
     end = message(struct.pack("=i", -errno.EMSGSIZE), kind=3)
     with pytest.raises(netlink.DumpFailed, match="broke the dump off: Message too long"):
         netlink.split(message(b"abcd") + end)
@@ -96,7 +96,7 @@ def test_a_table_that_never_holds_still_is_taken_after_three_times():
     assert fake.asked == 3
 
 
-def test_a_message_tells_port_status_uid_and_time_wait():
+def test_a_message_has_port_status_uid_and_time_wait():
     entry = inet_diag.entry(inet(8080, 6, timer=3, expires=59_900, inode=0), "tcp")
     assert entry is not None
     assert (str(entry.local), entry.status, entry.uid, entry.inode) == (

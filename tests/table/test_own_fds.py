@@ -1,4 +1,4 @@
-"""The number of open descriptors: the one question that every test pays for."""
+"""The number of open descriptors, which every test reads."""
 
 import os
 import resource
@@ -25,7 +25,7 @@ def counted():
 
 @pytest.fixture
 def of_fstat(monkeypatch):
-    """Where no memory can be mapped: another libc, a sandbox."""
+    """Memory that cannot be mapped, as with another libc or in a sandbox."""
 
     def refused(*_):
         raise OSError(38, "Function not implemented")
@@ -38,18 +38,18 @@ def of_fstat(monkeypatch):
 
 
 def open_now():
-    """Not by listing: that leaves out the number that a thread waiting in accept(2) has reserved."""
+    """Count without a listing, which leaves out the number that a thread waiting in accept(2) has reserved."""
     return os.stat("/proc/self/fd").st_size
 
 
 def the_others(number):
-    """The number of the count's own descriptor now is a file of the test's."""
+    """Give the number of the count's own descriptor to a file of the test."""
     with open(__file__, "rb") as file:
         os.dup2(file.fileno(), number)
 
 
 class TestCount:
-    def test_both_ways_tell_what_the_kernel_tells_by_name(self, counted):
+    def test_both_ways_report_the_kernels_count(self, counted):
         assert counted.quick() == counted.count() == open_now()
 
     def test_one_more_descriptor_is_one_more(self, counted):
@@ -110,7 +110,7 @@ class TestClosedByATest:
         assert os.path.samestat(os.fstat(number), os.stat(__file__))
         os.close(number)
 
-    def test_the_twin_our_own_is_closed(self, counted):
+    def test_the_twin_the_plugins_own_descriptor_is_closed(self, counted):
         number = counted._fd
         counted.close()
         with pytest.raises(OSError, match="Bad file descriptor"):

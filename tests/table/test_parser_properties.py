@@ -1,4 +1,4 @@
-"""Whatever bytes come: entries or the parser's own error; and what is well formed comes back as it was put in."""
+"""Any bytes give entries or the parser's own error, and well-formed data survives a round trip."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DONE = HEADER.pack(20, 3, 2, 1, 0) + bytes(4)
 
 ports = st.integers(0, 65535)
 uint32 = st.integers(0, 2**32 - 1)
-# Link-local addresses carry an interface; its name is the host's, so they have a test of their own.
+# Link-local addresses carry the host's interface names, so they have a test of their own.
 addresses = st.one_of(
     st.tuples(st.just(socket.AF_INET), st.binary(min_size=4, max_size=4)),
     st.tuples(st.just(socket.AF_INET6), st.binary(min_size=16, max_size=16).filter(lambda raw: raw[0] != 0xFE)),
@@ -75,7 +75,7 @@ class TestDatagrams:
     @parsers
     @given(st.lists(st.binary(max_size=100), min_size=1, max_size=4), st.data())
     def test_a_cut_leaves_whole_payloads_only(self, payloads, data):
-        """Cut between two messages, the end is missing; cut inside one, the dump has failed."""
+        """A cut between two messages removes the end; a cut inside one fails the dump."""
         whole = b"".join(map(framed, payloads)) + DONE
         place = data.draw(st.integers(0, len(whole) - 1))
         try:
@@ -224,7 +224,7 @@ class TestProc:
         monkeypatch.setattr(proc.RealOs, "content", files.__getitem__)
         assert proc.command_line(7) == "[worker]"
 
-    def test_a_stat_that_is_cut_short_is_a_process_that_went(self, monkeypatch):
+    def test_a_stat_that_is_cut_short_is_a_process_that_ended(self, monkeypatch):
         files = {"/proc/7/stat": b"7 (python) S 1 7"}
         monkeypatch.setattr(proc.RealOs, "content", files.__getitem__)
         assert proc.birth(7) is None

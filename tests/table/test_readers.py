@@ -1,4 +1,4 @@
-"""One conformance suite over both readers: the same real sockets, the same answer."""
+"""One conformance suite for both readers: the same real sockets give the same answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def either(request: pytest.FixtureRequest) -> Reader:
 
 @pytest.fixture
 def zoo() -> Iterator[dict[str, socket.socket]]:
-    """One socket of each kind that both readers can see."""
+    """One socket of each type that both readers can see."""
     made: dict[str, socket.socket] = {}
     made["listen4"] = socket.create_server(("127.0.0.1", 0))
     made["listen6"] = socket.create_server(("::1", 0), family=socket.AF_INET6)
@@ -66,7 +66,7 @@ def told(entry: SocketEntry) -> tuple[object, ...]:
     )
 
 
-def test_each_socket_of_the_zoo_is_told_alike(either: Reader, zoo: dict[str, socket.socket]):
+def test_both_readers_report_each_socket_of_the_zoo_alike(either: Reader, zoo: dict[str, socket.socket]):
     by_fd = {entry.fd: entry for entry in either.own()}
     expected = {
         "listen4": ("tcp", "AF_INET", "LISTEN"),
@@ -140,7 +140,7 @@ def test_only_sock_diag_reports_a_socket_that_is_bound_and_does_not_listen():
             pytest.skip("kernels before 6.8 do not report it")
         (entry,) = LinuxReader().system().on_port(port).where(lambda entry: entry.status != "TIME_WAIT")
         assert (entry.status, entry.pid, entry.fd) == ("CLOSE", os.getpid(), bound.fileno())
-        # Connections of neighbours that have ended may still have this port on their other side.
+        # Closed connections of other programs may still have this port as their remote port.
         held = PortableReader().system().on_port(port).where(lambda entry: entry.status != "TIME_WAIT")
         assert not held
 

@@ -1,4 +1,4 @@
-"""Without privilege less is told, nothing breaks, and the text says what could not be seen."""
+"""Without privileges the table has fewer facts, nothing breaks, and the text says what was hidden."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NOBODY = 65534
 
 
 def as_nobody(ask: Callable[[], Any]) -> Any:
-    """The answer of a forked process that gave up root."""
+    """The result of a forked process that gave up root."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -51,7 +51,7 @@ def as_nobody(ask: Callable[[], Any]) -> Any:
 
 @pytest.fixture
 def foreign():
-    """A root process's listener that the forked child does not hold."""
+    """A listener of a root process that the forked child does not hold."""
     import subprocess
 
     listen = "s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)"
@@ -71,7 +71,7 @@ def test_the_entry_stays_and_loses_its_pid(foreign):
     assert entry.pid == process.pid
 
 
-def test_the_holder_is_told_by_uid_and_the_hint_says_what_was_not_seen(foreign):
+def test_the_holder_is_named_by_uid_and_the_hint_says_what_is_hidden(foreign):
     _, port = foreign
     holder = as_nobody(lambda: str(holder_text.who_holds(port)[0]))
     assert "a process that is not visible to this user (uid 0) listens on" in holder
@@ -85,7 +85,7 @@ def test_psutil_and_the_listing_work_too(foreign):
     assert as_nobody(lambda: port in PortableReader().listening()) is True
     text = as_nobody(lambda: table_text.sockets(reader().system(), table_filter.parse(f":{port}"), 120))
     assert f"127.0.0.1:{port}" in text
-    assert "1 of them belong to processes that this user may not look at" in text
+    assert "1 of them belong to processes that are not visible to this user" in text
 
 
 def test_an_assertion_still_has_its_answer(foreign):
