@@ -9,12 +9,15 @@ then called without a frame of this plugin: its ResourceWarning keeps its place,
 from __future__ import annotations
 
 import _socket
-import contextlib
+import collections
 import functools
+import operator
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
 from pytest_sockets.leaks.safe_reading import attributes, descriptor, is_a
 
 if TYPE_CHECKING:
@@ -84,7 +87,10 @@ class _Finalizer(property):
         self._note, self._finalizer = note, finalizer
 
         def finalize(dying: Any) -> Any:
-            note(dying)
+            try:
+                note(dying)
+            except BaseException as error:  # noqa: BLE001  (the interpreter would drop it)
+                return _then_raising(finalizer.__get__(dying), without_own_frames(error))
             return finalizer.__get__(dying)
 
         super().__init__(finalize)
@@ -146,8 +152,11 @@ class FinalizerWatch:
         @functools.wraps(constructor)
         def construct(connection: Any, *args: Any, **named: Any) -> None:
             constructor(connection, *args, **named)
-            with contextlib.suppress(Exception):
+            try:
                 opened(connection)
+            except Exception as error:  # noqa: BLE001
+                if comes_from_outside(error):
+                    raise without_own_frames(error) from None
 
         owner.__init__ = construct
         self._constructors.append(_Patch(owner, constructor))
@@ -166,5 +175,22 @@ class FinalizerWatch:
             for sock in sockets_of(dying):
                 if sock is not None and _descriptor(sock) >= 0:
                     self._unclosed(sock)
-        except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
-            pass
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
+
+
+def _then_raising(finalizer: Any, error: BaseException) -> Any:
+    """Return what calls `finalizer` and has `error` raised in this thread as soon as the finalization is over.
+
+    Not a Python function: the interpreter would raise in its frame, where a finalization drops every exception.
+    """
+    import ctypes
+
+    waiting = [
+        error
+    ]  # emptied when it is raised: the class that is made here lives until the next collection
+    again = type("Again", (BaseException,), {"__new__": lambda _: waiting.pop()})
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    call = functools.partial(raise_in, ctypes.c_ulong(threading.get_ident()), ctypes.py_object(again))
+    return functools.partial(collections.deque, map(operator.call, (finalizer, call)), 0)
