@@ -61,6 +61,15 @@ def _of_psycopg_connection(connection: Any) -> Iterable[Any]:
     return (connection,) if "pgconn" in known and "_pool" not in known else ()
 
 
+def _of_asyncpg_connection(connection: Any) -> Iterable[Any]:
+    return () if connection.is_closed() else _unless_closing(connection._transport)
+
+
+def _of_mongo_pool(pool: Any) -> Iterable[Any]:
+    """Its finalizer closes what no MongoClient.close() has closed. Those of a client's monitors are not the user's."""
+    return () if pool.is_sdam else [one.conn.sock for one in pool.conns]
+
+
 def _unless_closing(transport: Any) -> Iterable[Any]:
     return () if transport is None or transport.is_closing() else (transport.get_extra_info("socket"),)
 
@@ -70,6 +79,8 @@ _LATER: Final = (
     ("asyncio.streams", "StreamWriter", _of_stream_writer),  # has a finalizer since 3.11.4
     ("aiohttp.connector", "BaseConnector", _of_aiohttp_connector),
     ("redis.asyncio.connection", "AbstractConnection", _of_redis_connection),
+    ("asyncpg.connection", "Connection", _of_asyncpg_connection),
+    ("pymongo.synchronous.pool", "Pool", _of_mongo_pool),
     ("psycopg._connection_base", "BaseConnection", _of_psycopg_connection),
     ("psycopg.connection", "BaseConnection", _of_psycopg_connection),  # before 3.2
 )
