@@ -40,7 +40,7 @@ SUITE = {
             if how == "fail": assert False
             if how == "exit": pytest.exit("enough")
             if how == "exit7": pytest.exit("enough", returncode=7)
-            if how == "interrupt": os.kill(os.getpid(), signal.SIGINT)
+            if how == "interrupt": signal.raise_signal(signal.SIGINT)
             if how == "shouldstop": request.session.shouldstop = "enough"
         def test_after(early, late): leak()
         """,
