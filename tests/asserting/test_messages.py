@@ -63,7 +63,10 @@ def test_a_socket_that_no_process_holds_says_why(status: str, remote, left: floa
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"inode": 7, "uid": 0}, "a process that is not visible to this user (uid 0) listens on 127.0.0.1:80"),
+        (
+            {"inode": 7, "uid": 0},
+            "a process that is not visible to this user (uid 0) listens on 127.0.0.1:80",
+        ),
         ({"inode": 7}, "a process that is not visible to this user listens on 127.0.0.1:80"),
         ({"pid": os.getpid(), "name": "x"}, f"this process, pid {os.getpid()} (x) listens on 127.0.0.1:80"),
         ({"pid": 1, "name": "init"}, "pid 1 (init) listens on 127.0.0.1:80"),
