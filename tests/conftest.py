@@ -11,11 +11,17 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from examiner.forking import ForkServer
+
 PROJECT = Path(__file__).resolve().parents[1]
+sys.path.append(str(PROJECT / "tests" / "corpus"))
 _COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|rerun|warnings?|deselected)\b")
 
 
@@ -62,8 +68,9 @@ class Done:
 class Suite:
     """Writes files, runs pytest on them with only the named plugins beside pytest-sockets."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, fork_server: ForkServer | None) -> None:
         self.folder = folder
+        self._fork_server = fork_server
 
     def write(self, **files: str) -> Suite:
         """`test_a=...` writes test_a.py; a name with `__dot__` keeps its own suffix (`tox__dot__ini`)."""
@@ -96,17 +103,40 @@ class Suite:
         report: bool = True,
         timeout: float = 60,
         environment: dict[str, str] | None = None,
+        anew: bool = False,
         **popen: Any,
     ) -> Done:
-        """Run to the end; whatever the suite leaves running is killed."""
+        """Run to the end; whatever the suite leaves running is killed.
+
+        The run is a forked child of a process that has pytest loaded. `anew` starts an interpreter instead: for what
+        depends on the modules that it has imported, or on how it ends.
+        """
         path = self.folder / "leaks.json"
         path.unlink(missing_ok=True)
         wanted = [f"--sockets-report={path}"] if report and sockets else []
+        command = self.command(*wanted, *arguments, plugins=plugins, sockets=sockets)
+        variables = self.environment(**(environment or {}))
+        anew |= bool(popen) or any(name.startswith("PYTHON") for name in environment or ())
+        if self._fork_server is None or anew:
+            exit_code, text = self._run_anew(command, variables, timeout, **popen)
+        else:
+            output = self.folder / "output.txt"
+            exit_code = self._fork_server.run_pytest(
+                self.folder, output, command[2:], variables, timeout=timeout
+            )
+            text = output.read_text()
+            assert exit_code is not None, f"not ended after {timeout} s:\n{text}"
+        content = json.loads(path.read_text()) if path.exists() else None
+        return Done(exit_code, text, content)
+
+    def _run_anew(
+        self, command: list[str], environment: dict[str, str], timeout: float, **popen: Any
+    ) -> tuple[int, str]:
         with (self.folder / "output.txt").open("w+") as output:  # a pipe would stay open in leaked children
             process = subprocess.Popen(
-                self.command(*wanted, *arguments, plugins=plugins, sockets=sockets),
+                command,
                 cwd=self.folder,
-                env=self.environment(**(environment or {})),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -122,14 +152,24 @@ class Suite:
                     pass
                 process.wait()
             output.seek(0)
-            text = output.read()
-        content = json.loads(path.read_text()) if path.exists() else None
-        return Done(process.returncode, text, content)
+            return process.returncode, output.read()
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer | None]:
+    """A process that has pytest loaded; None where processes cannot fork."""
+    from examiner import forking
+
+    if not forking.AVAILABLE:
+        yield None
+        return
+    with forking.ForkServer() as server:
+        yield server
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Suite:
+def suite(tmp_path: Path, fork_server: ForkServer | None) -> Suite:
     """A folder for a small suite that runs in a pytest process of its own."""
     folder = tmp_path / "suite"
     folder.mkdir()
-    return Suite(folder)
+    return Suite(folder, fork_server)

@@ -205,10 +205,11 @@ class _ListeningWait(_Wait):
             return f"{who} listens on {entry.local}, which does not answer for {self.wanted.host}"
         return f"{who} listens on {entry.local}"
 
-    def failure(self) -> WaitTimeout:
+    def failure(self, awaited: bool = False) -> WaitTimeout:
         """Return the error for a timeout."""
+        blocked = [] if awaited else _in_event_loop()
         if self._found:
-            return self._unchecked()
+            return self._unchecked(blocked)
         process = self.process
         if process is not None and self._foreign_since is not None:
             return WaitTimeout("\n".join(self._foreign_lines(process)))
@@ -229,13 +230,13 @@ class _ListeningWait(_Wait):
                 else "this process and its children listen"
             )
             lines.append(f"{what} on nothing ({self.protocol})")
-        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *_in_event_loop()]))
+        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *blocked]))
 
-    def _unchecked(self) -> WaitTimeout:
+    def _unchecked(self, blocked: list[str]) -> WaitTimeout:
         lines = [f"{self.place} is listened on, but check was not true after {self.timeout:g} s"]
         if self._check_error is not None:
             lines.append(f"check last raised {type(self._check_error).__name__}: {self._check_error}")
-        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *_in_event_loop()]))
+        return WaitTimeout("\n".join([*lines, *self._what_it_wrote(), *blocked]))
 
     def _what_it_wrote(self) -> list[str]:
         return [] if self.process is None else list(output_lines(self.process.last_output()))
@@ -346,7 +347,7 @@ async def async_wait_listening(
             wait.async_look_and_check, wait.timeout, longest=longest
         )
         if found is None:
-            raise wait.failure()
+            raise wait.failure(awaited=True)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pytest_sockets.leaks.kinds import watches, watches_unix
 from pytest_sockets.table import holders
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def of_tree(
     left_behind: bool = False,
 ) -> Iterator[ChildListener]:
     """The listeners of these processes, except those that this one shares (`shared`); one that several share is repeated."""
-    for entry in holders.listening_of([child.pid, *descendants], unix="unix" in kinds):
-        if entry.protocol in kinds and entry.inode not in shared and not _is_plumbing(entry):
+    for entry in holders.listening_of([child.pid, *descendants], unix=watches_unix(kinds)):
+        if watches(kinds, entry) and entry.inode not in shared and not _is_plumbing(entry):
             command = holders.command_line(entry.pid or child.pid)
             yield ChildListener(child, entry, command, left_behind)
 

@@ -9,12 +9,15 @@ then called without a frame of this plugin: its ResourceWarning keeps its place,
 from __future__ import annotations
 
 import _socket
-import contextlib
+import collections
 import functools
+import operator
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
 from pytest_sockets.leaks.safe_reading import attributes, descriptor, is_a
 
 if TYPE_CHECKING:
@@ -58,6 +61,15 @@ def _of_psycopg_connection(connection: Any) -> Iterable[Any]:
     return (connection,) if "pgconn" in known and "_pool" not in known else ()
 
 
+def _of_asyncpg_connection(connection: Any) -> Iterable[Any]:
+    return () if connection.is_closed() else _unless_closing(connection._transport)
+
+
+def _of_mongo_pool(pool: Any) -> Iterable[Any]:
+    """Its finalizer closes what no MongoClient.close() has closed. Those of a client's monitors are not the user's."""
+    return () if pool.is_sdam else [one.conn.sock for one in pool.conns]
+
+
 def _unless_closing(transport: Any) -> Iterable[Any]:
     return () if transport is None or transport.is_closing() else (transport.get_extra_info("socket"),)
 
@@ -67,6 +79,8 @@ _LATER: Final = (
     ("asyncio.streams", "StreamWriter", _of_stream_writer),  # has a finalizer since 3.11.4
     ("aiohttp.connector", "BaseConnector", _of_aiohttp_connector),
     ("redis.asyncio.connection", "AbstractConnection", _of_redis_connection),
+    ("asyncpg.connection", "Connection", _of_asyncpg_connection),
+    ("pymongo.synchronous.pool", "Pool", _of_mongo_pool),
     ("psycopg._connection_base", "BaseConnection", _of_psycopg_connection),
     ("psycopg.connection", "BaseConnection", _of_psycopg_connection),  # before 3.2
 )
@@ -84,7 +98,10 @@ class _Finalizer(property):
         self._note, self._finalizer = note, finalizer
 
         def finalize(dying: Any) -> Any:
-            note(dying)
+            try:
+                note(dying)
+            except BaseException as error:  # noqa: BLE001  (the interpreter would drop it)
+                return _then_raising(finalizer.__get__(dying), without_own_frames(error))
             return finalizer.__get__(dying)
 
         super().__init__(finalize)
@@ -146,8 +163,11 @@ class FinalizerWatch:
         @functools.wraps(constructor)
         def construct(connection: Any, *args: Any, **named: Any) -> None:
             constructor(connection, *args, **named)
-            with contextlib.suppress(Exception):
+            try:
                 opened(connection)
+            except Exception as error:  # noqa: BLE001
+                if comes_from_outside(error):
+                    raise without_own_frames(error) from None
 
         owner.__init__ = construct
         self._constructors.append(_Patch(owner, constructor))
@@ -166,5 +186,22 @@ class FinalizerWatch:
             for sock in sockets_of(dying):
                 if sock is not None and _descriptor(sock) >= 0:
                     self._unclosed(sock)
-        except BaseException:  # noqa: BLE001, S110  (a finalizer must not raise)
-            pass
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
+
+
+def _then_raising(finalizer: Any, error: BaseException) -> Any:
+    """Return what calls `finalizer` and has `error` raised in this thread as soon as the finalization is over.
+
+    Not a Python function: the interpreter would raise in its frame, where a finalization drops every exception.
+    """
+    import ctypes
+
+    waiting = [
+        error
+    ]  # emptied when it is raised: the class that is made here lives until the next collection
+    again = type("Again", (BaseException,), {"__new__": lambda _: waiting.pop()})
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    call = functools.partial(raise_in, ctypes.c_ulong(threading.get_ident()), ctypes.py_object(again))
+    return functools.partial(collections.deque, map(operator.call, (finalizer, call)), 0)

@@ -18,7 +18,7 @@ import gc
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import model
-from pytest_sockets.leaks import loop_transports, reachability
+from pytest_sockets.leaks import kinds, loop_transports, reachability
 from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
@@ -74,9 +74,9 @@ class Judgement:
 class Judge:
     """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
 
-    def __init__(self, ledger: Ledger, kinds: Sequence[str] = ("tcp", "udp")) -> None:
+    def __init__(self, ledger: Ledger, watched: Sequence[str] = kinds.DEFAULT) -> None:
         self._ledger = ledger
-        self._kinds = kinds
+        self._kinds = watched
         self._stubborn: set[Origin] = set()
         self._named: set[tuple[object, object]] = set()
         self._collected: list[tuple[Record, SocketEntry | None]] = []
@@ -136,7 +136,7 @@ class Judge:
             return False
         entry = record.entry
         # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
-        return entry is not None and entry.protocol in self._kinds
+        return entry is not None and kinds.watches(self._kinds, entry)
 
     def _after_collecting(self, records: list[Record], generation: int) -> list[Record]:
         if not records:

@@ -149,9 +149,23 @@ def _multiprocessing_plumbing(finding: Finding) -> bool:
 _MULTIPROCESSING_DOORS: Final = ("/multiprocessing/connection.py", "/multiprocessing/context.py")
 
 
+def _system_service(finding: Finding) -> bool:
+    """The C library keeps one connection per process to name services and syslog: any lookup of a user may open it."""
+    remote = finding.socket.remote
+    if finding.socket.protocol != "unix" or finding.opened_at is not None or remote is None:
+        return False
+    return any(fnmatchcase(remote.host, path) for path in _SYSTEM_SERVICES)
+
+
+_SYSTEM_SERVICES: Final = (
+    "/dev/log", "/run/systemd/*", "/run/nscd/*", "/var/run/nscd/*", "/var/lib/sss/pipes/*",
+)  # fmt: skip
+
+
 DEFAULT_IGNORES: Final[tuple[Callable[[Finding], bool], ...]] = (
     _event_loop_self_pipe,
     _multiprocessing_plumbing,
+    _system_service,
 )
 """Each names its cause in its docstring; there is no other list of exceptions."""
 

@@ -14,6 +14,8 @@ import pytest
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
+from pytest_sockets.leaks.kinds import watches
+from pytest_sockets.leaks.outside import alarm_paused
 from pytest_sockets.leaks.records import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.originals import wall_clock
@@ -83,6 +85,7 @@ class Verdicts:
 
     # -- occasions -------------------------------------------------------------------------------------------
 
+    @alarm_paused()
     def judge_test(
         self,
         item: pytest.Item,
@@ -109,6 +112,7 @@ class Verdicts:
         self._warn(item, [leak.finding for leak in leaks if leak.mode == "warn" and not leak.known])
         return [leak.finding for leak in leaks if leak.raised]
 
+    @alarm_paused()
     def judge_rest(self, nodeid: str, live: Callable[[], Sequence[tuple[Owner, list[Any]]]]) -> None:
         """The session is over: whatever was put off is judged now; no teardown is left that could err."""
         for _, finding, mode in self._findings(live, {}, final=True):
@@ -268,7 +272,7 @@ class Verdicts:
         return [
             (record, entry)
             for record, entry in self._dropped.take(self._reported)
-            if entry.protocol in self._settings.kinds
+            if watches(self._settings.kinds, entry)
             and (entry.remote is None or not self._judge.is_other_end(record, entry))
         ]
 

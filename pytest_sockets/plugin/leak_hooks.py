@@ -19,7 +19,7 @@ from pytest_sockets.errors import SocketLeakError
 from pytest_sockets.leaks import audit
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
+from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
 from pytest_sockets.leaks.records import Owner, Scope
 from pytest_sockets.leaks.registry import Ledger
 from pytest_sockets.plugin import address_in_use, failure_sections
@@ -436,8 +436,7 @@ class LeakDetection(Part):
                 _forget_expected_failure()
             batch = self._outbox().new(item.nodeid, opened)
             previous = self._previous.nodeid if self._previous is not None else ""
-            with alarm_paused():
-                return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+            return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
         finally:
             self._opened_before = ledger.opened
             address_in_use.recent.forget()

@@ -211,10 +211,11 @@ class Reporting(Part):
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Compare with the baseline, write the reports, and set the exit status for leaks without a teardown."""
         result = yield
-        stopped = bool(session.shouldstop or session.shouldfail) or session.exitstatus in (
-            pytest.ExitCode.INTERRUPTED,
-            pytest.ExitCode.INTERNAL_ERROR,
-            pytest.ExitCode.USAGE_ERROR,
+        # pytest.exit() may have set any status.
+        stopped = bool(session.shouldstop or session.shouldfail) or session.exitstatus not in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.TESTS_FAILED,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
         )
         try:
             self._finish(complete=not stopped)

@@ -1,16 +1,15 @@
-"""The fixtures of servers, and their records in the report of a failing test. The servers do not know pytest."""
+"""The fixtures of servers. The servers themselves do not know pytest."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
-from pytest_sockets.originals import monotonic
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin import server_reports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_sockets.servers.certificates import Authority
     from pytest_sockets.servers.echo import EchoServer
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
         ScriptedServerFactory,
         ServerFactory,
     )
-    from pytest_sockets.servers.server import Server
 
 F = TypeVar("F", bound="ServerFactory[Any]")
 
@@ -29,12 +27,7 @@ __all__ = [
     "session_scripted_server_factory", "sockets_tls", "tcp_echo_server", "tls_echo_server",
     "udp_echo_server", "unix_echo_server",
 ]  # fmt: skip
-"""The only names that pytest inspects, see `Part`."""
-
-_SERVERS: Final[pytest.StashKey[list[Server]]] = pytest.StashKey()
-"""On an item: the servers of its own fixtures. On the session: those of session fixtures."""
-_BEGAN: Final = pytest.StashKey[float]()
-_TITLE: Final = "servers of pytest-sockets"
+"""The only names that pytest inspects, see `hook_object.Part`."""
 
 
 def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,22 +49,7 @@ def _factory(
     make_factory: type[F], name: str, make: Callable[..., Any], node: pytest.Item | pytest.Session
 ) -> F:
     owner = f"the {name} of {node.nodeid}" if isinstance(node, pytest.Item) else f"the {name} of this session"
-    return make_factory(_skipping(make), _remember_on(node), owner)
-
-
-def _remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
-    """Count each server, and keep it for the report of a failing test. The first one registers those hooks."""
-    from pytest_sockets.plugin.counts import counts
-
-    servers = node.stash.setdefault(_SERVERS, [])
-
-    def made(server: Server) -> None:
-        servers.append(server)
-        counts(node.config).servers += 1
-        if not node.config.pluginmanager.has_plugin(ServersShown.__name__):
-            node.config.pluginmanager.register(ServersShown(), ServersShown.__name__)
-
-    return made
+    return make_factory(_skipping(make), server_reports.remember_on(node), owner)
 
 
 @pytest.fixture
@@ -171,40 +149,6 @@ def sockets_tls() -> Iterator[Authority]:
     authority = process_authority()
     yield authority
     authority.close()
-
-
-class ServersShown(Part):
-    """Shows the servers of a failing test. Registered with the first server, so that other runs have no hook here."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Remember when the test began: only later events of a session's server belong to it."""
-        item.stash[_BEGAN] = monotonic()
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(
-        self, item: pytest.Item
-    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Show up to five connections of each server of a failing test, and the end of their transcripts."""
-        report = yield
-        if report.failed and report.when != "teardown":
-            text = "\n".join(_shown(item))
-            if text:
-                from pytest_sockets.plugin.report_sections import add_section
-
-                add_section(report, _TITLE, text)
-        return report
-
-
-def _shown(item: pytest.Item) -> Iterator[str]:
-    began = item.stash.get(_BEGAN, 0.0)
-    for server in item.stash.get(_SERVERS, ()):
-        yield f"{server}\n{server.summary()}"
-    for server in item.session.stash.get(_SERVERS, ()):
-        if any(record.accepted_at >= began for record in server.connections) or any(
-            record.received_at >= began for record in server.datagrams
-        ):
-            yield f"{server} (of the session; since this test began)\n{server.summary(since=began)}"
 
 
 def __dir__() -> list[str]:

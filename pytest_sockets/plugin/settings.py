@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.errors import SettingError, quoted
+from pytest_sockets.leaks import kinds
 from pytest_sockets.printable import cut_in_middle
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_sockets.reports.run import Mode
 
 MODES: Final = ("off", "warn", "error")
-KINDS: Final = ("tcp", "udp", "unix")
 SCOPES: Final = ("process", "tree")
 REPORT_SUFFIXES: Final = (".json", ".html", ".md", ".sarif")
 GITHUB: Final = "github"
@@ -64,7 +64,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--sockets-kinds",
         metavar="LIST",
         default=None,
-        help="which sockets to watch (default: tcp,udp; also: unix)",
+        help="which sockets to watch: tcp, udp, unix, or unix-path for those with a path (default: tcp,udp,unix-path)",
     )
     group.addoption(
         "--sockets-scope",
@@ -124,7 +124,9 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini("sockets_grace", "seconds a socket may take to close", type="float", default=None)
     parser.addini("sockets_ignore", "rules for sockets that are not reported", type="linelist", default=[])
-    parser.addini("sockets_kinds", "which sockets to watch: tcp, udp, unix", type="string", default=None)
+    parser.addini(
+        "sockets_kinds", "which sockets to watch: tcp, udp, unix, unix-path", type="string", default=None
+    )
     parser.addini("sockets_scope", "process or tree", type="string", default=None)
     parser.addini(
         "sockets_report", "reports to write: .json, .html, .md, .sarif or github", type="linelist", default=[]
@@ -205,10 +207,10 @@ def grace_seconds(value: object) -> float:
 
 def _kinds(value: object) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip() for name in str(value).split(",") if name.strip()))
-    unknown = [name for name in names if name not in KINDS]
+    unknown = [name for name in names if name not in kinds.KINDS]
     if unknown or not names:
         raise SettingError(
-            f"{quoted(value)} names no kind of socket; use a comma-separated list of: {', '.join(KINDS)}"
+            f"{quoted(value)} names no kind of socket; use a comma-separated list of: {', '.join(kinds.KINDS)}"
         )
     return names
 
@@ -263,7 +265,7 @@ class Settings:
         self.unclosed: str = reader.read("unclosed", mode, "off")
         self.grace: float = reader.read("grace", grace_seconds, 0.5)
         self.ignore: tuple[str, ...] = reader.read("ignore", rule_lines, ())
-        self.kinds: tuple[str, ...] = reader.read("kinds", _kinds, ("tcp", "udp"))
+        self.kinds: tuple[str, ...] = reader.read("kinds", _kinds, kinds.DEFAULT)
         self.scope: str = reader.read("scope", one_of(SCOPES, "scope"), "tree")
         self.github = False
         """Whether annotations and a step summary were requested."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROTOCOLS: Final = ("tcp", "udp", "unix")
 LEFT: Final = "left"
+OPTION: Final = "--sockets-table={}"
 _LONGEST_NUMBER: Final = 20  # int() rejects thousands of digits with an error of its own
 _HELP: Final = (
     "use a status (LISTEN), :PORT, tcp, udp, unix, a process id or name, which must all match; or left"
@@ -39,6 +40,7 @@ class Filter:
 
     tests: tuple[Callable[[Line], bool], ...] = ()
     hints: tuple[str, ...] = ()
+    asked: str = OPTION
     left_overs: bool = False
     """Whether to list processes of ended runs instead of sockets."""
 
@@ -47,8 +49,11 @@ class Filter:
         return all(test(line) for test in self.tests)
 
 
-def parse(text: str) -> Filter:
-    """Return the filter for these words. Raises `QueryError` for an invalid word."""
+def parse(text: str, asked: str = OPTION) -> Filter:
+    """Return the filter for these words. Raises `QueryError` for an invalid word.
+
+    `asked` is how the user asks for a filter, with `{}` in its place.
+    """
     words = text.replace(",", " ").split()
     lowered = [word.lower() for word in words]
     if LEFT in lowered:
@@ -57,19 +62,19 @@ def parse(text: str) -> Filter:
         return Filter(left_overs=True)
     tests, hints = [], []
     for word in words:
-        test, hint = _word(word)
+        test, hint = _word(word, asked)
         tests.append(test)
         hints += [hint] if hint else []
     if "unix" not in lowered:
         tests.append(lambda line: line.entry.protocol != "unix")
-    return Filter(tuple(tests), tuple(hints))
+    return Filter(tuple(tests), tuple(hints), asked)
 
 
 def _others(words: list[str]) -> str:
     return ", ".join(quoted(word) for word in words if word.lower() != LEFT) or "itself"
 
 
-def _word(word: str) -> tuple[Callable[[Line], bool], str | None]:
+def _word(word: str, asked: str) -> tuple[Callable[[Line], bool], str | None]:
     if word.startswith(":"):
         return _on_port(_number(word[1:], word)), None
     if word.lower() in PROTOCOLS:
@@ -79,7 +84,7 @@ def _word(word: str) -> tuple[Callable[[Line], bool], str | None]:
     if word.isdecimal():
         pid = _number(word, word)
         return lambda line: line.entry.pid == pid, f"{word} means a process id; for a port write :{word}"
-    _refuse_mistakes(word)
+    _refuse_mistakes(word, asked)
     return _named(word), f"{quoted(word)} means the name of a process{_did_you_mean(word)}"
 
 
@@ -89,11 +94,11 @@ def _number(digits: str, word: str) -> int:
     return addresses.checked_port(int(digits)) if word.startswith(":") else int(digits)
 
 
-def _refuse_mistakes(word: str) -> None:
+def _refuse_mistakes(word: str, asked: str) -> None:
     """Raise `QueryError` for a word that is hardly a process name."""
     if "/" in word or "::" in word or word.endswith(".py"):
         raise QueryError(
-            f"{quoted(word)} looks like a path, not a filter; write --sockets-table=FILTER; {_HELP}"
+            f"{quoted(word)} looks like a path, not a filter; write {asked.format('FILTER')}; {_HELP}"
         )
     if re.search(r":\d+$", word):
         raise QueryError(f"{quoted(word)} is not a filter; for a port write {word[word.rindex(':') :]}")

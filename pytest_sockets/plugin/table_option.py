@@ -34,9 +34,12 @@ def show(config: pytest.Config) -> int:
     return 0
 
 
-def table(filter_: str, width: int) -> str:
-    """Return the table for a filter, with lines of at most `width` columns. Raises `QueryError`."""
-    chosen = table_filter.parse(filter_)
+def table(filter_: str, width: int, asked: str = table_filter.OPTION) -> str:
+    """Return the table for a filter, with lines of at most `width` columns. Raises `QueryError`.
+
+    `asked` is how the user asks for a filter, with `{}` in its place.
+    """
+    chosen = table_filter.parse(filter_, asked)
     if chosen.left_overs:
         return table_text.left_overs(width)
     return table_text.sockets(reader().system(), chosen, width)

@@ -92,7 +92,7 @@ def _footer(lines: list[Line], shown: list[Line], chosen: Filter) -> list[str]:
     said = [f"{len(shown)} of {len(lines)} sockets"]
     unix = sum(line.entry.protocol == "unix" for line in lines)
     if unix and not any(line.entry.protocol == "unix" for line in shown):
-        said[0] += f"; {unix} unix sockets are not shown (--sockets-table=unix)"
+        said[0] += f"; {unix} unix sockets are not shown ({chosen.asked.format('unix')})"
     if not shown:
         said += chosen.hints
     hidden = sum(line.entry.pid is None and line.entry.inode is not None for line in shown)

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import UNCLOSED
+from pytest_sockets.leaks.kinds import KINDS, includes
 from pytest_sockets.reports.baseline import Baseline, Known
 from pytest_sockets.reports.baseline_keys import Key, instance_of, is_narrow, key_of, old_key_of
 
@@ -42,7 +43,7 @@ class Ran:
 
     def could_occur(self, key: Key, kinds: Sequence[str]) -> bool:
         """Whether this run would have found a leak with this key. If so, a missing leak is gone."""
-        if not set(kinds) <= set(self.kinds):
+        if not includes(self.kinds, kinds):
             return False
         if not (self.unclosed if key.kind == UNCLOSED else self.leaks):
             return False
@@ -219,7 +220,7 @@ def update(found: Iterable[Found], baseline: Baseline, ran: Ran) -> Baseline:
         if key not in entries and not ran.could_occur(key, baseline.kinds):
             entries[key] = entry
     kinds = dict.fromkeys([*baseline.kinds, *ran.kinds] if baseline.entries else ran.kinds)
-    ordered = tuple(kind for kind in ("tcp", "udp", "unix") if kind in kinds)
+    ordered = tuple(kind for kind in KINDS if kind in kinds)
     return Baseline(tuple(entries.values()), ordered, baseline.below)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from pytest_sockets.leaks.kinds import UNIX_PATH
+
 if TYPE_CHECKING:
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.reports.spans import SocketLife, TestSpan
@@ -117,7 +119,9 @@ class Run:
         lines = []
         if mode.leaks == "off":
             lines.append("Sockets left open were looked for only in tests with a mark (--sockets-leaks=off).")
-        missing = [kind for kind in ("tcp", "udp", "unix") if kind not in mode.kinds]
+        missing = [kind for kind in ("tcp", "udp") if kind not in mode.kinds]
+        if "unix" not in mode.kinds:
+            missing.append("unix without a path" if UNIX_PATH in mode.kinds else "unix")
         if missing:
             lines.append(
                 f"Sockets of {' and '.join(missing)} were not looked for (--sockets-kinds={','.join(mode.kinds)})."

@@ -79,7 +79,7 @@ class _Flow:
 
     def failed(self, error: BaseException) -> None:
         """An event's handling raised."""
-        self._engine.trouble(error, self.describe())
+        self._engine.failures.add(error, self.describe())
 
     def describe(self) -> str:
         """For messages."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.servers import listening
+from pytest_sockets.servers.failures import Failures
 from pytest_sockets.servers.faults.base import ActiveFault, Fault
 from pytest_sockets.servers.hub import HubStuck, current_hub, give_up
 
@@ -26,7 +27,7 @@ class Engine:
         self.bound = bound
         self.name = name
         self.hub: Hub = current_hub()
-        self.troubles: list[tuple[BaseException, str]] = []
+        self.failures = Failures(name)
         self.active_faults: list[ActiveFault] = []
         self.stopping = self.stopped = False
         self.connecting: set[object] = set()
@@ -119,10 +120,6 @@ class Engine:
                 if bound.endpoint.port is None:
                     listening.remove_path(bound)
 
-    def trouble(self, error: BaseException, where: str) -> None:
-        """Remember what must fail the test that owns this server."""
-        self.troubles.append((error, where))
-
     def abandon_in_child(self) -> None:
         """After a fork, in the child: nothing of it is ours."""
         self.close_sockets()
@@ -144,7 +141,7 @@ class SocketHandler:
 
     def failed(self, error: BaseException) -> None:
         """An event's handling raised."""
-        self.engine.trouble(error, self.describe())
+        self.engine.failures.add(error, self.describe())
 
     def describe(self) -> str:
         """For messages."""

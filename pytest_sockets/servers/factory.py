@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pytest_sockets.errors import ServerFault, blames_the_call
 from pytest_sockets.servers.echo import EchoServer
+from pytest_sockets.servers.failures import first_line
 from pytest_sockets.servers.proxy import FaultProxy
 from pytest_sockets.servers.scripted import ScriptedServer
 
@@ -47,7 +48,7 @@ class ServerFactory(Generic[S]):
         return server
 
     def close(self) -> None:
-        """Stop them all, then raise `ServerFault` for the first that went wrong inside."""
+        """Stop them all, then raise `ServerFault` for what went wrong inside and was not reported yet."""
         __tracebackhide__ = True
         self._is_closed = True
         errors: list[Exception] = []
@@ -59,7 +60,10 @@ class ServerFactory(Generic[S]):
                 errors.append(error)
         self.servers.clear()
         if errors:
-            raise errors[-1].with_traceback(None)
+            *others, first = errors
+            for other in reversed(others):
+                first.add_note(f"and: {first_line(other)}")
+            raise first.with_traceback(None)
 
 
 class EchoServerFactory(ServerFactory[EchoServer]):

@@ -63,19 +63,20 @@ class ConnectionRecord:
         self.bytes_out = 0
         self.closed_by: ClosedBy | None = None
         self.detail = ""
-        self._received = bytearray()
-        self._sent = bytearray()
+        # Pieces: an echo keeps each once for both directions, and the transcript refers to the same.
+        self._received: list[bytes] = []
+        self._sent: list[bytes] = []
         self._connection: Connection | None = None
 
     @property
     def received(self) -> bytes:
         """The first bytes from the client: 64 KiB, or what the server's `record` says."""
-        return bytes(self._received)
+        return b"".join(tuple(self._received))
 
     @property
     def sent(self) -> bytes:
         """The first bytes to the client, after the faults: 64 KiB, or what the server's `record` says."""
-        return bytes(self._sent)
+        return b"".join(tuple(self._sent))
 
     @blames_the_call
     def send(self, data: bytes) -> None:
@@ -125,7 +126,7 @@ class ConnectionRecord:
         return self.closed_at is None
 
     def __str__(self) -> str:
-        preview = bytes(self._received[:PREVIEW])
+        preview = b"".join(self._received[:PREVIEW])[:PREVIEW]
         shown = f" {preview!r}{'...' if self.bytes_in > len(preview) else ''}" if preview else ""
         return (
             f"{self.protocol} {self.local} <- {self.remote}: {self.bytes_in} bytes in{shown}, {self.bytes_out} out, "

@@ -35,10 +35,10 @@ TRANSPORTS: Final = ("tcp", "unix", "tls")
 class ScriptedServer(StreamServer):
     """A server that speaks any protocol: `handler(conn)` runs in a thread for each connection, see `ScriptedConnection`.
 
-    `handler`: one function for every connection, or a list with one for each connection in the order of accept. A
-    connection without a handler is reset and fails the test. When the handler returns, its connection is closed in
-    order; when it raises, the connection is reset and `stop()`'s `check()`, the fixture's teardown or the end of a
-    `with` block raises `ServerFault` with the handler's traceback.
+    `handler`: one function for every connection, or a list with one for each connection in the order of accept. The test
+    fails for a connection without a handler, which is reset, and for a handler without a connection. When the handler
+    returns, its connection is closed in order. When it raises, the connection is reset, and `check()`, the fixture or the
+    end of a `with` block raises `ServerFault` with the handler's traceback.
     `transport`: "tcp", "unix" or "tls"; over TLS the handler begins after the handshake. The settings of
     TLS are those of `EchoServer`.
     `timeout`: seconds that each call of the connection waits at most; None: until the server stops.

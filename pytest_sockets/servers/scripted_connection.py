@@ -9,7 +9,6 @@ from pytest_sockets.errors import (
     ServerFault,
     SettingError,
     SocketAssertionError,
-    SocketsError,
     WaitTimeout,
     quoted,
 )
@@ -31,6 +30,10 @@ _SHOWN: Final = 200
 
 class ClientGone(ServerFault, ConnectionError):
     """The client closed or reset the connection before the handler sent. A handler that lets it pass ends quietly."""
+
+
+class ClientEnded(ServerFault):
+    """The client closed or reset the connection before it sent what the handler must have."""
 
 
 class StillWaiting(HandlerStopped):
@@ -245,10 +248,7 @@ class ScriptedConnection:
         if not by.startswith("client"):
             raise HandlerStopped  # a fault or the test closed it
         how = "reset" if by == "client reset" else "closed"
-        error: SocketsError = ServerFault(
-            self._text(f"{call}: the client {how} the connection before {what} came")
-        )
-        raise error
+        raise ClientEnded(self._text(f"{call}: the client {how} the connection before {what} came"))
 
     def _text(self, headline: str) -> str:
         held = self._stream.inbox.peek()

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_sockets import originals
 from pytest_sockets.errors import ServerFault, quoted
 from pytest_sockets.originals import get_ident, monotonic
+from pytest_sockets.servers.failures import NEVER
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.handler_threads import HandlerStopped, Job, handler_threads
-from pytest_sockets.servers.scripted_connection import ClientGone, ScriptedConnection, StillWaiting
+from pytest_sockets.servers.scripted_connection import (
+    ClientEnded,
+    ClientGone,
+    ScriptedConnection,
+    StillWaiting,
+)
 from pytest_sockets.servers.scripted_stream import ScriptedStream
-from pytest_sockets.servers.stream_engine import StreamEngine
+from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,7 +64,8 @@ class ScriptedEngine(StreamEngine):
             stream.record.detail = has
             stream.end_by(Ending("reset", "server"))  # not while the client is still in connect()
             problem = f"{self.name}: {count + 1} connections came, but {has}"
-            self.trouble(ServerFault(f"{problem}\n  {stream.record}"), self.name)
+            fault = ServerFault(f"{problem}\n  {stream.record}")
+            self.failures.add(fault, self.name, accepted_at=stream.record.accepted_at)
             return
         if self.stopping:
             stream.inbox.stop()
@@ -82,10 +89,11 @@ class ScriptedEngine(StreamEngine):
             handler(conn)
         except (HandlerStopped, ClientGone) as error:
             if isinstance(error, StillWaiting):
-                self._failed(stream, handler, error.reason.with_traceback(error.__traceback__))
+                reason = error.reason.with_traceback(error.__traceback__)
+                self._failed(stream, handler, reason, is_consequence=True)
             self._end(stream, conn.reset)
         except BaseException as error:  # noqa: BLE001  (pytest.fail() raises one; it must fail the test)
-            self._failed(stream, handler, error)
+            self._failed(stream, handler, error, is_consequence=isinstance(error, ClientEnded))
             self._end(stream, lambda: self.run(stream.break_off))
         else:
             self._end(stream, conn.close)
@@ -99,7 +107,9 @@ class ScriptedEngine(StreamEngine):
         except ServerFault:  # the server is stopped
             pass
 
-    def _failed(self, stream: ScriptedStream, handler: Handler, error: BaseException) -> None:
+    def _failed(
+        self, stream: ScriptedStream, handler: Handler, error: BaseException, *, is_consequence: bool
+    ) -> None:
         error.__traceback__ = users_frames(error.__traceback__)
         first = str(error).partition("\n")[0]
         reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
@@ -109,7 +119,8 @@ class ScriptedEngine(StreamEngine):
             f"{_place(error)}: {reason}\n  {stream.record}"
         )
         problem.__cause__ = error
-        self.trouble(problem, self.name)
+        accepted_at = stream.record.accepted_at
+        self.failures.add(problem, self.name, accepted_at=accepted_at, is_consequence=is_consequence)
 
     # Stopping
 
@@ -120,6 +131,7 @@ class ScriptedEngine(StreamEngine):
         try:
             self.run(self._finish_handlers)
             self._wait_for_handlers()
+            self._report_unused()
         finally:
             try:
                 super().stop()
@@ -127,6 +139,23 @@ class ScriptedEngine(StreamEngine):
                 if self._retained:
                     self._retained = False
                     handler_threads.release()
+
+    def _report_unused(self) -> None:
+        """A script says how many connections come: fewer are a failure, unless another one explains them."""
+        if callable(self._script) or self.failures:
+            return
+        count, came = len(self._script), len(self.records)
+        unused = [f"  {number}: {_name(one)}" for number, one in enumerate(self._script)][came:]
+        if not unused:
+            return
+        more = [f"  and {len(unused) - SHOWN} more"] if len(unused) > SHOWN else []
+        had = "this handler had no connection" if len(unused) == 1 else "these handlers had no connection"
+        problem = (
+            f"{self.name}: {came} of {count} connections came; {had}:\n"
+            + "\n".join([*unused[:SHOWN], *more])
+            + "\nlikely cause: the client gives up earlier, reuses a connection, or connects elsewhere"
+        )
+        self.failures.add(ServerFault(problem), self.name, accepted_at=NEVER, is_consequence=True)
 
     def _finish_handlers(self) -> None:
         self.accept_waiting()
@@ -155,7 +184,7 @@ class ScriptedEngine(StreamEngine):
                 f"server stopped; {how}\n{stack}\nlikely cause: a wait that has no timeout; use the methods of "
                 "the connection, which end with the server"
             )
-            self.trouble(ServerFault(problem), self.name)
+            self.failures.add(ServerFault(problem), self.name, accepted_at=stream.record.accepted_at)
 
     def _others(self) -> list[tuple[Job, tuple[ScriptedStream, Handler]]]:
         """The handlers that run, without one that calls `stop()` itself."""

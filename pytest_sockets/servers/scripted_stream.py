@@ -63,8 +63,9 @@ class ScriptedStream(TlsConnection):
         """Take cipher text out of the record, which has plain text only."""
         record, events = self.record, self.owner.events
         record.bytes_in -= len(early)
-        if record._received.endswith(early):
-            del record._received[-len(early) :]
+        received = record.received
+        if received.endswith(early):
+            record._received[:] = [received[: -len(early)]]
             self._room += len(early)
         for event in [one for one in events if one[1:3] == (record.number, "in")][::-1]:
             if not early.endswith(event[3]):

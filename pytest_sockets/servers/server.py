@@ -18,6 +18,7 @@ from pytest_sockets.errors import (
     quoted,
 )
 from pytest_sockets.servers import listening
+from pytest_sockets.servers.failures import combined, first_line
 from pytest_sockets.servers.faults.base import ActiveFault, check_faults
 from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
 from pytest_sockets.servers.transcript import copied, shown
@@ -25,13 +26,14 @@ from pytest_sockets.waiting import async_wait_until, checked_timeout, wait_until
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from pytest_sockets.literals import Transport
     from pytest_sockets.model import Endpoint
     from pytest_sockets.servers.connection import Connection
     from pytest_sockets.servers.datagram import DatagramEngine
+    from pytest_sockets.servers.failures import Failure, Failures
     from pytest_sockets.servers.faults.base import Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.listening import Bound
@@ -172,20 +174,20 @@ class Server(metaclass=BlamesTheCall):
         return tuple(force.fault for force in self._engine.active_faults)
 
     def check(self) -> None:
-        """Raise `ServerFault` if anything went wrong inside the server: a `reply` that raised, no descriptor left."""
+        """Raise `ServerFault` for what went wrong inside: a handler or a `reply` that raised, no descriptor left.
+
+        What it has raised is reported, so neither a second call nor the fixture's teardown raises it again.
+        """
         __tracebackhide__ = True
-        troubles = tuple(self._engine.troubles)
-        if not troubles:
-            return
-        error, where = troubles[0]
-        if not isinstance(error, ServerFault):
-            problem = ServerFault(f"{self} failed in {where}: {type(error).__name__}: {error}")
-            problem.__cause__ = error
-            error = problem
-        error.__notes__ = [f"and: {_first_line(other)}" for other, _ in troubles[1 : 1 + SHOWN]]
-        if len(troubles) > 1 + SHOWN:
-            error.add_note(f"and {len(troubles) - 1 - SHOWN} more")
-        raise error.with_traceback(None)
+        failures = self._engine.failures.unreported()
+        for failure in failures:
+            failure.reported = True
+        _raise(failures)
+
+    @property
+    def failures(self) -> Failures:
+        """What went wrong inside, also what has been reported. For the plugin."""
+        return self._engine.failures
 
     # Waiting
 
@@ -254,7 +256,7 @@ class Server(metaclass=BlamesTheCall):
         __tracebackhide__ = True
         found = self._matching(matches)
         if found is None:
-            self.check()
+            _raise(tuple(self._engine.failures))
             what = wanted if isinstance(wanted, bytes) else getattr(wanted, "pattern", wanted)
             raise WaitTimeout(
                 f"{self}: {quoted(what)} did not come within {timeout:g} s\n{self.summary()}\n"
@@ -275,7 +277,7 @@ class Server(metaclass=BlamesTheCall):
     def _look(self, look: Callable[[], bool]) -> Callable[[], bool]:
         def looked() -> bool:
             self._engine.hub.ensure_sound()
-            return look() or bool(self._engine.troubles)
+            return look() or bool(self._engine.failures)
 
         return looked
 
@@ -292,7 +294,7 @@ class Server(metaclass=BlamesTheCall):
 
     def _came(self, n: int, timeout: float) -> tuple[ConnectionRecord, ...]:
         __tracebackhide__ = True
-        self.check()
+        _raise(tuple(self._engine.failures))
         seen, noun = self._seen(), "datagrams" if self.transport == "udp" else "connections"
         if seen < n:
             raise WaitTimeout(
@@ -303,7 +305,7 @@ class Server(metaclass=BlamesTheCall):
 
     def _all_closed(self, timeout: float) -> tuple[ConnectionRecord, ...]:
         __tracebackhide__ = True
-        self.check()
+        _raise(tuple(self._engine.failures))
         still = self._open()
         if still:
             raise WaitTimeout(
@@ -333,7 +335,7 @@ class Server(metaclass=BlamesTheCall):
             if isinstance(self._engine, StreamEngine)
             else []
         )
-        failed = [f"  failed: {_first_line(error)}" for error, _ in self._engine.troubles[:SHOWN]]
+        failed = [f"  failed: {first_line(one.error)}" for one in tuple(self._engine.failures)[:SHOWN]]
         return "\n".join([_lines(came) or "  nothing came", *failed, *events]) + faults
 
     # Breaking it
@@ -472,8 +474,11 @@ def _matcher(wanted: Wanted) -> Callable[[bytes], object]:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__
+def _raise(failures: Sequence[Failure]) -> None:
+    __tracebackhide__ = True
+    error = combined(failures)
+    if error is not None:
+        raise error.with_traceback(None)
 
 
 def _lines(records: list[Any]) -> str:

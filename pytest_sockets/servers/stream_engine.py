@@ -98,8 +98,8 @@ class StreamEngine(Engine):
             f"{len(self.connections)} of its own are open\n"
             "likely cause: connections that are never closed, or a low `ulimit -n`"
         )
-        if not self.troubles:
-            self.trouble(problem, self.name)
+        if not self.failures:
+            self.failures.add(problem, self.name)
         self.hub.change(handler.sock.fileno(), 0)
         self.hub.later(_RETRY_ACCEPT, self._look_again, handler)
 
@@ -115,7 +115,7 @@ class StreamEngine(Engine):
         return self._fixed_local or _endpoint(sock.getsockname())
 
     def _accepted(self, sock: RealSocket, local: Endpoint, remote: Endpoint) -> None:
-        now = monotonic()
+        now = self.hub.now = monotonic()  # later than the event that brought it
         record = ConnectionRecord(len(self.records), "unix" if self._is_unix else "tcp", local, remote, now)
         self.events.append((now, record.number, "opened", b""))
         connection: Connection | None = None
@@ -155,8 +155,8 @@ class StreamEngine(Engine):
             f"{self.name} could not serve an accepted connection: {error}\n  {record}{cause}"
         )
         problem.__cause__ = None if cause else error
-        if not any(str(earlier).startswith(f"{self.name} could not serve") for earlier, _ in self.troubles):
-            self.trouble(problem, self.name)
+        if not any(str(one.error).startswith(f"{self.name} could not serve") for one in self.failures):
+            self.failures.add(problem, self.name, accepted_at=record.accepted_at)
 
     def connection_gone(self, connection: Connection) -> None:
         """A connection's descriptor is closed."""

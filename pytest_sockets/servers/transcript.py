@@ -6,7 +6,7 @@ import collections
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     EventName = Literal["opened", "in", "out", "closed"]
 
@@ -34,8 +34,10 @@ class TranscriptEvent(NamedTuple):
         return f"#{self.connection} {self.event:<6} {f'{self.data[:_PREVIEW]!r}{more}' if self.data else ''}".rstrip()
 
 
-Events = collections.deque[tuple[float, int, "EventName", bytes]]
-"""Plain tuples: the hub makes two for each round trip, and a named one costs five times as much."""
+Events = collections.deque[tuple[float, int, "EventName | Literal['echo']", bytes]]
+"""Plain tuples: the hub makes one for each round trip, and a named one costs five times as much.
+
+"echo" stands for an "in" and an "out" of the same data."""
 
 
 def new_events() -> Events:
@@ -47,9 +49,20 @@ def copied(events: Events) -> tuple[TranscriptEvent, ...]:
     """The events so far; the hub may add some meanwhile."""
     while True:
         try:
-            return tuple(map(TranscriptEvent._make, tuple(events)))
+            kept = tuple(events)
         except RuntimeError:  # changed during the iteration
             continue
+        return tuple(event for one in kept for event in _expanded(*one))[-LIMIT:]
+
+
+def _expanded(
+    time: float, connection: int, event: EventName | Literal["echo"], data: bytes
+) -> Iterator[TranscriptEvent]:
+    if event == "echo":
+        yield TranscriptEvent(time, connection, "in", data)
+        yield TranscriptEvent(time, connection, "out", data)
+    else:
+        yield TranscriptEvent(time, connection, event, data)
 
 
 def shown(events: Iterable[TranscriptEvent], since: float = 0.0) -> list[str]:

@@ -7,6 +7,7 @@ import asyncio.streams
 import gc
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -158,6 +159,43 @@ def test_an_error_in_the_listener_does_not_reach_the_interpreter():
         assert [warning.category for warning in caught] == [ResourceWarning]
     finally:
         watch.stop()
+
+
+class Interrupt(BaseException):
+    """What a timeout raises."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Interrupt("after 5 s"), KeyboardInterrupt(), TimeoutError("5 s")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_a_signal_handler_raises_meanwhile_reaches_the_code_that_dropped_the_socket(error):
+    if "__del__" in vars(socket.socket):
+        pytest.skip("the run itself watches finalizers")
+    raised = []
+
+    def handler(number, frame):
+        raised.append(number)
+        raise error
+
+    def interrupted(sock):
+        signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    watch = FinalizerWatch(interrupted)
+    watch.start()
+    try:
+        with pytest.warns(ResourceWarning), pytest.raises(type(error)) as caught:  # noqa: PT012, PT031
+            drop()
+            for _ in range(2):  # the interpreter looks for such exceptions at each turn of a loop
+                pass
+        assert caught.value is error
+        assert all("pytest_sockets" not in str(entry.path) for entry in caught.traceback)
+        assert len(raised) == 1
+    finally:
+        watch.stop()
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_a_transport_that_is_dropped_is_told_with_the_users_line(suite):

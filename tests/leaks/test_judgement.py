@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pytest_sockets.leaks import judgement
-from pytest_sockets.leaks.judgement import Judge, Surroundings
+from pytest_sockets.leaks.judgement import SHORT_WAIT, STUBBORN_WAIT, Judge, Surroundings
 from pytest_sockets.leaks.records import Owner, Scope
 
 
@@ -41,6 +41,30 @@ def server():
         yield server
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """The longest time of each wait so far. None is waited out: how long that takes depends on the machine."""
+    seconds = []
+
+    def wait(condition, timeout):
+        seconds.append(timeout)
+        return condition()
+
+    monkeypatch.setattr(judgement, "wait_until", wait)
+    return seconds
+
+
+@pytest.fixture
+def idle_thread():
+    """A thread that could close something."""
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    yield thread
+    stop.set()
+    thread.join()
+
+
 class TestWaiting:
     def test_a_late_closer_is_no_leak(self, judge):
         server = socket.create_server(("127.0.0.1", 0))
@@ -65,23 +89,38 @@ class TestWaiting:
             assert len(judge(grace=30.0)) == 1
             assert time.monotonic() - began < 5
 
-    def test_a_line_that_has_outlasted_the_grace_waits_no_second_time(self, judge, ledger):
-        stop = threading.Event()
-        thread = threading.Thread(target=stop.wait)
-        thread.start()
-        kept, waited = [], []
+    def test_a_line_that_has_outlasted_the_grace_waits_no_second_time(
+        self, judge, ledger, waits, idle_thread
+    ):
+        kept = []
         for number in range(2):
             ledger.scope = Scope(Owner("test", f"test_{number}", "function"), "call")
             kept.append(socket.create_server(("127.0.0.1", 0)))
-            began = time.monotonic()
             assert len(judge(grace=5.0)) == 1
-            waited.append(time.monotonic() - began)
-        stop.set()
-        thread.join()
         for server in kept:
             server.close()
-        assert waited[0] >= 4.5
-        assert waited[1] < 4.0
+        assert waits == [SHORT_WAIT, 5.0 - SHORT_WAIT, SHORT_WAIT, STUBBORN_WAIT]
+
+    def test_another_line_waits_out_the_grace(self, judge, ledger, waits, idle_thread):
+        with socket.create_server(("127.0.0.1", 0)):
+            assert len(judge(grace=5.0)) == 1
+        ledger.scope = Scope(Owner("test", "test_two", "function"), "call")
+        with socket.create_server(("127.0.0.1", 0)):
+            assert len(judge(grace=5.0)) == 1
+        assert waits == [SHORT_WAIT, 5.0 - SHORT_WAIT] * 2
+
+    def test_a_grace_shorter_than_the_short_wait_is_not_exceeded(self, judge, waits, idle_thread):
+        with socket.create_server(("127.0.0.1", 0)):
+            assert len(judge(grace=SHORT_WAIT / 2)) == 1
+        assert waits == [SHORT_WAIT / 2]
+
+    def test_when_the_runs_time_for_waiting_is_used_up_each_wait_is_short(
+        self, judge, waits, idle_thread, monkeypatch
+    ):
+        monkeypatch.setattr(judgement, "LONGEST_WAITING", 0.0)
+        with socket.create_server(("127.0.0.1", 0)):
+            assert len(judge(grace=5.0)) == 1
+        assert waits == [SHORT_WAIT, STUBBORN_WAIT]
 
 
 class TestGarbage:

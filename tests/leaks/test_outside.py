@@ -64,6 +64,28 @@ def test_a_paused_alarm_goes_on_afterwards():
         signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+def test_the_clock_stands_still_also_while_the_end_of_the_session_is_judged(suite):
+    """A hook that is asked about each finding sees no running clock; afterwards it runs on."""
+    suite.write(
+        conftest="""
+            import signal, socket
+            def pytest_sessionstart(session):
+                session.server = socket.create_server(("127.0.0.1", 0))
+                signal.setitimer(signal.ITIMER_REAL, 100)
+            def pytest_sockets_finding(finding):
+                print("during:", signal.getitimer(signal.ITIMER_REAL)[0])
+            def pytest_unconfigure():
+                print("after:", round(signal.setitimer(signal.ITIMER_REAL, 0)[0], -2))
+        """,
+        test_a="def test_one(): pass",
+    )
+    done = suite.run("-s")
+    assert len(done.leaks) == 1
+    assert "during: 0.0" in done.text
+    assert "after: 100.0" in done.text
+
+
 LATE = """
     import signal, socket, time
     import pytest

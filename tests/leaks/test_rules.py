@@ -211,6 +211,22 @@ class TestDefaults:
         stack = (*frames, Frame(caller, 3, "opens"), Frame("tests/test_a.py", 9, "test_one"))
         assert Ignores([]).cover(dataclasses.replace(self.PIPE, stack=stack)) is ignored
 
+    @pytest.mark.parametrize(
+        ("path", "line", "ignored"),
+        [
+            ("/dev/log", None, True),
+            ("/var/lib/sss/pipes/nss", None, True),
+            ("/dev/log", Frame("tests/test_a.py", 3, "test_one"), False),
+            ("/var/run/docker.sock", None, False),
+        ],
+    )
+    def test_what_the_c_library_asks_the_system_is_ignored_and_the_users_own_is_not(
+        self, path, line, ignored
+    ):
+        entry = SocketEntry("unix", "AF_UNIX", Endpoint(""), Endpoint(path), "NONE", 7, 1, 2)
+        finding = dataclasses.replace(FINDING, socket=entry, opened_at=line, stack=())
+        assert any(default(finding) for default in DEFAULT_IGNORES) is ignored
+
     def test_a_forkserver_opens_its_own_without_those_doors(self):
         stack = (
             Frame("/lib/socket.py", 1, "__init__"),

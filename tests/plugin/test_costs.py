@@ -32,7 +32,7 @@ SHOW = """
 @pytest.mark.parametrize("arguments", [(), ("--collect-only",), ("--sockets-leaks=error",)], ids=str)
 def test_a_run_that_opens_nothing_does_not_import_the_judgement(suite, arguments):
     suite.write(test_a="def test_one(): pass", conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY))
-    done = suite.run("-s", *arguments, report=False)
+    done = suite.run("-s", *arguments, report=False, anew=True)
     assert "imported:\n" in done.text, done.text
 
 
@@ -41,7 +41,7 @@ def test_a_closed_socket_imports_only_the_modules_that_count_it(suite):
         test_a="import socket\ndef test_one(): socket.socket().close()",
         conftest=SHOW.format(names=NEEDED_BY_LEAKS_ONLY),
     )
-    done = suite.run("-s", report=False)
+    done = suite.run("-s", report=False, anew=True)
     assert "imported: pytest_sockets.plugin.report_attachments pytest_sockets.reports.run\n" in done.text, (
         done.text
     )

@@ -65,8 +65,8 @@ class TestWarnMode:
             def test_next(): pass
             """
         )
-        plain = leaky.run("-W", "error", "-p", "no:randomly", "--sockets-leaks=off")
-        done = leaky.run("-W", "error", "-p", "no:randomly")
+        plain = leaky.run("-W", "error", "-p", "no:randomly", "--sockets-leaks=off", anew=True)
+        done = leaky.run("-W", "error", "-p", "no:randomly", anew=True)
         assert (done.exit_code, done.outcomes) == (plain.exit_code, plain.outcomes) == (1, {"passed": 3}), (
             done.text
         )

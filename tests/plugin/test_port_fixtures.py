@@ -337,7 +337,7 @@ def test_nothing_heavy_is_imported_and_no_pool_is_built_before_a_port_is_asked_f
                 assert not {"portpicker", "psutil"} & sys.modules.keys()
         """
     )
-    done = suite.run("-p", "no:randomly", "--sockets-leaks=off", report=False)
+    done = suite.run("-p", "no:randomly", "--sockets-leaks=off", report=False, anew=True)
     assert done.outcomes == {"passed": 2}, done.text
 
 

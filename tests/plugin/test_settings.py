@@ -158,6 +158,7 @@ def test_a_bad_value_is_refused_in_every_kind_of_run(suite, arguments):
         "--sockets-grace=1e-3",
         "--sockets-ignore=remote=127.0.0.1:5432 status=EST*",
         "--sockets-kinds=tcp, udp,unix",
+        "--sockets-kinds=unix-path",
         "--sockets-scope=process",
         "--sockets-report=x.json",
         "--sockets-ports=20000-20100",

@@ -175,5 +175,5 @@ def test_a_run_without_the_fixture_gets_no_hook_and_no_psutil(suite):
             assert not pytestconfig.pluginmanager.has_plugin("pytest_sockets.baseline_of_sockets")
         """
     )
-    done = suite.run()
+    done = suite.run(anew=True)
     assert done.outcomes == {"passed": 1}, done.text

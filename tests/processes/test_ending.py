@@ -206,7 +206,7 @@ def test_what_ignores_the_signal_is_killed_after_the_timeout_and_logged(caplog: 
 
 def test_kill_asks_nobody():
     code = "import signal, time; signal.signal(15, lambda *_: print('asked', flush=True)); print('up', flush=True); time.sleep(600)"  # noqa: E501
-    with ServerProcess(python(code), ready=re.compile("up")) as server:
+    with ServerProcess(python(code), ready=re.compile("up\n")) as server:
         server.kill()
         assert server.returncode == -signal.SIGKILL
         assert server.output == "up\n"

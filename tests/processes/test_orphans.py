@@ -21,7 +21,7 @@ SUITE = """
     import os, sys, time, pathlib, pytest
     HTTP = [sys.executable, "-m", "http.server", "{port}", "--bind", "{host}"]
     # A daemon of its own session, and one that ignores SIGTERM.
-    DAEMON = "import os, signal, sys, time; signal.signal(15, signal.SIG_IGN); os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); time.sleep(600)"
+    DAEMON = "import os, signal, sys, time; signal.signal(15, signal.SIG_IGN); os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0); print('asleep', flush=True); time.sleep(600)"
 
     @pytest.fixture(scope="session")
     def servers(session_server_process_factory, worker_id="-"):
@@ -29,7 +29,7 @@ SUITE = """
         yield [
             make(HTTP),
             make(["sh", "-c", '"$@" & "$@" & wait', "sh", sys.executable, "-c", "import time; time.sleep(600)"], ready=lambda s: len(s.tree()) == 3),
-            make([sys.executable, "-c", DAEMON], ready=lambda s: s.returncode == 0),
+            make([sys.executable, "-c", DAEMON], ready=lambda s: "asleep" in s.output and len(s.tree()) == 1),
         ] + SHARED
 
     @pytest.mark.parametrize("n", range(2))

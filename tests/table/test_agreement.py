@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,18 @@ def test_ss_agrees(thousand: list[socket.socket]):
 
 @pytest.mark.skipif(not shutil.which("lsof"), reason="no lsof")
 def test_lsof_agrees(thousand: list[socket.socket]):
+    fds = {one.fileno() for one in thousand}
+    mine = {entry.fd: [entry.protocol, entry.status] for entry in socket_table("process") if entry.fd in fds}
+    assert len(mine) == len(thousand)
+    # lsof reads /proc/net/tcp, which skips entries while other processes open and close sockets.
+    deadline = time.monotonic() + 20
+    while (theirs := by_lsof(fds)) != mine and time.monotonic() < deadline:
+        pass
+    assert mine == theirs
+
+
+def by_lsof(fds: set[int]) -> dict[int, list[str]]:
+    """Descriptor -> [protocol, status]; the protocol is empty if lsof could not tell it."""
     command = ["lsof", "-nP", "-a", "-i", "-p", str(os.getpid()), "-F", "pfPTn"]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     theirs, fd = {}, -1
@@ -96,7 +109,4 @@ def test_lsof_agrees(thousand: list[socket.socket]):
             theirs[fd][0] = line[1:].lower()
         elif line.startswith("TST="):
             theirs[fd][1] = line[4:].replace("FIN_WAIT_", "FIN_WAIT").replace("CLOSED", "CLOSE")
-    fds = {one.fileno() for one in thousand}
-    mine = {entry.fd: [entry.protocol, entry.status] for entry in socket_table("process") if entry.fd in fds}
-    assert mine == {fd: words for fd, words in theirs.items() if fd in fds}
-    assert len(mine) == len(thousand)
+    return {fd: words for fd, words in theirs.items() if fd in fds}

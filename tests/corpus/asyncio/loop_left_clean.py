@@ -2,6 +2,7 @@
 # run: --sockets-kinds=tcp,udp,unix
 # needs: posix
 # crosses: the runner's loop
+# at the end: the runner's loop, which is not reported
 
 import asyncio
 

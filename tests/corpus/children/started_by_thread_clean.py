@@ -1,6 +1,7 @@
 """A module fixture's thread starts servers while short tests come and go, and ends them with the module."""
 # crosses: the fixture's processes
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,11 +13,15 @@ SERVER = (
     "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('up', flush=True); time.sleep(60)"
 )
 CHILDREN = []
+# pytest changes os.environ in each phase. exec() in another thread reads it at once, and fails with EFAULT in between.
+ENVIRONMENT = dict(os.environ)
 
 
 def work():
     for _ in range(6):
-        child = subprocess.Popen([sys.executable, "-S", "-c", SERVER], stdout=subprocess.PIPE)
+        child = subprocess.Popen(
+            [sys.executable, "-S", "-c", SERVER], stdout=subprocess.PIPE, env=ENVIRONMENT
+        )
         CHILDREN.append(child)
         assert child.stdout.readline() == b"up\n"
 

@@ -2,6 +2,7 @@
 # run: --sockets-kinds=tcp,udp,unix
 # needs: posix
 # crosses: the manager's sockets
+# at the end: the manager and the fork server end with the interpreter
 
 import multiprocessing
 

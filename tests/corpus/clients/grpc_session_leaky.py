@@ -1,6 +1,7 @@
 """A test never closes a gRPC channel of its own; the server is the session's."""
 # needs: grpc
 # crosses: the session's server
+# at the end: the client's connection has closed with the server
 
 from concurrent import futures
 

@@ -1,6 +1,7 @@
 """A test never closes a ZeroMQ client of its own; the server is the session's."""
 # needs: zmq
 # crosses: the session's server
+# at the end: the client's connection has closed with the server
 
 import pytest
 import zmq

@@ -1,8 +1,8 @@
 """A process that has pytest loaded and forks a child for each suite.
 
 It reads one JSON job per line from stdin and writes one JSON result per line to stdout. Each job runs in a supervisor
-of its own, in a network namespace of its own where the system allows that, with its own peers, so that suites which
-run at the same time cannot take each other's ports. The supervisor forks twice more: for the peers and for pytest.
+of its own. A job that asks for isolation gets a network namespace where the system allows that, and peers of its own, so
+that suites which run at the same time cannot take each other's ports.
 
 Only pytest and the standard library are loaded beforehand. The plugin under test and its peers among plugins are
 imported by each child, so that they start in the state that they have in a new process.
@@ -83,8 +83,10 @@ def _supervise(job: dict[str, Any]) -> None:
     try:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         os.setpgid(0, 0)
-        _own_network()
-        environment = dict(job["environment"]) | _start_peers()
+        environment = dict(job["environment"])
+        if job["isolated"]:
+            _own_network()
+            environment |= _start_peers()
         with socket.create_server(("127.0.0.1", 0)) as inherited:
             suite = os.fork()
             if suite == 0:

@@ -1,12 +1,11 @@
-"""Many scenarios at once: each in a forked child of a process that has pytest loaded already.
+"""Suites in forked children of a process that has pytest loaded already.
 
-`fork_server.py` is that process. A run gives the same result as `running.run`, for half of the processor time and in a
-network namespace of its own where the system allows that. tests/leaks/test_corpus_runner.py compares the two ways.
+`fork_server.py` is that process. A scenario gives the same result as with `running.run`, for half of the processor time,
+and in a network namespace of its own where the system allows that. tests/leaks/test_corpus_runner.py compares the two ways.
 """
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import os
 import subprocess
@@ -39,10 +38,10 @@ class ForkServer:
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        self._lock = threading.Lock()
-        self._answers: dict[int, concurrent.futures.Future[int | None]] = {}
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._sending = threading.Lock()
+        self._receiving = threading.Lock()
+        self._sent = 0
+        self._answers: dict[int, int | None] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +50,6 @@ class ForkServer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
-        self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
 
@@ -61,36 +59,62 @@ class ForkServer:
         """Run `scenario` in `folder` to its end; several threads may call this at once."""
         scenario.install(folder)
         output = folder / "output.txt"
-        answer = self._ask(
-            {
-                "folder": str(folder),
-                "output": str(output),
-                "arguments": pytest_command(scenario, folder, way),
-                "environment": environment_of(way) | (environment or {}),
-                "inherits": inherits(scenario),
-                "timeout": TIMEOUT,
-            }
+        exit_code = self.run_pytest(
+            folder,
+            output,
+            pytest_command(scenario, folder, way),
+            environment_of(way) | (environment or {}),
+            isolated=True,
+            inherits=inherits(scenario),
         )
-        exit_code = answer.result(TIMEOUT + 60)
         text = output.read_text(errors="replace") if output.exists() else ""
         if exit_code is None:
             text += f"\nno exit status: killed after {TIMEOUT} s, or its supervisor failed\n"
         return ended(folder, -1 if exit_code is None else exit_code, text)
 
-    def _ask(self, job: dict[str, object]) -> concurrent.futures.Future[int | None]:
-        assert self._process.stdin is not None
-        with self._lock:
-            number = len(self._answers)
-            answer = self._answers[number] = concurrent.futures.Future()
-            self._process.stdin.write((json.dumps(job | {"id": number}) + "\n").encode())
-            self._process.stdin.flush()
-        return answer
+    def run_pytest(
+        self,
+        folder: Path,
+        output: Path,
+        arguments: list[str],
+        environment: dict[str, str],
+        *,
+        isolated: bool = False,
+        inherits: bool = False,
+        timeout: float = TIMEOUT,
+    ) -> int | None:
+        """The exit status of `python -m ARGUMENTS` in `folder`, or None if it took too long.
 
-    def _read(self) -> None:
+        What it left behind is killed.
+        """
+        job = {
+            "folder": str(folder),
+            "output": str(output),
+            "arguments": arguments,
+            "environment": environment,
+            "isolated": isolated,
+            "inherits": inherits,
+            "timeout": timeout,
+        }
+        return self._answer(self._send(job))
+
+    def _send(self, job: dict[str, object]) -> int:
+        """Send a job, and return its number."""
+        assert self._process.stdin is not None
+        with self._sending:
+            self._sent += 1
+            self._process.stdin.write((json.dumps(job | {"id": self._sent}) + "\n").encode())
+            self._process.stdin.flush()
+            return self._sent
+
+    def _answer(self, number: int) -> int | None:
+        """The exit status of a job. A thread that waits for its own answer keeps those of the others."""
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            answer = json.loads(line)
-            self._answers[answer["id"]].set_result(answer["exit_code"])
-        for pending in self._answers.values():  # the server is gone
-            if not pending.done():
-                pending.set_result(None)
+        with self._receiving:
+            while number not in self._answers:
+                line = self._process.stdout.readline()
+                if not line:
+                    return None  # the server is gone
+                answer = json.loads(line)
+                self._answers[answer["id"]] = answer["exit_code"]
+            return self._answers.pop(number)

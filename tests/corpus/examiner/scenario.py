@@ -7,6 +7,7 @@ A scenario is a file `<case>_leaky.py` / `<case>_clean.py`, or a folder of that 
     # needs: uvloop redis-server       modules or programs; without them the scenario is skipped
     # outcomes: passed=1 failed=1      what pytest counts (default: at least one passed, none failed)
     # crosses: WHY                     sockets may be open between two tests (a wider fixture's)
+    # at the end: WHY                  when the session ends, other sockets are open than those that are promised
     # fragile: WHY                     outcomes depend on timing, or the oracle cannot see this one
     # alone: WHY                       never together with others in one process
     # one process: WHY                 never with xdist
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 CORPUS = Path(__file__).resolve().parent.parent
 _DIRECTIVE = re.compile(
-    r"^# (run|plugins|needs|outcomes|crosses|fragile|alone|one process): (.*)$", re.MULTILINE
+    r"^# (run|plugins|needs|outcomes|crosses|at the end|fragile|alone|one process): (.*)$", re.MULTILINE
 )
 _EXPECTATION = re.compile(r"#\s*(LEAK|MAY)\b([^#]*)")
 
@@ -72,6 +73,7 @@ class Scenario:
     needs: tuple[str, ...]
     outcomes: dict[str, int]
     crosses: str
+    at_the_end: str
     fragile: str
     alone: str
     one_process: str
@@ -162,7 +164,7 @@ class Together(Scenario):
 def together(name: str, members: list[Scenario]) -> Together:
     """One run of all `members`, which must be plain."""
     promised = tuple(item for member in members for item in member.expectations)
-    return Together(name, CORPUS, (), (), (), {}, "", "", "", "", promised, tuple(members))
+    return Together(name, CORPUS, (), (), (), {}, "", "", "", "", "", promised, tuple(members))
 
 
 def load(path: Path) -> Scenario:
@@ -181,6 +183,7 @@ def load(path: Path) -> Scenario:
         needs=words("needs"),
         outcomes={name: int(count) for name, _, count in (word.partition("=") for word in words("outcomes"))},
         crosses=" ".join(words("crosses")),
+        at_the_end=" ".join(words("at the end")),
         fragile=" ".join(words("fragile")),
         alone=" ".join(words("alone")),
         one_process=" ".join(words("one process")),
