@@ -35,7 +35,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of this project that are not public.
     ("py:.*", r"pytest_sockets\.(servers|table|asserting|ports|processes)\..*"),
-    ("py:.*", r"(Reply|Undo|Check|AsyncCheck|EventName|PortPool|ScriptedStream|Wanted)"),
+    ("py:.*", r"(Reply|Undo|Check|AsyncCheck|EventName|Failures|PortPool|ScriptedStream|Wanted)"),
     (
         "py:.*",
         r"(socket|collections|subprocess|asyncio|ssl|typing|types|pathlib|contextlib|abc|psutil|pytest|trio|datetime|re)\..*",
