@@ -49,6 +49,8 @@ _LONGEST_START: Final = 2.0
 
 
 def _has_children_by_waitid() -> bool:
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return True
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:

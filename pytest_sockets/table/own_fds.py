@@ -260,6 +260,8 @@ def _fds() -> Iterable[int]:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
+        if sys.platform == "win32":  # which has no limit to read
+            raise
     # Listing needs a descriptor, and none is left: every number below the limit is in use.
     import resource
 
