@@ -32,10 +32,10 @@ def no_leaks(
 ) -> AbstractContextManager[None]:
     """Check that a `with` block closes the sockets that it opens.
 
-    Raises `SocketLeakError` after the block for each socket that the block, or a thread started in it, opened and that
-    is still open `grace` seconds later. The error names the line that opened the socket and the objects that still
-    refer to it. `kinds` are the protocols to check. A block that raises is not checked, so that its own exception stays
-    visible.
+    Raises `SocketLeakError` after the block if a socket is still open `grace` seconds later. Sockets that a thread
+    opened count if the block started the thread. The error names the line that opened each socket and the objects that
+    still refer to it. `kinds` are the protocols to check. A block that raises is not checked, so that its own exception
+    stays visible.
 
     Works in unittest, in scripts, and inside a test while the plugin runs. Raises `SettingError` for invalid arguments.
     """

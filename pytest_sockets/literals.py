@@ -20,7 +20,7 @@ Status: TypeAlias = Literal[
 Scope: TypeAlias = Literal["process", "tree", "system"]
 """Whose sockets a table has: this process, its tree, or the whole system."""
 Mode: TypeAlias = Literal["off", "warn", "error"]
-"""What a leak does: nothing, a warning, or an error."""
+"""The consequence of a leak: nothing, a warning, or an error."""
 ProbeResult: TypeAlias = Literal["open", "closed", "filtered"]
 """The result of `probe()`."""
 ClientCertificate: TypeAlias = Literal["none", "optional", "required"]

@@ -92,8 +92,8 @@ _BY_PROGRAM: Final = tuple(
 def masked(command_line: str) -> str:
     """Return the command line with each recognized password or token replaced by `***`.
 
-    Recognized are passwords in URLs, options and variables whose name suggests a secret (`--password x`,
-    `PGPASSWORD=x`, `api_key=x`), `Authorization` headers, and the password options of the mysql, redis-cli, sshpass and
+    Recognized are passwords in URLs, and `Authorization` headers. So are options and variables whose name suggests a
+    secret (`--password x`, `PGPASSWORD=x`, `api_key=x`), and the password options of the mysql, redis-cli, sshpass and
     curl programs.
     """
     if _secrets_shown:

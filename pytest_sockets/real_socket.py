@@ -31,7 +31,7 @@ class RealSocket(socket.socket):
 
 
 class BareSocket(RealSocket):
-    """A `RealSocket` without the Python half of the standard library's class, which saves 6 us for each one.
+    """A `RealSocket` without the Python half of the standard library's class, which makes it cheaper.
 
     Only for binding: probes and locks of ports. It has no `accept`, no `makefile`, and is not a context manager. Pass
     one that stays open to `keep()`.

@@ -145,8 +145,8 @@ def _address(line: str) -> Address | None:
 def guesses(error: BaseException) -> list[int]:
     """Return ports that the failing code used, for an error that names none.
 
-    They come from the command line of the child that failed, and from variables in the traceback's frames that hold a
-    port, an address, a socket or a process.
+    They come from the command line of the child that failed, and from variables in the traceback's frames. Such a
+    variable holds a port, an address, a socket or a process.
     """
     found: dict[int, None] = {}
     for one in chain(error):

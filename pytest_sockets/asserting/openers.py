@@ -3,8 +3,8 @@
 The leak detection keeps these records. It is an engine beside this one, so the plugin provides the look-up. Each xdist
 worker answers for its own sockets on an abstract unix name. No file is written, so a dead worker leaves none.
 
-Any user of the host can send to that name, or bind it. Both sides therefore accept a datagram only from a process of
-the same user, as the kernel reports it, and the asker also checks the process id.
+Any user of the host can send to that name, or bind it. Both sides therefore accept a datagram only if the kernel
+reports a sender of the same user. The asker also checks the process id.
 """
 
 from __future__ import annotations

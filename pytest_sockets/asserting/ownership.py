@@ -27,8 +27,8 @@ class Split(NamedTuple):
 def split(found: Iterable[SocketEntry], pids: Sequence[int]) -> Split:
     """Separate listeners that one of these processes holds from all others.
 
-    An inherited descriptor counts as held. The processes of another user cannot be inspected, so a listener without a
-    visible holder counts as theirs if one of `pids` is such a process.
+    An inherited descriptor counts as held. The processes of another user cannot be inspected. If one of `pids` is such
+    a process, it is assumed to hold the listeners without a visible holder.
     """
     entries = list(found)
     if not entries:

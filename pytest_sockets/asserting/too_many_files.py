@@ -49,7 +49,7 @@ _FIX: Final = (
 
 
 class Exhausted(NamedTuple):
-    """What ran out of descriptors: the whole system or a process. `here`: this process reported the error itself."""
+    """The owner of the exhausted limit: the whole system or a process. `here`: this process reported the error itself."""
 
     system: bool
     here: bool

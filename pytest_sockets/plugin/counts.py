@@ -1,4 +1,4 @@
-"""What a process reports besides its findings. Imported with the first thing that is counted."""
+"""The results of a process besides its findings. Imported with the first thing that is counted."""
 
 from __future__ import annotations
 

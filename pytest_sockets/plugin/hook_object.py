@@ -6,9 +6,8 @@ from __future__ import annotations
 class Part:
     """An object of hooks.
 
-    pytest inspects each name in the dir() of a plugin, for hooks and again for fixtures, and only two or three of 60
-    names are hooks. This class and the modules' `__all__` show only those, which saves a fifth of the plugin's start-up
-    cost.
+    pytest inspects each name in the dir() of a plugin, for hooks and again for fixtures. This class and the modules'
+    `__all__` show only hooks and fixtures: see docs/explanation/fast-paths.md.
     """
 
     __slots__ = ()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 HTML_MISSING: Final = 'an .html report needs jinja2; install it: pip install "pytest-sockets[html]"'
 
 _WITHOUT_SCRIPT = 100
-"""How many leaks a browser without scripts shows."""
+"""The number of leaks that a browser without scripts shows."""
 
 
 def html_available() -> bool:

@@ -74,9 +74,9 @@ class Run:
     incomplete: bool = False
     """Whether a worker crashed, so that its last findings are lost."""
     notes: list[str] = dataclasses.field(default_factory=list)
-    """What pytest-sockets did besides reporting."""
+    """Actions of pytest-sockets besides reporting."""
     troubles: list[str] = dataclasses.field(default_factory=list)
-    """What pytest-sockets could not do."""
+    """Failures of pytest-sockets itself."""
 
     @property
     def new(self) -> list[Finding]:

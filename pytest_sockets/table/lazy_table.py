@@ -1,7 +1,7 @@
 """A table that is read at once and parsed on demand.
 
-The dump of the listeners costs 80 microseconds; parsing it and finding the holders costs more. So the bytes are read
-now, and `port in table` looks only at ports.
+Parsing a dump and finding the holders cost more than the dump. So the bytes are read now, and `port in table` looks
+only at ports.
 """
 
 from __future__ import annotations

@@ -26,8 +26,7 @@ _NLM_F_REQUEST_DUMP: Final = 0x1 | 0x300
 _NLM_F_DUMP_INTR: Final = 0x10
 _NETLINK_SOCK_DIAG: Final = 4
 _DATAGRAM: Final = 64 * 1024
-"""More than the 32 KiB that netlink(7) puts into one datagram, so that recv(2) never cuts one. From 128 KiB on,
-malloc(3) maps fresh pages each time, which doubles the cost of a small dump."""
+"""More than the 32 KiB that netlink(7) puts into one datagram, so that recv(2) never cuts one. A larger buffer is slower."""
 _ATTEMPTS: Final = 3
 
 AVAILABLE: Final = hasattr(socket, "AF_NETLINK")

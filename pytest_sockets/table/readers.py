@@ -81,8 +81,7 @@ class LinuxReader:
     def listening(self) -> SocketTable:
         """Return the host's listening sockets. UDP is read only if TCP does not answer.
 
-        A dump of TCP listeners costs 30 us, one of UDP sockets another 50. Nearly all checks end after the first.
-        TCP is parsed only for more than a port.
+        Nearly all checks end after TCP. It is parsed only for more than a port.
         """
         tcp = sock_diag.raw_tcp_listening()
         udp = functools.cache(sock_diag.raw_udp_unconnected)

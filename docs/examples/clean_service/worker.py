@@ -1,4 +1,4 @@
-"""A worker process: answers on its status port until it is told to end, or its parent is gone."""
+"""A worker process: answers on its status port until it is asked to end, or its parent ends."""
 
 import os
 import socket

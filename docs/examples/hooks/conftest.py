@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def pytest_sockets_finding(finding, config):
-    """Name the team, and drop what belongs to a vendored library."""
+    """Name the team, and drop leaks of a vendored library."""
     if any("/vendor/" in frame.file for frame in finding.stack):
         return False
     if finding.owner_file:
@@ -13,5 +13,5 @@ def pytest_sockets_finding(finding, config):
 
 
 def pytest_sockets_report(report, config):
-    """Keep the totals of the run where other hooks and tests find them."""
+    """Keep the totals of the run for other hooks and tests."""
     config.sockets_totals = report["totals"]

@@ -1,4 +1,4 @@
-"""A job queue in one file: a TCP server, a client, a subscriber and metrics by UDP. It works; it is not careful."""
+"""A job queue in one file: a TCP server, a client, a subscriber and metrics over UDP. It works, and it leaks."""
 
 import collections
 import socket
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class JobServer(socketserver.ThreadingTCPServer):
-    """`HELLO token`, `PUT job`, `GET`, `SUBSCRIBE`: one command a line, one line back."""
+    """`HELLO token`, `PUT job`, `GET`, `SUBSCRIBE`: one command per line, one line in return."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -75,7 +75,7 @@ class Client:
 
 
 class Subscriber(Client):
-    """Hears of each new job, in a thread of its own."""
+    """Receives each new job, in a thread of its own."""
 
     def __init__(self, address):
         super().__init__(address)
@@ -95,7 +95,7 @@ class Subscriber(Client):
 
 
 class Metrics:
-    """Fire and forget, to a statsd on this host."""
+    """Sends counts to a statsd on this host, without waiting for an answer."""
 
     sock = None
 
@@ -117,7 +117,7 @@ metrics = Metrics()
 
 
 class Worker:
-    """A worker is a process of its own with a status port."""
+    """A worker: a process of its own, with a status port."""
 
     def __init__(self):
         command = [sys.executable, "worker.py"]

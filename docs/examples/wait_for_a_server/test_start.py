@@ -1,4 +1,4 @@
-"""A server that the application starts by itself: here in a thread, so that there is no process to start."""
+"""A server that the application starts itself, here in a thread."""
 
 import http.server
 import threading
