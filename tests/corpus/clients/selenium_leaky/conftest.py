@@ -2,9 +2,12 @@
 # needs: selenium psutil chromium chromedriver posix
 # crosses: the driver
 
+import atexit
+
 import psutil
 
 
-def pytest_unconfigure():
+@atexit.register
+def kill():
     for child in psutil.Process().children(recursive=True):
         child.kill()
