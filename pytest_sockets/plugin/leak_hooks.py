@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.plugin.leak_evaluation import Verdicts
+    from pytest_sockets.plugin.leak_evaluation import LeakEvaluation
     from pytest_sockets.plugin.payload import Batch
     from pytest_sockets.plugin.report_attachments import Outbox
     from pytest_sockets.plugin.settings import Settings
@@ -115,7 +115,7 @@ class LeakDetection(Part):
         self.ledger = Ledger(places, self._session_owner, self._children)
         self.ledger.who_runs = self._who_runs
         self.ledger.on_error = self._trouble
-        self._verdicts: Verdicts | None = None
+        self._verdicts: LeakEvaluation | None = None
         self._watch: Any = None
         self._troubles: list[str] = []
         self._take = take
@@ -180,12 +180,12 @@ class LeakDetection(Part):
         if self._children is not None:
             self._children.keep_the_users()
 
-    def _judging(self) -> Verdicts:
+    def _judging(self) -> LeakEvaluation:
         """What judges, imported when it is needed first."""
         if self._verdicts is None:
-            from pytest_sockets.plugin.leak_evaluation import Verdicts
+            from pytest_sockets.plugin.leak_evaluation import LeakEvaluation
 
-            self._verdicts = Verdicts(self._config, self._settings, self.ledger, self._children)
+            self._verdicts = LeakEvaluation(self._config, self._settings, self.ledger, self._children)
         return self._verdicts
 
     def _outbox(self) -> Outbox:
