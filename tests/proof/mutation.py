@@ -137,7 +137,7 @@ def _skipped(node: ast.AST) -> bool:
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "type_params", "decorator_list") or _skipped(node):
+        if name in ("annotation", "returns", "type_params", "decorator_list", "format_spec"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
@@ -147,8 +147,8 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 def _places(tree: ast.AST) -> Iterator[ast.AST]:
     """Every node of which `_variants` makes a mutant, in the order of the source."""
     for node in _children(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            continue  # a docstring
+        if _skipped(node) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue  # the latter is a docstring
         if _variants(node):
             yield node
         yield from _places(node)
