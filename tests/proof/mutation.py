@@ -52,7 +52,7 @@ _FINDINGS = (
 )  # fmt: skip
 _PORTS = (
     "tests/ports/test_ranges.py", "tests/ports/test_pool.py",
-    "tests/ports/test_pool_model.py",
+    "tests/ports/test_placeholders.py", "tests/ports/test_pool_model.py",
 )  # fmt: skip
 _BASELINE = (
     "tests/reports/test_baseline_exactly.py", "tests/reports/test_baseline_check.py",
