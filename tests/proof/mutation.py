@@ -252,7 +252,7 @@ class Copy:
 
     def _tests(self, module: str) -> tuple[str, str]:
         tests = [test for test in TESTS[module] if (self._folder / test.partition("::")[0]).exists()]
-        plugins = ["no:cacheprovider", "pytest_sockets.plugin", "anyio"]
+        plugins = ["no:cacheprovider", "pytest_sockets.plugin", "anyio", "xdist"]
         words = [word for plugin in plugins for word in ("-p", plugin)]
         command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", *words, *tests]
         # What a mutant starts must not outlive it: files of its own, a session of its own.
