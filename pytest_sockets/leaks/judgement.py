@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.client_libraries import Clients
-    from pytest_sockets.leaks.records import Owner, Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import Endpoint, SocketEntry
 
 SHORT_WAIT: Final = 0.02
@@ -74,7 +75,7 @@ class Judgement:
 class Judge:
     """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
 
-    def __init__(self, ledger: Ledger, kinds: Sequence[str] = ("tcp", "udp")) -> None:
+    def __init__(self, ledger: Registry, kinds: Sequence[str] = ("tcp", "udp")) -> None:
         self._ledger = ledger
         self._kinds = kinds
         self._stubborn: set[Origin] = set()
@@ -159,7 +160,7 @@ class Judge:
                 self._clients = Clients()
             kept |= self._clients.owners(nameless, around.live)
         for record, owner in kept.items():
-            self._ledger.keep(record, owner)
+            self._ledger.reassign(record, owner)
         left = [record for record in records if record not in kept]
         return [record for record in left if not self._goes_with_another(record)]
 
@@ -189,7 +190,7 @@ class Judge:
         elif other is None and entry is not None and entry.remote is not None:
             other = self._living_end(entry.remote, entry.local)
         if other is not None:
-            self._ledger.keep(record, other.owner)
+            self._ledger.reassign(record, other.owner)
         return other is not None
 
     def _living_end(self, local: Endpoint, remote: Endpoint) -> Record | None:
@@ -216,7 +217,6 @@ class Judge:
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
-        self._ledger.settle()  # an event for an untracked socket may have come meanwhile
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
@@ -229,7 +229,7 @@ class Judge:
     def _without_deferred(self, records: list[Record]) -> list[Record]:
         waiting = loop_transports.waiting_for_their_loop(records)
         for record in waiting:
-            self._ledger.keep(record, self._ledger.session)
+            self._ledger.reassign(record, self._ledger.session)
         return [record for record in records if record not in waiting]
 
     def _each_connection_once(self, records: list[Record]) -> list[Verdict]:

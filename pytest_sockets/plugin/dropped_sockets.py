@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from pytest_sockets.leaks.records import Key
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 _MOST_OPENED: Final = 1000
@@ -29,7 +29,7 @@ Dropped = tuple[Record, "SocketEntry"]
 class DroppedSockets:
     """The sockets of one process that died open; each is returned once."""
 
-    def __init__(self, ledger: Ledger, *, watched: bool) -> None:
+    def __init__(self, ledger: Registry, *, watched: bool) -> None:
         self._ledger = ledger
         self._watched = watched
         """Whether finalizers are watched, so that each of these is a finding of its own."""
@@ -45,7 +45,7 @@ class DroppedSockets:
 
     def note_opened(self, connection: Any) -> None:
         """A library has made this connection, whose socket C code opened: no other event has its line."""
-        scope = self._ledger.scope
+        scope = self._ledger.current.get()
         origin = capture(sys._getframe(2), self._ledger.places)
         record = Record(scope, origin, socket.AF_INET, socket.SOCK_STREAM)
         record.key = _key_of(connection)

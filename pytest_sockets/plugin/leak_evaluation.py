@@ -14,7 +14,7 @@ import pytest
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
-from pytest_sockets.leaks.records import Owner
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.leaks.rules import Ignores
 from pytest_sockets.originals import wall_clock
 from pytest_sockets.plugin.dropped_sockets import DroppedSockets
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.leaks.records import Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.plugin.settings import Settings
@@ -40,7 +40,7 @@ class Verdicts:
     """Judges, explains and publishes; the ledger's other side."""
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, ledger: Ledger, children: Children | None
+        self, config: pytest.Config, settings: Settings, ledger: Registry, children: Children | None
     ) -> None:
         self._config = config
         self._settings = settings
@@ -278,7 +278,7 @@ class Verdicts:
         """Gather each socket's life, for a report with a timeline."""
         from pytest_sockets.leaks.timeline import Timeline
 
-        self._ledger.timeline = Timeline(self._note_life)
+        self._ledger.timeline = Timeline(self._note_life, self._ledger.newest)
 
     def _note_life(self, life: Life, leak: str | None = None) -> None:
         from pytest_sockets.reports.spans import SocketLife
