@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from pytest_sockets.leaks.records import Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 _IN_USE: Final = (model.LISTEN, model.ESTABLISHED)
@@ -51,7 +51,7 @@ class ConnectionEnds:
         return False
 
 
-def living_end(record: Record, ledger: Ledger) -> Record | None:
+def living_end(record: Record, ledger: Registry) -> Record | None:
     """The listener that accepted this socket, or the client at its other end, if a live owner has that."""
     listener, entry = record.listener, record.entry
     if listener is not None and listener.is_open and not listener.owner.over:

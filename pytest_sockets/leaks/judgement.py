@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.client_libraries import Clients
     from pytest_sockets.leaks.connection_ends import Verdict
-    from pytest_sockets.leaks.records import Owner, Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 SHORT_WAIT: Final = 0.02
@@ -65,7 +66,7 @@ class Judgement:
 class Judge:
     """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
 
-    def __init__(self, ledger: Ledger, watched: Sequence[str] = kinds.DEFAULT) -> None:
+    def __init__(self, ledger: Registry, watched: Sequence[str] = kinds.DEFAULT) -> None:
         self._ledger = ledger
         self._kinds = watched
         self._stubborn: set[Origin] = set()
@@ -152,7 +153,7 @@ class Judge:
                 self._clients = Clients()
             kept |= self._clients.owners(nameless, around.live)
         for record, owner in kept.items():
-            self._ledger.keep(record, owner)
+            self._ledger.reassign(record, owner)
         left = [record for record in records if record not in kept]
         return [record for record in left if not self._goes_with_another(record)]
 
@@ -175,7 +176,7 @@ class Judge:
         """What was accepted goes with its listener, or with the client at its other end, if a live owner has that."""
         other = living_end(record, self._ledger) if record.accepted else None
         if other is not None:
-            self._ledger.keep(record, other.owner)
+            self._ledger.reassign(record, other.owner)
         return other is not None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
@@ -189,7 +190,6 @@ class Judge:
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
-        self._ledger.settle()  # an event for an untracked socket may have come meanwhile
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
@@ -202,5 +202,5 @@ class Judge:
     def _without_deferred(self, records: list[Record]) -> list[Record]:
         waiting = loop_transports.waiting_for_their_loop(records)
         for record in waiting:
-            self._ledger.keep(record, self._ledger.session)
+            self._ledger.reassign(record, self._ledger.session)
         return [record for record in records if record not in waiting]

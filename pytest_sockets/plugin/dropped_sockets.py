@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sockets.leaks.records import Key
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 _MOST_OPENED: Final = 1000
@@ -31,7 +31,7 @@ Dropped = tuple[Record, "SocketEntry"]
 class DroppedSockets:
     """The sockets of one process that died open; each is returned once."""
 
-    def __init__(self, ledger: Ledger, kinds: Sequence[str]) -> None:
+    def __init__(self, ledger: Registry, kinds: Sequence[str]) -> None:
         self._ledger = ledger
         self._kinds = kinds
         self.watch: FinalizerWatch | None = None
@@ -56,7 +56,7 @@ class DroppedSockets:
 
     def note_opened(self, connection: Any) -> None:
         """A library has made this connection, whose socket C code opened: no other event has its line."""
-        scope = self._ledger.scope
+        scope = self._ledger.current.get()
         origin = capture(sys._getframe(2), self._ledger.places)
         record = Record(scope, origin, socket.AF_INET, socket.SOCK_STREAM)
         record.key = _key_of(connection)

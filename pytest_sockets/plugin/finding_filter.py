@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_sockets.leaks.findings import Finding
-    from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.owner import Owner
     from pytest_sockets.leaks.rules import Rule
 
 

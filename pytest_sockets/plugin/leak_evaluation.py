@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.outside import alarm_paused
-from pytest_sockets.leaks.records import Owner
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.originals import wall_clock
 from pytest_sockets.plugin.dropped_sockets import DroppedSockets
 from pytest_sockets.plugin.finding_filter import FindingFilter
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.finalizers import FinalizerWatch
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.leaks.records import Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.plugin.socket_lives import SocketLives
 
@@ -49,7 +49,7 @@ class LeakEvaluation:
     """Judges, explains and reports; the registry's other side."""
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, ledger: Ledger, children: Children | None
+        self, config: pytest.Config, settings: Settings, ledger: Registry, children: Children | None
     ) -> None:
         self._config = config
         self._settings = settings

@@ -16,7 +16,7 @@ from pytest_sockets.plugin.settings import check_rule, grace_seconds, mode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.owner import Owner
     from pytest_sockets.plugin.settings import Settings
 
 MARK: Final = "sockets"

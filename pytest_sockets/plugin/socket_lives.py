@@ -10,7 +10,7 @@ from pytest_sockets.reports.spans import SocketLife
 if TYPE_CHECKING:
     from pytest_sockets.leaks.finding_builder import Explainer
     from pytest_sockets.leaks.records import Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.leaks.timeline import Life
     from pytest_sockets.model import SocketEntry
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 class SocketLives:
     """The lives that have ended, or been judged, since they were taken last."""
 
-    def __init__(self, ledger: Ledger, builder: Explainer, worker: str | None) -> None:
+    def __init__(self, ledger: Registry, builder: Explainer, worker: str | None) -> None:
         self._places = ledger.places
         self._builder = builder
         self._worker = worker
         self._noted: list[SocketLife] = []
-        self._timeline = ledger.timeline = Timeline(self._note)
+        self._timeline = ledger.timeline = Timeline(self._note, ledger.newest)
 
     def leaked(self, record: Record, entry: SocketEntry, kind: str) -> None:
         """This socket is a finding of this kind."""

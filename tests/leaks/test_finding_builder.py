@@ -15,7 +15,7 @@ from pytest_sockets.leaks.child_listeners import ChildListener
 from pytest_sockets.leaks.finding_builder import MOST_EXPLAINED, Explainer
 from pytest_sockets.leaks.findings import LEFT_BEHIND, LOOP_NOT_CLOSED, SETUP_RAISED, Finding, Frame
 from pytest_sockets.leaks.judgement import Verdict
-from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.model import Endpoint, SocketEntry
 
 ENTRY = SocketEntry("tcp", "AF_INET", Endpoint("127.0.0.1", 80), None, "LISTEN", 7, 8, 9, 10)
@@ -70,9 +70,9 @@ class TestOpen:
         self, explainer, record, ledger
     ):
         fixture = Owner("fixture", "pool", "module")
-        ledger.keep(record, ledger.session)
+        ledger.reassign(record, ledger.session)
         assert explainer.named_owner(record) is record.opener
-        ledger.keep(record, fixture)
+        ledger.reassign(record, fixture)
         assert explainer.named_owner(record) is fixture
         assert explainer.open(verdict(record)).owner_name == "pool"
 

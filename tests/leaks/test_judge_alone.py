@@ -13,7 +13,8 @@ import pytest
 
 from pytest_sockets.leaks import judgement
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.records import Owner, Record, Scope
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.records import Record
 
 CLIENT = Owner("fixture", "client", "session")
 
@@ -27,7 +28,7 @@ def running(ledger):
 
 
 def keep(ledger, record, owner):
-    ledger.keep(record, owner)
+    ledger.reassign(record, owner)
 
 
 def end_unseen(ledger, owner):
