@@ -1,4 +1,4 @@
-"""What the report of a test says of its servers: their failures, each once, and what a failing test shows of them."""
+"""Report the servers of a test: their failures, each once, and their records if the test fails."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
     def made(server: Server) -> None:
         servers.append(server)
         counts(node.config).servers += 1
-        if of_session:  # workers share its tests, and `-k` selects some: no run uses a whole script
+        if of_session:  # workers share its tests, and `-k` selects some: no single run uses a whole script
             server.failures.excuse(math.inf, math.inf)
         if not node.config.pluginmanager.has_plugin(ServersShown.__name__):
             failures = ServerFailures()
@@ -54,15 +54,15 @@ class ServerFailures(Part):
 
     def __init__(self) -> None:
         self.text = ""
-        """For a section on the report that is being made."""
+        """The failures for a section on the report that is being made."""
 
     @pytest.hookimpl
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Not a wrapper: pytest's own hook for unittest sets the exception of a call first, and it must win."""
+        """Fail the call. Not a wrapper: the exception that pytest's unittest hook sets must win."""
         self.text = ""
         error = None if call.excinfo is None else call.excinfo.value
         if isinstance(error, pytest.skip.Exception) or (error is None and call.when == "setup"):
-            return  # the call reports it, or the teardown
+            return  # the call or the teardown reports it
         began = item.stash.get(_BEGAN, 0.0)
         lives = [(server, 0.0, math.inf) for server in item.stash.get(_SERVERS, ())]
         lives += [(server, began, monotonic()) for server in item.session.stash.get(_SERVERS, ())]
@@ -78,7 +78,7 @@ class ServerFailures(Part):
 
 
 class ServersShown(Part):
-    """What a failing test shows of its servers. Registered with the first server: other runs pay for no hook."""
+    """Shows the servers of a failing test. Registered with the first server, so that other runs have no hook here."""
 
     __slots__ = ("_failures",)
 
@@ -87,7 +87,7 @@ class ServersShown(Part):
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Remember when the test began: of a session's server only what came since then is its own.
+        """Remember when the test began: only later events of a session's server belong to it.
 
         A test that is run again has none of the servers of its first run.
         """
@@ -98,7 +98,7 @@ class ServersShown(Part):
     def pytest_runtest_makereport(
         self, item: pytest.Item
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """A failing test shows up to five connections of each of its servers, and the end of their transcripts."""
+        """Show up to five connections of each server of a failing test, and the end of their transcripts."""
         report = yield
         if report.failed:
             from pytest_sockets.plugin.report_sections import add_section

@@ -119,12 +119,13 @@ class Run:
         lines = []
         if mode.leaks == "off":
             lines.append("Sockets left open were looked for only in tests with a mark (--sockets-leaks=off).")
-        missing = [kind for kind in ("tcp", "udp") if kind not in mode.kinds]
+        missing = [f"{kind.upper()} sockets" for kind in ("tcp", "udp") if kind not in mode.kinds]
         if "unix" not in mode.kinds:
-            missing.append("unix without a path" if UNIX_PATH in mode.kinds else "unix")
+            missing.append("unix sockets without a path" if UNIX_PATH in mode.kinds else "unix sockets")
         if missing:
+            names = " and ".join(missing)
             lines.append(
-                f"Sockets of {' and '.join(missing)} were not looked for (--sockets-kinds={','.join(mode.kinds)})."
+                f"{names[0].upper()}{names[1:]} were not looked for (--sockets-kinds={','.join(mode.kinds)})."
             )
         if mode.unclosed == "off":
             lines.append("Sockets that only the interpreter closed were not named (--sockets-unclosed=off).")

@@ -63,7 +63,7 @@ def test_known_leaks_are_notes_that_are_not_new(report):
 def test_what_was_not_looked_for_is_a_notification(report):
     [invocation] = report["runs"][0]["invocations"]
     texts = [one["message"]["text"] for one in invocation["toolExecutionNotifications"]]
-    assert "Sockets of unix were not looked for (--sockets-kinds=tcp,udp)." in texts
+    assert "Unix sockets were not looked for (--sockets-kinds=tcp,udp)." in texts
     assert invocation["startTimeUtc"] == "2026-11-28T12:00:00Z"
     assert (
         json.loads(render_sarif(Run("1", Mode("off"))))["runs"][0]["invocations"][0]["executionSuccessful"]

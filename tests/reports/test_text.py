@@ -279,7 +279,7 @@ class TestNoFalseAllClear:
         run = Run("1", Mode("warn", "off", ("tcp",), "process"))
         assert overview.headline(run) == "No leaked socket was found"
         assert run.not_looked_for == [
-            "Sockets of udp and unix were not looked for (--sockets-kinds=tcp).",
+            "UDP sockets and unix sockets were not looked for (--sockets-kinds=tcp).",
             "Sockets that only the interpreter closed were not named (--sockets-unclosed=off).",
             "Sockets that child processes left listening were not looked for (--sockets-scope=process).",
         ]
