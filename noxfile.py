@@ -60,7 +60,7 @@ def foreign_types(session: nox.Session) -> None:
     """Strict types, read as macOS and as Windows."""
     session.install(*_group("lint"), "-e", ".[tls,html]")
     for platform in ("darwin", "win32"):
-        session.run("mypy", "--platform", platform)
+        session.run("mypy", "--config-file", ".ci/mypy-foreign.ini", "--platform", platform)
 
 
 @nox.session

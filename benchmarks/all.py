@@ -39,7 +39,9 @@ NEEDS = {
 def rows(part: str, *, quick: bool, instructions: bool) -> Iterator[results.Result]:
     """The rows of one part."""
     if part == "leaks" and instructions:
-        yield from overhead.measure_instructions(overhead.QUICK_SIZES if quick else overhead.SIZES)
+        sizes = overhead.QUICK_SIZES if quick else overhead.SIZES
+        yield from overhead.measure_instructions(sizes)
+        yield from overhead.measure_one_test(overhead.QUICK_SIZES)
     elif part == "leaks":
         yield from overhead.measure(tests=200 if quick else 4000, rounds=1 if quick else 7)
     elif part == "ports":

@@ -10,7 +10,8 @@ before and after, and pytest's own `--lsof`. `--check` exits 1 if a ratio misses
 (1.03 means 3 %, so 1.036).
 
 `--instructions` runs two sizes of each suite, which tells the start-up's cost from that of each test; the ratio is for
-`--tests` tests by extrapolation. The kernel's work (system calls) is not counted: on both sides.
+`--tests` tests by extrapolation. The kernel's work (system calls) is not counted: on both sides. The last rows count one
+test that uses sockets, without the start-up.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
+import itertools
 import os
 import re
 import resource
@@ -31,12 +33,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import results
+import socket_tests
 from results import PROJECT, Goal, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GOAL = Goal("at most", 1.03, base=1.0)
+EMPTY_GOAL = Goal("at most", 1.02, base=1.0)
+SOCKETS_GOAL = Goal("at most", 1.05, base=1.0, tolerance=0.6)
+"""Missed above 1.08."""
+GARBAGE_GOAL = Goal("at most", 1.10, base=1.0)
 SIZES = (1, 2000)
 QUICK_SIZES = (20, 60)
 """Tests of the two suites whose instructions are counted."""
@@ -83,6 +90,8 @@ class Case:
     both: tuple[str, ...] = ()
     foreign: bool = False
     parameters: bool = False
+    test: tuple[str, str] = ("", socket_tests.EMPTY)
+    """The top of the test module, and one test."""
     goal: Goal | None = None
     beside: str = ""
     """For what others cost: the case of ours with the same surroundings."""
@@ -91,6 +100,15 @@ class Case:
 _ONE = HOLD.replace("500", "1")
 ALONE, CROWDED = "nothing open", "10,000 sockets of another process"
 LSOF = "pytest --lsof"
+GARBAGE = Case("sockets left in a cycle", test=socket_tests.GARBAGE, goal=GARBAGE_GOAL)
+ONE_TEST = (
+    Case("empty", goal=EMPTY_GOAL),
+    Case("three plain sockets", test=socket_tests.PLAIN, goal=SOCKETS_GOAL),
+    Case("asyncio server and client", test=socket_tests.ASYNCIO, goal=SOCKETS_GOAL),
+    Case("aiohttp server, three requests", test=socket_tests.AIOHTTP, goal=SOCKETS_GOAL),
+    Case("requests against http.server", test=socket_tests.REQUESTS, goal=SOCKETS_GOAL),
+)
+SOCKET_SIZES = (20, 60)
 CASES = (
     Case(ALONE, goal=GOAL),
     Case("500 sockets held by a session fixture", conftest=HOLD, plain_conftest=HOLD, goal=GOAL),
@@ -185,9 +203,10 @@ def foreign_sockets(wanted: bool):
 
 
 def suite(folder: Path, case: Case, count: int, conftest: str) -> Path:
-    """Empty tests."""
+    """So many tests of the case."""
     folder.mkdir()
-    tests = "\n".join(f"def test_{number}(): pass" for number in range(count))
+    top, test = case.test
+    tests = top + "\n".join(test.format(number=number) for number in range(count))
     (folder / "test_empty.py").write_text(PARAMETERS.format(count=count) if case.parameters else tests)
     (folder / "conftest.py").write_text(conftest)
     return folder
@@ -252,6 +271,13 @@ def measure(tests: int = 4000, rounds: int = 7, only: str = "") -> Iterator[Resu
             estimate=min(times.measured) / min(times.plain),
             goal=case.goal,
         )
+    if only in GARBAGE.name:
+        times = take_times(GARBAGE, max(tests // 8, 10), rounds)
+        with_it, without = min(times.measured), min(times.plain)
+        yield Result(
+            f"{max(tests // 8, 10):,} tests, {GARBAGE.name}", with_it, "s CPU", without, "without", times.ratios,
+            estimate=with_it / without, goal=GARBAGE_GOAL,
+        )  # fmt: skip
     for case in OTHERS:
         if case.beside in extra and (case.name != LSOF or shutil.which("lsof")):
             times = take_times(case, max(tests // 40, 10), min(rounds, 3))  # milliseconds a test: few show it
@@ -292,6 +318,23 @@ def measure_instructions(
             )
 
 
+def measure_one_test(sizes: tuple[int, int] = SOCKET_SIZES, only: str = "") -> Iterator[Result]:
+    """The instructions of a single test: the difference of two suites, divided by that of their sizes."""
+    for case in ONE_TEST:
+        if only in case.name:
+            plain, measured = count_instructions(case, sizes)
+            yield Result(
+                f"one test, {case.name}",
+                measured.each / 1e3,
+                "k instr.",
+                plain.each / 1e3,
+                "without",
+                estimate=measured.each / plain.each,
+                goal=case.goal,
+                note=f"{(measured.each - plain.each) / 1e3:+,.1f} k",
+            )
+
+
 def count_instructions(case: Case, sizes: tuple[int, int]) -> tuple[Line, Line]:
     """Without and with."""
     counts: list[tuple[int, int]] = []
@@ -318,7 +361,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose name contains this")
     options = parser.parse_args()
     if options.instructions:
-        found = measure_instructions(tuple(options.sizes), options.tests, options.only)
+        sizes, only = tuple(options.sizes), options.only
+        found = itertools.chain(measure_instructions(sizes, options.tests, only), measure_one_test(only=only))
     else:
         found = measure(options.tests, options.rounds, options.only)
     shown = results.show(found)

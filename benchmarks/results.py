@@ -26,11 +26,12 @@ class Goal(NamedTuple):
     limit: float
     of: str = "ratio"
     base: float = 0.0
+    tolerance: float = TOLERANCE
 
     @property
     def allowed(self) -> float:
         """The limit with the tolerance: 1.03 of base 1 allows 1.036, at least 100 allows 80."""
-        extra = (self.limit - self.base) * TOLERANCE
+        extra = (self.limit - self.base) * self.tolerance
         return self.limit + extra if self.word == "at most" else self.limit - extra
 
     def holds(self, value: float, limit: float) -> bool:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError, SocketLeakError
-from pytest_sockets.leaks import audit
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.finding_builder import Explainer
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.records import Owner, Scope
-from pytest_sockets.leaks.registry import Ledger
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.reports.text import message
 from pytest_sockets.waiting import checked_timeout
 
@@ -75,10 +76,10 @@ class _Watch:
 
     def __init__(self, place: str) -> None:
         self._owner = Owner("the block", place, "block")
-        self._registry = Ledger(Places(Path.cwd()), Owner("session", "session", "session"))
-        audit.listen(self._registry)
+        self._registry = Registry(Places(Path.cwd()), Owner("session", "session", "session"))
+        self._attribution = watch(self._registry)
         self._registry.begin()
-        self._registry.scope = Scope(self._owner, "call")
+        self._registry.current.enter(Scope(self._owner, "call"))
 
     def findings(self, grace: float, kinds: tuple[str, ...]) -> list[Finding]:
         """Return the sockets that are open after `grace` seconds. Waits only if something is left."""
@@ -92,5 +93,5 @@ class _Watch:
 
     def close(self) -> None:
         """Stop observing."""
-        audit.stop_listening(self._registry)
+        watcher.stop_listening(self._attribution)
         self._registry.fds.close()

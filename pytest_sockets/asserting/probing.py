@@ -91,7 +91,7 @@ def _outcome(sock: RealSocket, timeout: float) -> int:
 
 
 def _settled(sock: RealSocket, timeout: float) -> bool:
-    if hasattr(select, "poll"):  # select(2) fails for descriptors from 1024 on
+    if sys.platform != "win32":  # select(2) fails for descriptors from 1024 on
         poll = select.poll()
         poll.register(sock, select.POLLOUT)
         return bool(poll.poll(timeout * 1000))

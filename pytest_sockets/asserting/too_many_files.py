@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -126,10 +127,10 @@ def _of(limit: tuple[int, int] | None) -> str:
 
 
 def _limit() -> tuple[int, int] | None:
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return None
+    import resource
+
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 

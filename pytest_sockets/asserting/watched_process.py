@@ -223,7 +223,7 @@ def ending(status: int | None) -> str:
 
 def _status_of_zombie(pid: int) -> int | None:
     """Return the exit status of a child, and leave it for its parent's own wait (WNOWAIT)."""
-    if not hasattr(os, "waitid"):
+    if sys.platform == "win32" or not hasattr(os, "waitid"):  # not on macOS before 3.13
         return None
     try:
         info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
@@ -231,7 +231,8 @@ def _status_of_zombie(pid: int) -> int | None:
         return None
     if info is None:
         return None
-    return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
+    status: int = info.si_status
+    return status if info.si_code == os.CLD_EXITED else -status
 
 
 def _redirected_to(pid: int, fd: int) -> str | None:
@@ -248,6 +249,8 @@ def _redirected_to(pid: int, fd: int) -> str | None:
 
 def _left_in_pipe(stream: Any) -> bytes:
     """Return the content of the pipe now. A grandchild may keep it open, so never wait for its end."""
+    if sys.platform == "win32":
+        return b""
     try:
         fd = stream.fileno()
         blocking = os.get_blocking(fd)

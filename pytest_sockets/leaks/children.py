@@ -1,6 +1,6 @@
 """Whose is a child process, and what do the children of ended owners still listen on?
 
-Starting a child is an audited event in most ways of doing it, and C code that forks (uvloop) calls the interpreter's fork
+`watcher` reports the start of a child in most ways of doing it, and C code that forks (uvloop) calls the interpreter's fork
 hooks; a test that did neither is not looked at. No event carries a pid, so children are found by comparing the list of
 children at the ends of scopes; waitid(2) with WNOWAIT says in one system call, without reaping anything, whether there is a
 child at all.
@@ -14,18 +14,17 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import own_processes
-from pytest_sockets.leaks import audit
-from pytest_sockets.leaks.records import NEVER_OVER, Scope
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.owner import NEVER_OVER, Scope
 from pytest_sockets.originals import RealOs, monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
-    from types import FrameType
 
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.detached_processes import Daemons, Start
-    from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.owner import Owner
 
 
 class Child:
@@ -45,10 +44,12 @@ _NO_OWNER: Final = Scope(NEVER_OVER, "setup")
 _MOST_READS: Final = 5
 """Each thread that ends meanwhile spoils one."""
 _LONGEST_START: Final = 2.0
-"""Seconds from the audit event to the fork, on a busy machine."""
+"""Seconds from the event to the fork, on a busy machine."""
 
 
 def _has_children_by_waitid() -> bool:
+    if sys.platform == "win32" or not hasattr(os, "waitid"):
+        return True
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -72,9 +73,9 @@ class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self, kinds: tuple[str, ...] = ("tcp", "udp")) -> None:
-        audit.watch_forks()
+        watcher.count_forks()
         self._kinds = kinds
-        self._forks = audit.forks
+        self._forks = watcher.forks
         self._starts: list[Start] = []
         self._daemons: Daemons | None = None
         self._known: dict[int, Child] = {}
@@ -91,13 +92,13 @@ class Children:
             if child.origin is None or not child.origin.in_users_code:
                 child.scope = _NO_OWNER
 
-    def starting(self, scope: Scope, origin: Origin, words: Any, frame: FrameType) -> None:
-        """A child is about to be started there; its pid shows at the next checkpoint."""
+    def starting(self, scope: Scope, origin: Origin, command: Any, starter: Any) -> None:
+        """A child is about to be started there by `starter`; its pid shows at the next checkpoint."""
         if own_processes.is_starting():
             return
         from pytest_sockets.leaks.detached_processes import Daemons, Start
 
-        start = Start(monotonic(), scope, origin, _as_words(words), _popen_of(frame))
+        start = Start(monotonic(), scope, origin, _as_words(command), _reference(starter))
         self._starts.append(start)
         self._daemons = self._daemons or Daemons()
         self._daemons.starting(start)
@@ -105,11 +106,13 @@ class Children:
     @property
     def any_known(self) -> bool:
         """Whether a child runs or was started since the last checkpoint, as far as the interpreter knows."""
-        return bool(self._starts or self._known or self._forks != audit.forks)
+        return bool(
+            self._starts or self._known or self._forks != watcher.forks or _multiprocessing_children()
+        )
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope."""
-        self._forks = audit.forks
+        self._forks = watcher.forks
         if not self._starts and not _has_children():
             self._known.clear()
             return
@@ -192,27 +195,31 @@ class Children:
             self._daemons.forget(listener.child.pid)
 
 
-def _popen_of(frame: FrameType) -> Callable[[], Any] | None:
-    """subprocess and multiprocessing start their processes in methods of an object that will know the pid."""
-    popen = frame.f_locals.get("self")
+def _reference(starter: Any) -> Callable[[], Any] | None:
+    """subprocess and multiprocessing start their processes by an object that will know the pid."""
     try:
-        return weakref.ref(popen) if hasattr(type(popen), "poll") else None
+        return weakref.ref(starter) if starter is not None else None
     except TypeError:
         return None
 
 
 def _as_words(words: Any) -> tuple[str, ...]:
-    """The command line of an audit event: a sequence of str, bytes or paths, or one text for a shell."""
+    """The command line given to Popen: a sequence of str, bytes or paths, or one text for a shell."""
     if isinstance(words, (str, bytes)):
         return tuple(os.fsdecode(words).split())
+    if type(words) not in (list, tuple):
+        return (os.fsdecode(words),) if isinstance(words, os.PathLike) else ()
     return tuple(os.fsdecode(word) for word in words if isinstance(word, (str, bytes, os.PathLike)))
+
+
+def _multiprocessing_children() -> Any:
+    process = sys.modules.get("multiprocessing.process")
+    return getattr(process, "_children", ())
 
 
 def _multiprocessing_pids() -> list[int]:
     """The children of a forkserver are not descendants of this process, but multiprocessing knows them."""
-    process = sys.modules.get("multiprocessing.process")
-    children = tuple(getattr(process, "_children", ()))
-    return [child.pid for child in children if child.pid is not None]
+    return [child.pid for child in tuple(_multiprocessing_children()) if child.pid is not None]
 
 
 def _child_pids() -> list[int]:

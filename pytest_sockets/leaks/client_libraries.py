@@ -18,7 +18,8 @@ from pytest_sockets.leaks.safe_reading import mro, package_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_sockets.leaks.records import Owner, Record
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
 
 _CLIENTS: Final = {
     "grpc": {"AioChannel", "Channel"},

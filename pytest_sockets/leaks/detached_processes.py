@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
     from pytest_sockets.leaks.call_site import Origin
-    from pytest_sockets.leaks.records import Scope
+    from pytest_sockets.leaks.owner import Scope
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.table.processes import ProcessFacts
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Child
-    from pytest_sockets.leaks.judgement import Verdict
-    from pytest_sockets.leaks.records import Owner, Record
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.connection_ends import Verdict
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 MOST_EXPLAINED: Final = 25
@@ -43,9 +44,9 @@ _LOOP_FILES: Final = frozenset(
 class Explainer:
     """Makes the findings of one process; the test after which they were found is filled in by the caller."""
 
-    def __init__(self, ledger: Ledger, worker: str | None) -> None:
+    def __init__(self, ledger: Registry, worker: str | None) -> None:
         self._ledger = ledger
-        self._worker = worker
+        self.worker = worker
         self._held_by: dict[Origin | None, tuple[str, ...]] = {}
         self.budget = Budget()
 
@@ -148,7 +149,7 @@ class Explainer:
             stack=origin.stack(places) if origin else (),
             held_by=held_by,
             note=note,
-            worker=self._worker,
+            worker=self.worker,
         )
 
     def _holders(self, record: Record) -> tuple[str, ...]:

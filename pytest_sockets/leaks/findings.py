@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
-from pytest_sockets.leaks.records import Owner
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.model import Endpoint, SocketEntry
 
 LEFT_BEHIND: Final = "the process that was started there has ended, this one, which that had started, goes on"

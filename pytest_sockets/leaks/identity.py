@@ -7,9 +7,9 @@ socket while the object is alive and its `fileno()` is the descriptor.
 
 from __future__ import annotations
 
+import _socket
 import itertools
 import sys
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.table import own_fds
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 
 BY_INODE: Final = sys.platform == "linux"
 _LISTABLE: Final = sys.platform != "win32"
-
-
-class ObjectReference(weakref.ref):  # type: ignore[type-arg]
-    """A weak reference that still tells which object it was: the collector clears references before finalizers run."""
-
-    __slots__ = ("object_id",)
-
-    def __init__(self, referent: Any) -> None:
-        super().__init__(referent)  # type: ignore[call-arg]
-        self.object_id = id(referent)
 
 
 class _Holder:
@@ -71,6 +61,12 @@ class Serials:
                 return holder.number
         return self._hold(fd, [reference])
 
+    def detach(self, fd: int) -> None:
+        """The descriptor lives on without its object."""
+        holder = self._holders.get(fd)
+        if holder is not None:
+            holder.references = []
+
     def listed(self) -> dict[int, int]:
         """Each open socket descriptor with its number. Raises OSError where descriptors cannot be listed."""
         inodes = own_fds.socket_inodes()
@@ -86,14 +82,8 @@ class Serials:
 
 
 SERIALS: Final = Serials()
-refer: Callable[[Any], Callable[[], Any]]
-"""A weak reference to a socket object. Raises TypeError for one that cannot have any."""
-socket_at: Callable[[int], int | None]
+socket_at: Final[Callable[[int], int | None]] = own_fds.socket_inode if BY_INODE else SERIALS.at
 """The inode or serial number of the socket behind `fd`; None if it is closed or no socket."""
-if BY_INODE:
-    refer, socket_at = weakref.ref, own_fds.socket_inode
-else:
-    refer, socket_at = ObjectReference, SERIALS.at
 
 
 def listed() -> dict[int, int]:
@@ -101,9 +91,10 @@ def listed() -> dict[int, int]:
     return own_fds.socket_inodes() if BY_INODE else SERIALS.listed()
 
 
+def claim(fd: int, reference: Callable[[], Any], *, shared: bool) -> int | None:
+    """The inode or serial number of a socket that has just been opened; None if it has been closed meanwhile."""
+    return own_fds.socket_inode(fd) if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
+
+
 def _fileno(sock: Any) -> int:
-    try:
-        fd = sock.fileno() if sock is not None else -1
-    except Exception:  # noqa: BLE001  (the object may be any library's)
-        return -1
-    return fd if isinstance(fd, int) else -1
+    return _socket.socket.fileno(sock) if sock is not None else -1

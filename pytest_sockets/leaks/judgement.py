@@ -17,8 +17,8 @@ import dataclasses
 import gc
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets import model
 from pytest_sockets.leaks import kinds, loop_transports, reachability
+from pytest_sockets.leaks.connection_ends import ConnectionEnds, living_end
 from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
@@ -29,25 +29,17 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.client_libraries import Clients
-    from pytest_sockets.leaks.records import Owner, Record
-    from pytest_sockets.leaks.registry import Ledger
-    from pytest_sockets.model import Endpoint, SocketEntry
+    from pytest_sockets.leaks.connection_ends import Verdict
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Registry
+    from pytest_sockets.model import SocketEntry
 
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
 """For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
-_IN_USE: Final = (model.LISTEN, model.ESTABLISHED)
 LONGEST_WAITING: Final = 30.0
 """Seconds for the grace waits of a whole run; from then on each is as short as for a stubborn line."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
-    """A socket that is a leak, as it was at that moment."""
-
-    record: Record
-    entry: SocketEntry
-    note: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,11 +66,11 @@ class Judgement:
 class Judge:
     """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
 
-    def __init__(self, ledger: Ledger, watched: Sequence[str] = kinds.DEFAULT) -> None:
+    def __init__(self, ledger: Registry, watched: Sequence[str] = kinds.DEFAULT) -> None:
         self._ledger = ledger
         self._kinds = watched
         self._stubborn: set[Origin] = set()
-        self._named: set[tuple[object, object]] = set()
+        self.ends = ConnectionEnds()
         self._collected: list[tuple[Record, SocketEntry | None]] = []
         self._waited = 0.0
         self._clients: Clients | None = None
@@ -99,7 +91,9 @@ class Judge:
         left = self._after_waiting(left, self._patience(left, grace))
         if left and not around.final:
             left = self._without_deferred(left)
-        return Judgement(self._each_connection_once(left), self._each_connection_once(dying))
+        verdicts = self.ends.each_once(left)
+        self._stubborn.update(filter(None, (verdict.record.origin for verdict in verdicts)))
+        return Judgement(verdicts, self.ends.each_once(dying))
 
     def take_collected(self) -> list[tuple[Record, SocketEntry | None]]:
         """The sockets that only the garbage collector closed since the last call, as they were before."""
@@ -159,7 +153,7 @@ class Judge:
                 self._clients = Clients()
             kept |= self._clients.owners(nameless, around.live)
         for record, owner in kept.items():
-            self._ledger.keep(record, owner)
+            self._ledger.reassign(record, owner)
         left = [record for record in records if record not in kept]
         return [record for record in left if not self._goes_with_another(record)]
 
@@ -180,30 +174,10 @@ class Judge:
 
     def _goes_with_another(self, record: Record) -> bool:
         """What was accepted goes with its listener, or with the client at its other end, if a live owner has that."""
-        if not record.accepted:
-            return False
-        listener, entry = record.listener, record.entry
-        other = listener if listener is not None and listener.is_open and not listener.owner.over else None
-        if other is None and entry is not None and entry.protocol == "unix":
-            other = self._living_unix_end(entry)
-        elif other is None and entry is not None and entry.remote is not None:
-            other = self._living_end(entry.remote, entry.local)
+        other = living_end(record, self._ledger) if record.accepted else None
         if other is not None:
-            self._ledger.keep(record, other.owner)
+            self._ledger.reassign(record, other.owner)
         return other is not None
-
-    def _living_end(self, local: Endpoint, remote: Endpoint) -> Record | None:
-        for record in self._ledger.open_records():
-            entry = record.entry if not record.owner.over else None
-            if entry is not None and (entry.local, entry.remote) == (local, remote):
-                return record
-        return None
-
-    def _living_unix_end(self, entry: SocketEntry) -> Record | None:
-        """Two ends have no addresses that tell them apart: the kernel knows the inode of the other one."""
-        peer = _unix_peers().get(entry.inode or 0)
-        record = self._ledger.by_inode(peer) if peer is not None else None
-        return record if record is not None and not record.owner.over else None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
         """Those that are still open. Without another thread nothing in this process can close them: then no wait."""
@@ -216,7 +190,6 @@ class Judge:
         return self._still_open(records)
 
     def _still_open(self, records: list[Record]) -> list[Record]:
-        self._ledger.settle()  # an event for an untracked socket may have come meanwhile
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
@@ -229,93 +202,5 @@ class Judge:
     def _without_deferred(self, records: list[Record]) -> list[Record]:
         waiting = loop_transports.waiting_for_their_loop(records)
         for record in waiting:
-            self._ledger.keep(record, self._ledger.session)
+            self._ledger.reassign(record, self._ledger.session)
         return [record for record in records if record not in waiting]
-
-    def _each_connection_once(self, records: list[Record]) -> list[Verdict]:
-        verdicts: list[Verdict] = []
-        for record, entry in _in_order(records):
-            if self.is_other_end(record, entry):
-                _add_other_end(verdicts, record, entry)
-                continue
-            if record.origin is not None:
-                self._stubborn.add(record.origin)
-            verdicts.append(Verdict(record, entry, _note(record)))
-        return verdicts
-
-    def is_other_end(self, record: Record, entry: SocketEntry) -> bool:
-        """Whether the opposite end of this connection has been named; else remember this end."""
-        if entry.protocol == "unix":
-            return self._is_pair_of_named(record) or self._is_unix_end_of_named(entry)
-        if entry.remote is None or entry.protocol != "tcp":
-            return False
-        if (entry.remote, entry.local) in self._named:
-            return True
-        self._named.add((entry.local, entry.remote))
-        return False
-
-    def _is_pair_of_named(self, record: Record) -> bool:
-        """socketpair() makes two unnamed ends by one call."""
-        if record.pair is None:
-            return False
-        key, end = record.pair
-        if (key, 1 - end) in self._named:
-            return True
-        self._named.add((key, end))
-        return False
-
-    def _is_unix_end_of_named(self, entry: SocketEntry) -> bool:
-        peer = _unix_peers().get(entry.inode or 0)
-        if ("unix", peer) in self._named:
-            return True
-        self._named.add(("unix", entry.inode))
-        return False
-
-
-def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:
-    """Those that are open. The end that the user's code connected comes first: what a server accepted is its consequence.
-
-    Of several sockets that one line opened, those that serve or talk to somebody come first.
-    """
-    opened = [(record, entry) for record in records if (entry := record.entry) is not None]
-    lines: dict[object, int] = {}
-    for record, _ in opened:
-        lines.setdefault(record.origin or record, len(lines))
-
-    def place(pair: tuple[Record, SocketEntry]) -> tuple[bool, int, bool]:
-        record, entry = pair
-        return record.accepted, lines[record.origin or record], entry.status not in _IN_USE
-
-    return sorted(opened, key=place)
-
-
-def _unix_peers() -> dict[int, int]:
-    from pytest_sockets.table import sock_diag
-
-    try:
-        return sock_diag.unix_peers()
-    except sock_diag.SockDiagMissing:
-        return {}
-
-
-def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) -> None:
-    """Say that there are two to close, if the user's code opened both; what a server accepted goes with its client."""
-    if not record.at_home or record.origin is None or not record.origin.called_by_user:
-        return
-    for position, verdict in enumerate(verdicts):
-        same_pair = record.pair is not None and verdict.record.pair is not None
-        ends = record.pair[0] == verdict.record.pair[0] if same_pair else verdict.entry.local == entry.remote  # type: ignore[index]
-        if ends and verdict.record.owner is record.owner:
-            note = f"its other end (fd {entry.fd}) is open, too"
-            verdicts[position] = dataclasses.replace(
-                verdict, note="; ".join(filter(None, [verdict.note, note]))
-            )
-            return
-
-
-def _note(record: Record) -> str | None:
-    if record.duplicate_of is not None:
-        return f"a duplicate of descriptor {record.duplicate_of[0]} (os.dup or an inherited copy)"
-    if record.owner is not record.opener:
-        return f"opened by {record.opener}, kept by {record.owner}"
-    return None

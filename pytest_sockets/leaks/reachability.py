@@ -29,7 +29,8 @@ from pytest_sockets.leaks.safe_reading import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_sockets.leaks.records import Owner, Record
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.records import Record
 
 _MOST_OBJECTS: Final = 200_000
 """A tenth of a second: what a fixture's data frames hold beyond it is not searched."""

@@ -117,6 +117,8 @@ def _read(frame: types.FrameType, suspended: Any) -> tuple[dict[str, Any], list[
 def descriptor(value: object) -> int:
     """The file descriptor of a C extension's object (psycopg, pycurl ...); -1 for what has none."""
     method = of_class(value, "fileno")
+    if method is None:
+        return _descriptor_of_transport(value)
     if type(method) is types.FunctionType:
         if str(method.__globals__.get("__name__", "")).partition(".")[0] not in _CLIENT_LIBRARIES:
             return -1
@@ -125,6 +127,18 @@ def descriptor(value: object) -> int:
     try:
         fd = method.__get__(value)()
     except Exception:  # noqa: BLE001  (closed files, detached objects: each library raises its own)
+        return -1
+    return fd if type(fd) is int else -1
+
+
+def _descriptor_of_transport(value: object) -> int:
+    """That of uvloop's transports, which have no fileno()."""
+    if package_of(type(value)) != "uvloop" or not _is_compiled(of_class(value, "get_extra_info")):
+        return -1
+    transport: Any = value
+    try:
+        fd = transport.get_extra_info("socket").fileno()
+    except Exception:  # noqa: BLE001  (it is closed)
         return -1
     return fd if type(fd) is int else -1
 

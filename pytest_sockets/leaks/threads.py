@@ -12,7 +12,7 @@ from pytest_sockets.leaks.call_site import TEST_TOOLS
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Origin
-    from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.owner import Owner
 
 _POOLS: Final = (
     "concurrent.futures",
@@ -52,10 +52,11 @@ class ThreadOwners:
             return False
         return any(thread not in self._owners for thread in tuple(self.active.values()))
 
-    def born(self, thread: threading.Thread, owner: Owner, origin: Origin) -> None:
-        """The calling thread starts `thread` there, working for `owner`."""
-        self._owners[thread] = owner
-        self._origins[thread] = origin
+    def starting(self, thread: threading.Thread, owner: Owner, origin: Origin) -> None:
+        """The calling thread starts `thread` there, working for `owner`. A thread can be started once."""
+        if thread not in self._owners:
+            self._owners[thread] = owner
+            self._origins[thread] = origin
 
     @property
     def calling(self) -> threading.Thread | None:

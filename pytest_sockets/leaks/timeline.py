@@ -1,7 +1,7 @@
 """When did each socket open and close? Gathered only when a report with a timeline is asked for.
 
-The moment of close() is not told by any audit event; an object that is freed tells its death, and what is closed without
-being freed is seen to be gone at the next checkpoint.
+No event reports close(). An object that is freed reports its death, and what is closed without being freed is seen to be
+gone at the next checkpoint.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import dataclasses
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from pytest_sockets.leaks import address_events
+from pytest_sockets.leaks.records import fileno
 from pytest_sockets.model import CLOSE, Endpoint
 from pytest_sockets.originals import wall_clock
 from pytest_sockets.table import own_socket
@@ -47,8 +49,11 @@ class Life:
 class Timeline:
     """Passes each life that has ended to `ended`."""
 
-    def __init__(self, ended: Callable[[Life], None]) -> None:
+    def __init__(self, ended: Callable[[Life], None], newest: Callable[[int], Record | None]) -> None:
         self._ended = ended
+        self._newest = newest
+        """Finds the record of a descriptor."""
+        address_events.listen(self)
 
     def created(self, record: Record, sock: Any) -> None:
         """Told in the thread that opens the socket."""
@@ -62,15 +67,14 @@ class Timeline:
         except TypeError:
             pass
 
-    def used(self, record: Record | None, address: object) -> None:
+    def address_used(self, sock: Any, address: Any) -> None:
         """bind() or connect() is about to run."""
-        if (
-            record is not None
-            and record.life is not None
-            and isinstance(address, tuple)
-            and len(address) >= 2
-        ):
-            record.life.address = str(Endpoint(str(address[0]), address[1]))
+        record = self._newest(fileno(sock))
+        if record is None or record.life is None or type(address) is not tuple or len(address) < 2:
+            return
+        host, port = address[:2]
+        if isinstance(host, str) and type(port) is int:
+            record.life.address = str(Endpoint(host, port))
 
     def look(self, records: Iterable[Record]) -> None:
         """Note the present state of these open sockets; later reports show it."""

@@ -1,107 +1,152 @@
-"""Descriptors without an audit event of their own: duplicates, detached ones, and what C extensions opened."""
+"""Which open descriptors did no event report? Duplicates, and what C code opened: found by their number, then by listing.
+
+The descriptors that are not sockets with a Python object are counted at each look. While that count stays the same, none
+is listed: a hundred busy threads make one listing take seconds, since each system call lets them run first. The count
+proves nothing once an untracked socket has been seen; then each look lists them.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.leaks.identity import BY_INODE
-from pytest_sockets.leaks.records import Key, Record, Scope
-from pytest_sockets.table import own_socket
+from pytest_sockets.leaks import identity
+from pytest_sockets.leaks.owner import Scope
+from pytest_sockets.leaks.records import Record, no_object
+from pytest_sockets.originals import monotonic
+from pytest_sockets.real_socket import own_fds
 
 if TYPE_CHECKING:
+    from pytest_sockets.leaks.records import Key
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 _LISTENERS_SEARCHED: Final = 200
+_SLOW_LISTING: Final = 0.5
+"""Seconds."""
+_PAUSE: Final = 10
+"""After a slow listing, so many times its duration pass without another one: at most a tenth of the run's time."""
 
 
-class Books(Protocol):
-    """What must be known of the ledger."""
+class Untracked:
+    """Makes a record for each, as well as it can be told, and gives it to the current scope."""
 
-    def by_inode(self, inode: int) -> Record | None: ...
-
-    def lost(self, fd: int) -> list[Record]: ...
-
-    def creations(self) -> tuple[list[Record], list[Record]]: ...
-
-    def open_records(self) -> list[Record]: ...
-
-    def foreign(self) -> list[Key]: ...
-
-
-class Strangers:
-    """Makes a record for each, as well as it can be told."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        """A socket that no Python code opened has been seen: from now on the number of descriptors proves nothing."""
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self.last_count = -1
+        """How many descriptors were open at the last look."""
+        self._others = -1
+        """How many of those were not sockets with a Python object."""
+        self.foreign: set[Key] = set()
+        """Not the suite's: open before the run began, or accepted by a listener from before."""
+        self._seen = False
         self._new: list[Record] = []
-        """Found at the last look; the audit event of another thread's accept() may still come and supersede it."""
+        """Found at the last look; the event of another thread's accept() may still come and supersede it."""
+        self._list_again_at = 0.0
 
     @property
     def any_seen(self) -> bool:
         """Whether a look is needed though nothing seems to have happened."""
-        return self.seen or bool(self._new)
+        return self._seen or bool(self._new)
 
-    def confirm(self) -> None:
-        """At the next look: sockets that no event has claimed are untracked."""
+    def begin(self) -> None:
+        """What is open now is foreign."""
+        self.foreign = set(self._listed().items())
+        self.last_count = self._others = self._registry.fds.count()
+
+    def inodes(self) -> set[int]:
+        """The inodes of all open sockets."""
+        return set(self._listed().values())
+
+    def look(self) -> None:
+        """Find what is new, if the number of descriptors says that there may be any."""
         if self._new:
-            self.seen = self.seen or any(not record.superseded for record in self._new)
+            self._seen = self._seen or any(not record.superseded for record in self._new)
             self._new.clear()
+        fds = self._registry.fds
+        if not fds.available:
+            return
+        count = fds.count()
+        others = count - self._registry.with_objects()
+        if others == self._others and not self._seen:
+            self.last_count = count
+            return
+        began = monotonic()
+        if began < self._list_again_at:
+            self.last_count = self._others = -1
+            return
+        self.last_count = fds.recount()
+        self._list()
+        self._others = self.last_count - self._registry.with_objects()
+        ended = monotonic()
+        if ended - began > _SLOW_LISTING:
+            self._list_again_at = ended + _PAUSE * (ended - began)
 
-    def record_of(self, key: Key, scope: Scope, books: Books) -> Record | None:
-        """The record; None if another thread is probably making the socket right now: the next look will tell."""
+    def _listed(self) -> dict[int, int]:
+        try:
+            return identity.listed()
+        except OSError:
+            known = [record.key for record in self._registry.open_records() if record.key]
+            return dict(known)
+
+    def _list(self) -> None:
+        registry, foreign = self._registry, self.foreign.copy()
+        present = set(self._listed().items())
+        self.foreign -= foreign - present  # not those that were added since the listing
+        own = own_fds()
+        for fd, number in sorted(present - foreign):
+            record = registry.newest(fd)
+            if record is not None and record.key == (fd, number) and not record.superseded:
+                if not record.seems_open:
+                    record.ref = no_object  # detached by C code
+            elif fd not in own:
+                registry.add(self._record_of((fd, number)))
+        # Last: a closed socket's record still tells the call site of its duplicate.
+        for record in registry.without_objects():
+            if record.key not in present:
+                registry.strike(record)
+
+    def _record_of(self, key: Key) -> Record:
         # The look at the end of a test comes in its teardown; what it finds was most probably opened by the test itself.
+        scope = self._registry.current.get()
         scope = Scope(scope.owner, "call" if scope.phase == "teardown" else scope.phase)
-        original = books.by_inode(key[1])
+        original = self._registry.by_inode(key[1])
         if original is not None:
             record = Record(scope, original.origin, original.family, original.kind)
             record.duplicate_of, record.pair = original.key, original.pair
             record.key = key
             return record
-        entry = own_socket.describe(key[0])
-        unborn, unsettled = books.creations()
-        if entry is not None and any(record.describes(entry) for record in unborn):
-            return None
-        if not BY_INODE:  # a detached socket is a new one there: what had the descriptor last was probably it
-            unsettled = books.lost(key[0]) + unsettled
         record = Record(scope, None, 0, 0)
         record.key = key
-        if entry is not None and not _take_creation(record, entry, unsettled):
-            self._new.append(record)
-            give_to_listener(record, books)
+        self._new.append(record)
+        give_to_listener(record, self._registry)
+        if record.no_owner:
+            self.foreign.add(key)
         return record
 
 
-def _take_creation(record: Record, entry: SocketEntry, unsettled: list[Record]) -> bool:
-    """An object that has lost its descriptor (detach) or cannot be referred to weakly may have been this socket's."""
-    for candidate in unsettled:
-        if not candidate.matched and candidate.describes(entry):
-            candidate.matched = True
-            record.origin, record.ref, record.pair = candidate.origin, candidate.ref, candidate.pair
-            record.owner, record.phase, record.opener = candidate.owner, candidate.phase, candidate.owner
-            return True
-    return False
-
-
-def give_to_listener(record: Record, books: Books) -> None:
+def give_to_listener(record: Record, registry: Registry) -> None:
     """What a loop of its own (uvloop's, libzmq's, gevent's) accepted belongs with the listener on the same local address.
 
     That is a listener of a wider owner, or one from before the run. In the second case the socket has no owner.
     """
+    from pytest_sockets.table import own_socket  # a run without untracked sockets needs no table entries
+
     entry = own_socket.describe(record.key[0]) if record.key is not None else None
     if entry is None or (entry.remote is None and entry.protocol != "unix"):
         return
-    for other in books.open_records()[:_LISTENERS_SEARCHED]:
+    for other in registry.open_records()[:_LISTENERS_SEARCHED]:
         if other.owner.over or other.owner is record.owner or other.key is None:
             continue
         if _listens_at(other.key[0], entry):
             record.owner = record.opener = other.owner
             record.origin, record.accepted = other.origin, True
             return
-    record.nobodys = any(_listens_at(fd, entry) for fd, _ in books.foreign()[:_LISTENERS_SEARCHED])
+    record.no_owner = any(_listens_at(fd, entry) for fd, _ in registry.foreign()[:_LISTENERS_SEARCHED])
 
 
 def _listens_at(fd: int, entry: SocketEntry) -> bool:
+    from pytest_sockets.table import own_socket
+
     listener = own_socket.describe(fd)
     if listener is None or not listener.is_listening or listener.protocol != entry.protocol:
         return False

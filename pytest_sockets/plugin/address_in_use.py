@@ -6,6 +6,7 @@ import collections
 import functools
 from typing import TYPE_CHECKING, Final
 
+from pytest_sockets.leaks import address_events, watcher
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
 
-class _RecentAddresses:
+class _RecentAddresses(watcher.Listener):
     """The last addresses that this process bound or connected to.
 
     A plain bind() error names no address. When the report is made, a `with` block or a cleanup may have closed the
@@ -50,16 +51,13 @@ class _RecentAddresses:
         self._order: collections.deque[int | None] = collections.deque(maxlen=256)
         """Ports in the order of their use, including earlier tests; None stands for the start of a child process."""
 
-    def socket_used(self, sock: object, address: object) -> None:  # noqa: ARG002  (of a Listener)
+    def address_used(self, sock: object, address: object) -> None:  # noqa: ARG002
         """Remember the address of a bind() or connect() that is about to run."""
         self._seen.append(address)
         if type(address) is tuple and len(address) >= 2 and type(address[1]) is int:
             self._order.append(address[1])
 
-    def socket_created(self, sock: object, family: int, kind: int, frame: object) -> None:
-        """Do nothing."""
-
-    def child_started(self, frame: object, words: object) -> None:  # noqa: ARG002  (of a Listener)
+    def child_starting(self, starter: object, frame: object, command: object) -> None:  # noqa: ARG002
         """Record the start of a child among the uses of ports."""
         self._order.append(None)
 
@@ -73,9 +71,6 @@ class _RecentAddresses:
             return False
         last = len(order) - 1 - order[::-1].index(port)
         return None in order[order.index(port) : last]
-
-    def failed(self, event: str, error: BaseException) -> None:
-        """Do nothing: a missing address only makes the explanation shorter."""
 
     def forget(self) -> None:
         """Forget the addresses at the end of a test: the next error is not about them."""
@@ -109,10 +104,10 @@ recent: Final = _RecentAddresses()
 
 
 def watch(config: pytest.Config) -> None:
-    """Record addresses only where the audit hook is installed anyway."""
+    """Record addresses only where sockets are watched anyway."""
     settings = config.stash[SETTINGS]
     if settings.leaks != "off" or settings.unclosed != "off":
-        from pytest_sockets.leaks import audit
-
-        audit.listen(recent, from_the_first=True)
-        config.add_cleanup(functools.partial(audit.stop_listening, recent))
+        watcher.listen(recent)
+        address_events.listen(recent)
+        config.add_cleanup(functools.partial(watcher.stop_listening, recent))
+        config.add_cleanup(functools.partial(address_events.stop_listening, recent))

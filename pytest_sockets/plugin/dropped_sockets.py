@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import identity
 from pytest_sockets.leaks.call_site import capture
+from pytest_sockets.leaks.finalizers import FinalizerWatch
+from pytest_sockets.leaks.kinds import watches
 from pytest_sockets.leaks.records import Record
 from pytest_sockets.leaks.safe_reading import descriptor
 from pytest_sockets.table.own_socket import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_sockets.leaks.records import Key
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.model import SocketEntry
 
 _MOST_OPENED: Final = 1000
@@ -29,14 +31,23 @@ Dropped = tuple[Record, "SocketEntry"]
 class DroppedSockets:
     """The sockets of one process that died open; each is returned once."""
 
-    def __init__(self, ledger: Ledger, *, watched: bool) -> None:
+    def __init__(self, ledger: Registry, kinds: Sequence[str]) -> None:
         self._ledger = ledger
-        self._watched = watched
-        """Whether finalizers are watched, so that each of these is a finding of its own."""
+        self._kinds = kinds
+        self.watch: FinalizerWatch | None = None
+        """Finalizers are watched, so that each of these is a finding of its own."""
         self._seen: collections.deque[Dropped] = collections.deque()
         self._opened: dict[Key | None, Record] = {}
+        self.reported: set[Key | None] = set()
+        """Sockets that are findings already."""
         self.collected = 0
         """Sockets that only a garbage collection of the judge closed."""
+
+    def begin(self) -> FinalizerWatch:
+        """Watch finalizers from now on."""
+        self.watch = FinalizerWatch(self.note_dying, self.note_opened)
+        self.watch.start()
+        return self.watch
 
     @property
     def any_seen(self) -> bool:
@@ -45,7 +56,7 @@ class DroppedSockets:
 
     def note_opened(self, connection: Any) -> None:
         """A library has made this connection, whose socket C code opened: no other event has its line."""
-        scope = self._ledger.scope
+        scope = self._ledger.current.get()
         origin = capture(sys._getframe(2), self._ledger.places)
         record = Record(scope, origin, socket.AF_INET, socket.SOCK_STREAM)
         record.key = _key_of(connection)
@@ -68,15 +79,17 @@ class DroppedSockets:
         """The judge's collections closed these. No finalizer of a Python object has seen those that C code opened."""
         for record, entry in collected:
             self.collected += 1
-            if self._watched and record.origin is None and entry is not None:
+            if self.watch is not None and record.origin is None and entry is not None:
                 self._seen.append((record, entry))
 
-    def take(self, reported: Collection[Key | None]) -> Iterator[Dropped]:
+    def take(self) -> Iterator[Dropped]:
         """Each socket once: its transport and itself may both be finalized; an open one may have been reported before."""
         identities: set[object] = set()
         while self._seen:
             record, entry = self._seen.popleft()
-            if entry.identity not in identities and record.key not in reported:
+            if entry.identity in identities or record.key in self.reported:
+                continue
+            if watches(self._kinds, entry):
                 identities.add(entry.identity)
                 yield record, entry
 

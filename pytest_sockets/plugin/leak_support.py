@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import weakref
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -19,14 +20,14 @@ def obstacle() -> str | None:
     """Why no leak can be detected here; None where an open socket can be told from a closed one."""
     import socket
 
-    from pytest_sockets.leaks.identity import ObjectReference, Serials
+    from pytest_sockets.leaks.identity import Serials
     from pytest_sockets.real_socket import RealSocket
 
     serials = Serials()
     try:
         with RealSocket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             fd = probe.fileno()
-            known = serials.claim(fd, ObjectReference(probe)) == serials.at(fd)
+            known = serials.claim(fd, weakref.ref(probe)) == serials.at(fd)
     except OSError as error:
         return f"{sys.platform} gives this process no socket: {error}"
     if known and serials.at(fd) is None:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.leaks.records import NEVER_OVER
+from pytest_sockets.leaks.owner import NEVER_OVER
 from pytest_sockets.leaks.safe_reading import attributes, is_a, slot
 from pytest_sockets.leaks.teardown_analysis import put_by, touched_by
 
 if TYPE_CHECKING:
     from _pytest.fixtures import FixtureDef
 
-    from pytest_sockets.leaks.records import Owner
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.owner import Owner
+    from pytest_sockets.leaks.registry import Registry
 
 _SCOPES: Final = ("function", "class", "module", "package", "session")
 
@@ -24,7 +24,7 @@ _SCOPES: Final = ("function", "class", "module", "package", "session")
 class Keepers:
     """The owners that are not over. Made when something is left."""
 
-    def __init__(self, config: pytest.Config, session: Any, ledger: Ledger) -> None:
+    def __init__(self, config: pytest.Config, session: Any, ledger: Registry) -> None:
         self._config = config
         self._session = session
         self._ledger = ledger

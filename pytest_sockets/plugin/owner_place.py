@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_sockets.leaks.records import Owner
+    from pytest_sockets.leaks.owner import Owner
 
 
 class Place(NamedTuple):

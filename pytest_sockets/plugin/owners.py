@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks.records import Owner
+from pytest_sockets.leaks.owner import Owner
 
 if TYPE_CHECKING:
     import pytest

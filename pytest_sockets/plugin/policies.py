@@ -16,6 +16,7 @@ from pytest_sockets.plugin.settings import check_rule, grace_seconds, mode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_sockets.leaks.owner import Owner
     from pytest_sockets.plugin.settings import Settings
 
 MARK: Final = "sockets"
@@ -30,6 +31,11 @@ class Policy:
     unclosed: str
     grace: float
     ignore: tuple[Rule, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything is looked for."""
+        return self.leaks != "off" or self.unclosed != "off"
 
     def mode_of(self, kind: str) -> str:
         """Return `off`, `warn` or `error` for a finding of this kind."""
@@ -55,6 +61,18 @@ def policy_for(node: object, settings: Settings) -> Policy:
         grace=float(given["grace"]) if "grace" in given else settings.grace,
         ignore=tuple(ignore),
     )
+
+
+class Policies(dict["Owner", Policy]):
+    """Made for each owner when it is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def __missing__(self, owner: Owner) -> Policy:
+        policy = self[owner] = policy_for(owner.context, self._settings)
+        return policy
 
 
 def check_marks(items: Iterable[pytest.Item]) -> bool:

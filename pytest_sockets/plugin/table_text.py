@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -130,9 +131,11 @@ def _user(entry: SocketEntry) -> str:
 
 @functools.lru_cache(256)
 def _user_name(uid: int) -> str:
-    try:
-        import pwd
+    if sys.platform == "win32":
+        return str(uid)
+    import pwd
 
+    try:
         return printable(pwd.getpwuid(uid).pw_name)
-    except (ImportError, KeyError):
+    except KeyError:
         return str(uid)

@@ -414,7 +414,7 @@ def _wake_pair() -> tuple[RealSocket, RealSocket]:
     try:
         import _socket
 
-        ends = _socket.socketpair()
+        ends = _socket.socketpair()  # type: ignore[attr-defined, unused-ignore]  # not on Windows
     except (ImportError, AttributeError):
         return _loopback_pair()
     pair = tuple(RealSocket(end.family, end.type, end.proto, end.detach()) for end in ends)

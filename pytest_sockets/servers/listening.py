@@ -221,6 +221,7 @@ def _listen_on_path(name: str, backlog: int) -> RealSocket:
             f"unix socket path of {size} bytes, the limit here is {UNIX_PATH_LIMIT}: {name}\n"
             "likely cause: a long temporary directory\nname a shorter path by host=..., or set TMPDIR to a shorter directory"
         )
+    assert hasattr(socket, "AF_UNIX")  # bind_unix has checked
     sock = RealSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(f"\0{name[1:]}" if name.startswith("@") else name)

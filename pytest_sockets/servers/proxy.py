@@ -247,6 +247,10 @@ def _transport(of_server: object, address: tuple[str, int] | str, wanted: str | 
 
 def _resolved(address: tuple[str, int] | str) -> tuple[int, Any]:
     if isinstance(address, str):
+        if not hasattr(socket, "AF_UNIX"):
+            raise SettingError(
+                f"this host has no unix sockets; use (host, port) instead of {quoted(address)}"
+            )
         return socket.AF_UNIX, f"\0{address[1:]}" if address.startswith("@") else address
     try:
         found = originals.getaddrinfo(*address, type=socket.SOCK_STREAM)

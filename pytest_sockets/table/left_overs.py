@@ -7,6 +7,7 @@ it. Such a process is left over once its run has ended: its parent is then init 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.table import processes
@@ -62,7 +63,9 @@ def _was_adopted(child: ProcessFacts) -> bool:
 
 
 def _session(pid: int) -> int | None:
+    if sys.platform == "win32":
+        return None
     try:
         return os.getsid(pid)
-    except (AttributeError, OSError):  # Windows; a vanished process
+    except OSError:  # the process has ended
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 
 import pytest
 
 from pytest_sockets.asserting import messages
+from pytest_sockets.asserting.holder_text import Holder
 from pytest_sockets.model import Endpoint, SocketEntry
 
 LOCAL, REMOTE = Endpoint("127.0.0.1", 80), Endpoint("127.0.0.1", 5000)
@@ -91,6 +93,24 @@ def test_a_socket_that_a_process_holds_names_it(change, sentence: str):
 )  # fmt: skip
 def test_a_socket_is_described_by_what_it_does(made: SocketEntry, text: str):
     assert messages.socket_text(made) == text
+
+
+def test_an_exposed_socket_says_from_where_it_is_reached():
+    assert messages.exposure(entry("LISTEN")) == (
+        "tcp listens on 127.0.0.1:80, not only on loopback: reachable from outside"
+    )
+
+
+def test_a_holder_is_one_line_with_descriptor_user_and_age():
+    held = Holder(entry("LISTEN", pid=1), 1, "init", user="root", started=time.time() - 240)
+    text = messages.holder_sentence(held)
+    assert re.fullmatch(
+        r"pid 1 \(init\) listens on 127\.0\.0\.1:80, user root, running since \S+ \(4 min ago\)", text
+    )
+    own = Holder(entry("LISTEN", pid=os.getpid(), fd=7), os.getpid(), "x", user="root", started=1.0)
+    assert (
+        messages.holder_sentence(own) == f"this process, pid {os.getpid()} (x) listens on 127.0.0.1:80, fd 7"
+    )
 
 
 def test_a_list_is_shown_whole_up_to_its_bound_and_counts_the_rest():

@@ -37,4 +37,4 @@ def test_the_way_is_short():
 
 def test_a_function_that_is_gone_is_noticed():
     with pytest.raises(AttributeError):
-        resolve("pytest_sockets.leaks.audit.gone")
+        resolve("pytest_sockets.leaks.watcher.gone")

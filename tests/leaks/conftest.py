@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sockets.leaks import audit
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.records import Owner, Scope
-from pytest_sockets.leaks.registry import Ledger
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,18 +25,18 @@ def places():
 @pytest.fixture
 def ledger(places):
     """It has begun: what is open now is nobody's."""
-    books = Ledger(places, Owner("session", "session", "session"))
-    audit.listen(books)
+    books = Registry(places, Owner("session", "session", "session"))
+    attribution = watch(books)
     books.begin()
     yield books
-    audit.stop_listening(books)
+    watcher.stop_listening(attribution)
 
 
 @pytest.fixture
 def test_owner(ledger):
     """The test that runs now, in its call phase."""
     owner = Owner("test", "tests/test_a.py::test_one", "function")
-    ledger.scope = Scope(owner, "call")
+    ledger.current.enter(Scope(owner, "call"))
     return owner
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sockets.leaks import audit, children
+from pytest_sockets.leaks import attribution, children, watcher
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.records import Owner, Scope
-from pytest_sockets.leaks.registry import Ledger
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.waiting import wait_until
 
 LISTEN = """
@@ -32,13 +32,12 @@ IDLE = "import time; print('ready', flush=True); time.sleep(60)"
 def books(places):
     """A ledger that watches children, in a test's call."""
     watch = Children(("tcp", "udp", "unix"))
-    ledger = Ledger(places, Owner("session", "session", "session"), watch)
-    audit.listen(ledger)
+    ledger = Registry(places, Owner("session", "session", "session"), watch)
+    listener = attribution.watch(ledger)
     ledger.begin()
-    ledger.scope = Scope(Owner("test", "test_one", "function"), "call")
-    ledger.children = watch
+    ledger.current.enter(Scope(Owner("test", "test_one", "function"), "call"))
     yield ledger
-    audit.stop_listening(ledger)
+    watcher.stop_listening(listener)
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def started():
 
 def listeners(books):
     books.checkpoint()
-    books.end(books.scope.owner)
+    books.end(books.current.get().owner)
     return books.children.listeners(books.listed_inodes())
 
 
@@ -75,7 +74,7 @@ def test_a_listening_child_is_its_starters_with_pid_port_and_command(books, star
     process, port = started(LISTEN)
     (found,) = listeners(books)
     assert (found.child.pid, found.entry.pid) == (process.pid, process.pid)
-    assert (found.entry.local.port, found.child.scope.owner) == (int(port), books.scope.owner)
+    assert (found.entry.local.port, found.child.scope.owner) == (int(port), books.current.get().owner)
     assert found.child.origin.opened_at(books.places).file == "tests/leaks/test_children.py"
     assert "socket.create_server" in found.command
 
@@ -130,8 +129,8 @@ def test_a_thread_that_ends_while_its_children_are_listed_spoils_no_list(books, 
 def test_two_starters_keep_their_own(books, started):
     first, _ = started(LISTEN)
     books.checkpoint()
-    one = books.scope.owner
-    books.scope = Scope(Owner("test", "test_two", "function"), "call")
+    one = books.current.get().owner
+    books.current.enter(Scope(Owner("test", "test_two", "function"), "call"))
     second, _ = started(LISTEN)
     found = {found.child.pid: found.child.scope.owner.name for found in listeners(books)}
     assert found == {second.pid: "test_two"}
@@ -143,10 +142,9 @@ def test_two_starters_keep_their_own(books, started):
 def test_children_from_before_the_run_are_not_the_suites(places, started):
     started(LISTEN)
     watch = Children()
-    ledger = Ledger(places, Owner("session", "session", "session"), watch)
+    ledger = Registry(places, Owner("session", "session", "session"), watch)
     ledger.begin()
-    ledger.children = watch
-    ledger.scope = Scope(Owner("test", "test_one", "function"), "call")
+    ledger.current.enter(Scope(Owner("test", "test_one", "function"), "call"))
     assert listeners(ledger) == []
 
 

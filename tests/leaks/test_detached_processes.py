@@ -12,7 +12,7 @@ import pytest
 from pytest_sockets.leaks import detached_processes
 from pytest_sockets.leaks.call_site import capture
 from pytest_sockets.leaks.detached_processes import Daemons, Start
-from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
 
@@ -62,7 +62,7 @@ def daemonize(tmp_path):
 
 
 def found(starting, scope):
-    scope.owner.over = True
+    scope.owner.end()
     return [(daemon.pid, daemon.start.words[:1]) for daemon in starting.books.find(set(), set())]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import weakref
 
 import pytest
 
-from pytest_sockets.leaks.identity import ObjectReference, Serials
+from pytest_sockets.leaks.identity import Serials
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def sock():
 
 def test_a_number_holds_while_the_socket_is_open(serials, sock):
     fd = sock.fileno()
-    number = serials.claim(fd, ObjectReference(sock))
+    number = serials.claim(fd, weakref.ref(sock))
     assert serials.at(fd) == number
     sock.close()
     assert serials.at(fd) is None
@@ -31,20 +32,20 @@ def test_a_number_holds_while_the_socket_is_open(serials, sock):
 
 def test_a_reused_descriptor_gets_another_number(serials, sock):
     fd = sock.fileno()
-    number = serials.claim(fd, ObjectReference(sock))
+    number = serials.claim(fd, weakref.ref(sock))
     sock.close()
     with socket.socket() as other:
         assert other.fileno() == fd
         assert serials.at(fd) is None
-        assert serials.claim(fd, ObjectReference(other)) not in (number, None)
+        assert serials.claim(fd, weakref.ref(other)) not in (number, None)
 
 
 def test_an_object_for_the_same_descriptor_shares_the_number(serials, sock):
     fd = sock.fileno()
-    number = serials.claim(fd, ObjectReference(sock))
+    number = serials.claim(fd, weakref.ref(sock))
     wrapper = socket.socket(fileno=fd)
     try:
-        assert serials.claim(fd, ObjectReference(wrapper), shared=True) == number
+        assert serials.claim(fd, weakref.ref(wrapper), shared=True) == number
         sock.detach()
         assert serials.at(fd) == number
         wrapper.close()
@@ -55,13 +56,13 @@ def test_an_object_for_the_same_descriptor_shares_the_number(serials, sock):
 
 def test_a_new_object_does_not_share_the_number(serials, sock):
     fd = sock.fileno()
-    number = serials.claim(fd, ObjectReference(sock))
+    number = serials.claim(fd, weakref.ref(sock))
     with socket.socket() as other:
-        assert serials.claim(fd, ObjectReference(other)) != number
+        assert serials.claim(fd, weakref.ref(other)) != number
 
 
 def test_claiming_again_changes_nothing(serials, sock):
-    reference = ObjectReference(sock)
+    reference = weakref.ref(sock)
     assert serials.claim(sock.fileno(), reference) == serials.claim(sock.fileno(), reference)
 
 
@@ -76,10 +77,13 @@ def test_a_descriptor_without_an_object_keeps_its_number_while_it_is_listed(seri
     assert serials.at(fd) is None
 
 
-def test_a_reference_tells_which_object_has_died():
-    sock = socket.socket()
-    reference, known = ObjectReference(sock), id(sock)
-    sock.close()
-    del sock
-    assert reference() is None
-    assert reference.object_id == known
+def test_a_detached_descriptor_keeps_its_number(serials, sock):
+    fd = sock.fileno()
+    number = serials.claim(fd, weakref.ref(sock))
+    sock.detach()
+    serials.detach(fd)
+    try:
+        assert serials.at(fd) == number
+    finally:
+        os.close(fd)
+    assert serials.at(fd) is None

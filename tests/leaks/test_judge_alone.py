@@ -13,9 +13,29 @@ import pytest
 
 from pytest_sockets.leaks import judgement
 from pytest_sockets.leaks.judgement import Judge, Surroundings
-from pytest_sockets.leaks.records import Owner, Record, Scope
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.records import Record
 
 CLIENT = Owner("fixture", "client", "session")
+
+
+def enter(ledger, scope):
+    ledger.scope = scope
+
+
+def running(ledger):
+    return ledger.scope
+
+
+def keep(ledger, record, owner):
+    ledger.reassign(record, owner)
+
+
+def end_unseen(ledger, owner):
+    """The owner ends, and what it left has been judged."""
+    ledger.checkpoint()
+    ledger.end(owner)
+    ledger.suspects()
 
 
 @pytest.fixture
@@ -29,8 +49,8 @@ def judge(ledger, judging, test_owner):
 
     def judge(grace=0.0, **around):
         ledger.checkpoint()
-        ledger.end(ledger.scope.owner)
-        ledger.scope = Scope(ledger.session, "teardown")
+        ledger.end(running(ledger).owner)
+        enter(ledger, Scope(ledger.session, "teardown"))
         left = judging.after_young_garbage(ledger.suspects())
         return list(judging.judge(left, Surroundings(**around), grace).leaks)
 
@@ -48,11 +68,12 @@ def opened():
 
 def connect_for(ledger, owner, listener, opened):
     """A connection whose client is `owner`'s and whose accepted end is of the code that runs."""
-    before, ledger.scope = ledger.scope, Scope(owner, "setup")
+    before = running(ledger)
+    enter(ledger, Scope(owner, "setup"))
     client = socket.socket(listener.family)
     client.connect(listener.getsockname())
     ledger.checkpoint()
-    ledger.scope = before
+    enter(ledger, before)
     accepted, _ = listener.accept()
     opened += [client, accepted]
     return client, accepted
@@ -75,7 +96,8 @@ class TestAcceptedEnds:
     def test_it_goes_with_a_client_that_a_living_fixture_has(self, listener, ledger, judge, opened, over):
         client_owner = Owner("fixture", "client", "session")
         _, accepted = connect_for(ledger, client_owner, listener, opened)
-        client_owner.over = over
+        if over:
+            end_unseen(ledger, client_owner)
         found = [verdict.entry.fd for verdict in judge()]
         assert found == ([accepted.fileno()] if over else [])
         if not over:
@@ -89,25 +111,25 @@ class TestAcceptedEnds:
         connect_for(ledger, CLIENT, listener, opened)
         ended = Owner("fixture", "other", "function")
         _, left = connect_for(ledger, ended, listener, opened)
-        ended.over = True
+        end_unseen(ledger, ended)
         assert [verdict.entry.fd for verdict in judge()] == [left.fileno()]
 
     @pytest.mark.parametrize("over", [False, True])
     def test_it_goes_with_a_listener_that_a_living_fixture_has(self, ledger, judge, opened, over, test_owner):
         """The registry notes the listener of what a thread of a library accepts."""
         server_owner = Owner("fixture", "server", "session")
-        ledger.scope = Scope(server_owner, "setup")
+        enter(ledger, Scope(server_owner, "setup"))
         server = socket.create_server(("127.0.0.1", 0))
         ledger.checkpoint()
-        ledger.scope = Scope(test_owner, "call")
+        enter(ledger, Scope(test_owner, "call"))
         peer = Owner("fixture", "peer", "function")
         _, accepted = connect_for(ledger, peer, server, opened)
         opened.append(server)
         ledger.checkpoint()
         records = {record.key[0]: record for record in ledger.open_records()}
         records[accepted.fileno()].listener = records[server.fileno()]
-        peer.over = True
-        server_owner.over = over
+        for owner in (peer, server_owner) if over else (peer,):
+            end_unseen(ledger, owner)
         assert [verdict.entry.fd for verdict in judge()] == ([accepted.fileno()] if over else [])
 
     def test_a_client_of_the_test_does_not_go_with_the_fixtures_end(
@@ -117,10 +139,10 @@ class TestAcceptedEnds:
         client = socket.socket(listener.family)
         client.connect(listener.getsockname())
         ledger.checkpoint()
-        ledger.scope = Scope(CLIENT, "setup")
+        enter(ledger, Scope(CLIENT, "setup"))
         accepted, _ = listener.accept()
         ledger.checkpoint()
-        ledger.scope = Scope(test_owner, "call")
+        enter(ledger, Scope(test_owner, "call"))
         opened += [client, accepted]
         assert [verdict.entry.fd for verdict in judge()] == [client.fileno()]
 
@@ -157,18 +179,18 @@ class TestWhichEndIsNamed:
 
     def test_the_other_end_is_remembered_from_one_test_to_the_next(self, listener, ledger, judge, opened):
         """Only the first of the two is a leak, also if another owner has the second."""
-        client, accepted = connect_for(ledger, CLIENT, listener, opened)
-        CLIENT.over = False
-        ledger.scope = Scope(CLIENT, "call")
+        owner = Owner("fixture", "client", "session")
+        client, accepted = connect_for(ledger, owner, listener, opened)
+        enter(ledger, Scope(owner, "call"))
         assert [verdict.entry.fd for verdict in judge()] == [client.fileno()]
-        ledger.scope = Scope(Owner("test", "t.py::test_2", "function"), "call")
+        enter(ledger, Scope(Owner("test", "t.py::test_2", "function"), "call"))
         record = ledger.by_inode(os.fstat(accepted.fileno()).st_ino)
-        ledger.keep(record, ledger.scope.owner)
+        keep(ledger, record, running(ledger).owner)
         assert judge() == []
 
     def test_a_pair_of_each_of_two_tests_is_a_leak_of_each(self, ledger, judge, opened, test_owner):
         for number in range(2):
-            ledger.scope = Scope(Owner("test", f"t.py::test_{number}", "function"), "call")
+            enter(ledger, Scope(Owner("test", f"t.py::test_{number}", "function"), "call"))
             opened += socket.socketpair()
             (verdict,) = judge()
             assert verdict.entry.fd == opened[-2].fileno()
@@ -298,11 +320,11 @@ class TestPatience:
             opened.append(socket.socket())
 
         for number in range(2):
-            ledger.scope = Scope(Owner("test", f"t{number}", "function"), "call")
+            enter(ledger, Scope(Owner("test", f"t{number}", "function"), "call"))
             leak()
             judge(grace=2.0)
         assert waits == [0.02, 1.98, 0.02, 0.05]
-        ledger.scope = Scope(Owner("test", "t2", "function"), "call")
+        enter(ledger, Scope(Owner("test", "t2", "function"), "call"))
         leak()
         opened.append(socket.socket())
         judge(grace=2.0)
@@ -342,7 +364,7 @@ class TestPatience:
         opened.append(socket.socket())
         assert len(judge(grace=2.0)) == 1
         assert waits == []  # the twin: a line is known, and there is no thread
-        ledger.scope = Scope(Owner("test", "t2", "function"), "call")
+        enter(ledger, Scope(Owner("test", "t2", "function"), "call"))
         opened.append(socket.socket())
         ledger.checkpoint()
         next(record for record in ledger.open_records() if record.key[0] == opened[1].fileno()).origin = None

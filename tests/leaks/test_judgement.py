@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sockets.leaks import judgement
 from pytest_sockets.leaks.judgement import SHORT_WAIT, STUBBORN_WAIT, Judge, Surroundings
-from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks.owner import Owner, Scope
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def judge(ledger, test_owner):
         judging = Judge(ledger, kinds) if kinds not in judges else judges[kinds]
         judges[kinds] = judging
         ledger.checkpoint()
-        owner = ledger.scope.owner
+        owner = ledger.current.get().owner
         ledger.end(owner)
-        ledger.scope = Scope(ledger.session, "teardown")
+        ledger.current.enter(Scope(ledger.session, "teardown"))
         left = judging.after_young_garbage(ledger.suspects())
         judgement = judging.judge(left, Surroundings(**surroundings), grace)
         judge.dropped = judgement.dropped
@@ -94,7 +94,7 @@ class TestWaiting:
     ):
         kept = []
         for number in range(2):
-            ledger.scope = Scope(Owner("test", f"test_{number}", "function"), "call")
+            ledger.current.enter(Scope(Owner("test", f"test_{number}", "function"), "call"))
             kept.append(socket.create_server(("127.0.0.1", 0)))
             assert len(judge(grace=5.0)) == 1
         for server in kept:
@@ -164,7 +164,7 @@ class TestKeepers:
     def test_the_verdict_says_both_names(self, judge, ledger):
         pool, owner = [socket.create_server(("127.0.0.1", 0))], Owner("fixture", "pool", "session")
         assert judge(live=[(owner, [pool])]) == []
-        ledger.scope = Scope(owner, "teardown")
+        ledger.current.enter(Scope(owner, "teardown"))
         (verdict,) = judge()
         assert (
             verdict.note == "opened by test tests/test_a.py::test_one, kept by fixture 'pool' (scope session)"
@@ -308,13 +308,13 @@ def test_fifty_threads_that_open_and_close_do_not_disturb(judge, ledger):
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         ledger.checkpoint()
-        ledger.scope = Scope(Owner("fixture", "noise", "session"), "setup")
+        ledger.current.enter(Scope(Owner("fixture", "noise", "session"), "setup"))
         threads = [threading.Thread(target=busy) for _ in range(50)]
         for thread in threads:
             thread.start()
         ledger.checkpoint()
         first = next(record for record in ledger.open_records() if record.key[0] == server.fileno())
-        ledger.scope = Scope(first.owner, "call")
+        ledger.current.enter(Scope(first.owner, "call"))
         found = judge(grace=0.1)
         stop.set()
         for thread in threads:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sockets import SettingError, SocketLeakError, no_leaks
-from pytest_sockets.leaks import audit
+from pytest_sockets.leaks import watcher
 
 LOOPBACK = ("127.0.0.1", 0)
 KEPT = []
@@ -107,10 +107,10 @@ def test_an_exception_of_the_block_is_raised_as_it_is():
 
 
 def test_nothing_observes_after_the_block():
-    before = audit._listeners
+    before = watcher._listeners
     with no_leaks():
-        assert len(audit._listeners) == len(before) + 1
-    assert audit._listeners == before
+        assert len(watcher._listeners) == len(before) + 1
+    assert watcher._listeners == before
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from pytest_sockets.leaks import audit
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
-from pytest_sockets.leaks.records import Owner, Scope
-from pytest_sockets.leaks.registry import Ledger
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.real_socket import RealSocket
 
 LIMITS = settings(
@@ -50,7 +51,7 @@ def key_of(fd: int) -> tuple[int, int]:
 class Books(RuleBasedStateMachine):
     """The model: who owns each open descriptor. A test runs in the session; fixtures are set up within it, nested."""
 
-    ledger_class = Ledger
+    ledger_class = Registry
     may_come_back = True
     """Whether a duplicate may get the number that another descriptor of the same socket had: the same (fd, inode) again."""
 
@@ -59,7 +60,7 @@ class Books(RuleBasedStateMachine):
         self.ledger = self.ledger_class(
             Places(Path(__file__).resolve().parents[2]), Owner("session", "session", "session")
         )
-        audit.listen(self.ledger)
+        self.attribution = watch(self.ledger)
         self.ledger.begin()
         self.owners: dict[tuple[int, int], Owner] = {}
         self.objects: dict[tuple[int, int], socket.socket | None] = {}
@@ -72,7 +73,7 @@ class Books(RuleBasedStateMachine):
 
     def begin_test(self) -> None:
         self.test = self.new_owner("test", "function")
-        self.ledger.scope = Scope(self.test, "call")
+        self.ledger.current.enter(Scope(self.test, "call"))
 
     def new_owner(self, kind: str, scope: str) -> Owner:
         self.number += 1
@@ -82,7 +83,7 @@ class Books(RuleBasedStateMachine):
 
     def note(self, sock: socket.socket | None, fd: int) -> None:
         key = key_of(fd)
-        self.owners[key] = self.ledger.scope.owner
+        self.owners[key] = self.ledger.current.get().owner
         self.objects[key] = sock
         self.seen.add(key)
 
@@ -209,7 +210,7 @@ class Books(RuleBasedStateMachine):
     def the_test_ends_and_a_fixture_keeps_its_sockets(self, which):
         keeper = [owner for owner in self.alive if owner is not self.test][which % (len(self.alive) - 1)]
         for record in self.judge(self.test):
-            self.ledger.keep(record, keeper)
+            self.ledger.reassign(record, keeper)
             self.told.discard(record.key)
             self.owners[record.key] = keeper
         self.begin_test()
@@ -234,7 +235,7 @@ class Books(RuleBasedStateMachine):
         assert known <= self.owners.keys() | {key for key in known if not is_open(key)}
 
     def teardown(self):
-        audit.stop_listening(self.ledger)
+        watcher.stop_listening(self.attribution)
         for key in tuple(self.owners):
             sock = self.forget(key)
             os.close(key[0]) if sock is None else sock.close()
@@ -272,14 +273,12 @@ def test_a_number_that_comes_back_for_a_duplicate_of_the_same_socket_is_another_
         os.close(third)
 
 
-class Forgetful(Ledger):
-    """It does not hear of every seventh socket: a stranger of which no line is known."""
+class Forgetful(Registry):
+    """It misses every seventh socket."""
 
-    def socket_created(self, sock, family, kind, frame):
-        if self.opened % 7 != 6:
-            super().socket_created(sock, family, kind, frame)
-        else:
-            self.opened += 1
+    def add(self, record):
+        if record.number % 7 != 6:
+            super().add(record)
 
 
 def test_the_twin_a_ledger_that_misses_every_seventh_socket_is_caught():

@@ -19,8 +19,8 @@ from typing import ClassVar
 
 import pytest
 
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.leaks.reachability import keepers, reaches
-from pytest_sockets.leaks.records import Owner
 
 
 @pytest.fixture

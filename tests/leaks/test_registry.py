@@ -15,7 +15,10 @@ import tracemalloc
 
 import pytest
 
-from pytest_sockets.leaks.records import Owner, Scope
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.attribution import watch
+from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.real_socket import RealSocket
 
 
@@ -72,7 +75,7 @@ class TestOwners:
     def test_a_kept_socket_is_judged_with_its_keeper(self, ledger, test_owner, fixture_owner):
         with socket.create_server(("127.0.0.1", 0)):
             (record,) = suspects(ledger, test_owner)
-            ledger.keep(record, fixture_owner)
+            ledger.reassign(record, fixture_owner)
             assert suspects(ledger, fixture_owner) == [record]
             assert (record.owner, record.opener) == (fixture_owner, test_owner)
 
@@ -136,7 +139,7 @@ class TestThreads:
         def open_it():
             kept.append(socket.create_server(("127.0.0.1", 0)))
 
-        ledger.scope = Scope(fixture_owner, "setup")
+        ledger.current.enter(Scope(fixture_owner, "setup"))
         thread = threading.Thread(target=open_it)
         thread.start()
         thread.join()
@@ -146,9 +149,9 @@ class TestThreads:
     def test_the_twin_without_births_the_test_that_runs_is_blamed(
         self, ledger, test_owner, fixture_owner, worker, monkeypatch
     ):
-        monkeypatch.setattr(type(ledger._threads), "born", lambda *_: None)
+        monkeypatch.setattr(type(ledger.threads), "starting", lambda *_: None)
         starter = threading.Thread(target=worker.start)
-        ledger.scope = Scope(fixture_owner, "setup")
+        ledger.current.enter(Scope(fixture_owner, "setup"))
         ledger.leave(Scope(test_owner, "call"))
         starter.start()
         starter.join()
@@ -160,7 +163,7 @@ class TestThreads:
             executor.submit(int).result()
             assert suspects(ledger, test_owner) == []
             second = Owner("test", "second", "function")
-            ledger.scope = Scope(second, "call")
+            ledger.current.enter(Scope(second, "call"))
             with executor.submit(socket.create_server, ("127.0.0.1", 0)).result():
                 assert [record.owner for record in suspects(ledger, second)] == [second]
 
@@ -168,7 +171,7 @@ class TestThreads:
         worker.start()
         ledger.begin()
         owner = Owner("test", "first", "function")
-        ledger.scope = Scope(owner, "call")
+        ledger.current.enter(Scope(owner, "call"))
         worker.open_now()
         assert suspects(ledger, owner) == []
         assert [record.owner for record in suspects(ledger, ledger.session)] == [ledger.session]
@@ -176,7 +179,7 @@ class TestThreads:
     def test_a_thread_that_outlives_its_test_still_opens_for_it(self, ledger, test_owner, worker):
         worker.start()
         assert suspects(ledger, test_owner) == []
-        ledger.scope = Scope(Owner("test", "next", "function"), "call")
+        ledger.current.enter(Scope(Owner("test", "next", "function"), "call"))
         worker.open_now()
         ledger.checkpoint()
         assert [record.owner for record in ledger.suspects()] == [test_owner]
@@ -390,11 +393,11 @@ class TestBounds:
             assert [record.key[0] for record in suspects(ledger, test_owner)] == [server.fileno()]
 
     def test_the_books_of_a_session_fixture_are_cleared_too(self, ledger, fixture_owner):
-        ledger.scope = Scope(fixture_owner, "call")
+        ledger.current.enter(Scope(fixture_owner, "call"))
         for _ in range(5):
             self.open_and_close(1000, lambda sock: sock.bind(("127.0.0.1", 0)))
             ledger.checkpoint()
-        assert len(ledger._of_owner[fixture_owner]) < 2000
+        assert len(ledger._newest) < 100
         ledger.end(fixture_owner)
         assert ledger.suspects() == []
 
@@ -438,20 +441,36 @@ class TestOurOwnTrouble:
         with socket.create_server(("127.0.0.1", 0)):
             assert len(suspects(ledger, test_owner)) == 1
 
-    def test_an_error_of_the_ledger_is_recorded_and_the_socket_is_made(self, ledger, monkeypatch):
-        def broken(*_):
-            raise ValueError("of the plugin")
+    @pytest.fixture
+    def failing(self, places):
+        """`failing(error)`: a registry whose events raise it; gives what it records."""
+        watched = []
 
-        recorded = []
-        monkeypatch.setattr(ledger, "on_error", lambda what, error: recorded.append(what))
-        monkeypatch.setattr(ledger, "_scope_of_thread", broken)
+        def failing(error):
+            registry = Registry(places, Owner("session", "session", "session"))
+            attribution = watch(registry)
+            watched.append(attribution)
+            recorded = []
+            attribution.on_error = lambda what, error: recorded.append((what, error))
+
+            def broken(*_):
+                raise error
+
+            registry.add = broken
+            return recorded
+
+        yield failing
+        for attribution in watched:
+            watcher.stop_listening(attribution)
+
+    def test_an_error_of_the_registry_is_recorded_and_the_socket_is_opened(self, failing):
+        error = ValueError("of the plugin")
+        recorded = failing(error)
         socket.socket().close()
-        assert recorded == ["noting socket.__new__"]
+        assert recorded == [("noting: socket opened", error)]
 
-    def test_ctrl_c_that_lands_in_the_ledger_reaches_the_code_that_opens_a_socket(self, ledger, monkeypatch):
-        def interrupted(*_):
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(ledger, "_scope_of_thread", interrupted)
+    def test_ctrl_c_that_lands_in_the_registry_reaches_the_code_that_opens_a_socket(self, failing):
+        recorded = failing(KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt):
             socket.socket()
+        assert recorded == []

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sockets.errors import SettingError
-from pytest_sockets.leaks.findings import OPEN, Finding, Frame
+from pytest_sockets.leaks.findings import LOOP_NOT_CLOSED, OPEN, Finding, Frame
 from pytest_sockets.leaks.rules import DEFAULT_IGNORES, KEYS, Ignores, parse_rule, suggested_rule
 from pytest_sockets.model import Endpoint, SocketEntry
 
@@ -240,3 +240,66 @@ class TestDefaults:
 
 def test_a_rule_never_runs_code():
     parse_rule("owner=`touch_x` remote=$(touch_x) local=__import__('os').system(1)")
+
+
+class TestSuggestedExactly:
+    @pytest.mark.parametrize(
+        ("change", "rule"),
+        [
+            ({"process": "python -m http.server"}, "process=python*"),
+            ({"owner_kind": "test", "owner_name": "a.py::test_x[a b]"}, 'owner="test:a.py::test_x[a b]"'),
+            ({"owner_name": "a\"b'c\td"}, "owner=fixture:a?b?c?d"),
+        ],
+    )
+    def test_a_value_is_quoted_only_if_it_must_be(self, change, rule):
+        elsewhere = dataclasses.replace(ENTRY, remote=None)
+        assert suggested_rule(dataclasses.replace(FINDING, socket=elsewhere, **change)) == rule
+
+    @pytest.mark.parametrize("remote", [None, Endpoint("/run/x.sock"), Endpoint("127.0.0.1", 41234)])
+    def test_without_the_port_of_a_service_the_owner_is_suggested(self, remote):
+        finding = dataclasses.replace(FINDING, socket=dataclasses.replace(ENTRY, remote=remote))
+        assert suggested_rule(finding) == "owner=fixture:db_pool"
+
+
+class TestWhereItWasOpened:
+    def test_every_line_of_the_stack_and_the_suites_own_folder_count(self):
+        assert parse_rule("opened_in=*/tests/*").matches(FINDING)
+        assert parse_rule("opened_in=./tests/conftest.py").matches(FINDING)
+        assert not parse_rule("opened_in=.//x/*").matches(FINDING)
+        bare = dataclasses.replace(FINDING, stack=(), opened_at=None)
+        assert not parse_rule("opened_in=*").matches(bare)
+        assert parse_rule("opened_in=a.py").matches(
+            dataclasses.replace(bare, opened_at=Frame("a.py", 1, "f"))
+        )
+
+
+class TestDefaultsExactly:
+    def test_the_self_pipe_is_looked_for_in_the_five_innermost_frames(self):
+        pipe = TestDefaults.PIPE.stack[1]
+        inner = [Frame("/lib/x.py", number, "f") for number in range(5)]
+        for count, ignored in ((4, True), (5, False)):
+            finding = dataclasses.replace(TestDefaults.PIPE, stack=(*inner[:count], pipe))
+            assert Ignores([]).cover(finding) is ignored
+
+    @pytest.mark.parametrize(
+        ("file", "function"),
+        [
+            ("asyncio/selector_events.py", "_make_self_pipe"),
+            ("asyncio/proactor_events.py", "_make_self_pipe"),
+            ("trio/_core/_wakeup_socketpair.py", "__init__"),
+            ("tornado/platform/asyncio.py", "__init__"),
+        ],
+    )
+    def test_each_loop_is_known_by_file_and_function(self, file, function):
+        for name, ignored in ((function, True), ("another", False)):
+            stack = (Frame(f"/lib/{file}", 1, name),)
+            assert Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, stack=stack)) is ignored
+
+    def test_a_loop_that_the_users_line_made_is_not_ignored(self):
+        assert not Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, note=f"x; {LOOP_NOT_CLOSED}"))
+        assert Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, note="x"))
+
+    def test_windows_paths_of_multiprocessing_are_known(self):
+        stack = (Frame("C:\\py\\Lib\\multiprocessing\\managers.py", 1, "f"),)
+        assert Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, stack=stack))
+        assert not Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, stack=()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import socket
 import sys
 import weakref
 
@@ -43,6 +45,22 @@ def test_type_class_and_attributes_are_read_without_a_question():
     assert safe_reading.attributes(hostile) == {"kept": ["its value"]}
     assert safe_reading.descriptor(hostile) == -1
     assert safe_reading.full_name(type(hostile)).endswith("test_safe_reading.Hostile")
+
+
+def test_a_uvloop_transport_has_the_descriptor_of_its_socket_until_it_is_closed():
+    uvloop = pytest.importorskip("uvloop")
+
+    async def connect(port):
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(asyncio.Protocol, "127.0.0.1", port)
+        fd = safe_reading.descriptor(transport)
+        assert fd == transport.get_extra_info("socket").fileno()
+        transport.abort()
+        await asyncio.sleep(0)
+        return safe_reading.descriptor(transport)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert uvloop.run(connect(server.getsockname()[1])) == -1
 
 
 def test_a_property_in_place_of_the_dictionary_is_not_run():

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pytest_sockets.leaks.records import Owner
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.leaks.threads import ThreadOwners
 
 

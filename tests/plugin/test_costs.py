@@ -150,13 +150,13 @@ def test_the_twin_pytest_would_rewrite_them(suite):
 
 COUNTED = """
     import pytest
-    from pytest_sockets.leaks.registry import Ledger
+    from pytest_sockets.leaks.registry import Registry
     looks = []
-    checkpoint = Ledger.checkpoint
+    checkpoint = Registry.checkpoint
     def counted(self):
         looks.append(1)
         checkpoint(self)
-    Ledger.checkpoint = counted
+    Registry.checkpoint = counted
     @pytest.fixture(scope="session", autouse=True)
     def held():
         import socket, threading

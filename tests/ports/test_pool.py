@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from pytest_sockets.errors import PortUnavailable, QueryError, SettingError
+from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.probing import Prober
 from pytest_sockets.real_socket import own_fds
 from pytest_sockets.service_names import port_name, service_name
@@ -367,3 +368,106 @@ def test_with_bindv6only_an_ipv4_listener_is_still_noticed(make_peer, namespace,
     peer.bind(low)
     with pytest.raises(Exception, match=f"1 in use: {low}/tcp"):
         peer.reserve()
+
+
+class TestGivingBack:
+    def test_a_released_or_closed_port_has_no_placeholder_left(self, held_pool):
+        """Another program may bind it from then on."""
+        for release in (
+            lambda one: one.release(),
+            lambda one: held_pool.release(one.port),
+            lambda _: held_pool.close(),
+        ):
+            reservation = held_pool.reserve()
+            assert placeholders.is_placed(reservation.port)
+            release(reservation)
+            assert not placeholders.is_placed(reservation.port)
+            bound(socket.AF_INET, "127.0.0.1", reservation.port).close()
+
+    def test_it_says_what_was_released_once(self, make_pool, block):
+        low = block(1)
+        reservation = make_pool(low, low).reserve("udp")
+        assert reservation.release() == (low, "udp", False)
+        assert reservation.release() is None
+
+    def test_a_port_on_which_a_socket_still_listens_comes_back_when_it_is_closed(self, make_pool, block):
+        low = block(1)
+        pool = make_pool(low, low)
+        reservation = pool.reserve("tcp")
+        with bound(socket.AF_INET, "127.0.0.1", low, listen=True):
+            released = reservation.release()
+            assert released == (low, "tcp", True)
+            assert pool.is_left(released)
+            with pytest.raises(PortUnavailable):
+                pool.reserve("udp")
+        assert not pool.is_left(released)
+        assert not pool.is_left(released)
+        assert pool.reserve("tcp").port == low
+
+    def test_a_port_that_is_not_kept_is_an_error_that_lists_six_of_those_that_are(self, make_pool, block):
+        low = block(9)
+        pool = make_pool(low, low + 7)
+        with pytest.raises(
+            SettingError, match=rf"port {low + 8} is not kept, so it cannot be released; kept now: none$"
+        ):
+            pool.release(low + 8)
+        kept = [pool.reserve().port for _ in range(8)]
+        assert pool.kept == tuple(kept)
+        with pytest.raises(SettingError) as caught:
+            pool.release(low + 8)
+        assert str(caught.value).endswith(f"kept now: {', '.join(map(str, kept[:6]))}")
+        assert pool.reservation_of(kept[0]).port == kept[0]
+        assert pool.reservation_of(low + 8) is None
+
+    def test_every_port_given_is_counted(self, make_pool, block):
+        low = block(4)
+        pool = make_pool(low, low + 3)
+        pool.reserve().release()
+        pool.reserve_block(3)
+        assert pool.given == 4
+
+
+class TestBlocks:
+    def test_its_ports_follow_each_other_also_at_the_ends_of_a_span(self, make_pool, block):
+        low = block(3)
+        pool = make_pool(low, low + 2)
+        ports = [reservation.port for reservation in pool.reserve_block(3)]
+        assert ports == [low, low + 1, low + 2]
+        pool.release(low + 1)
+        with pytest.raises(
+            PortUnavailable, match=rf"^no 2 consecutive ports are free in {low}-{low + 2}; 2 ports are"
+        ):
+            pool.reserve_block(2)
+        assert pool.kept == (low, low + 2)  # what a failed try took was given back
+        assert [reservation.port for reservation in pool.reserve_block(1)] == [low + 1]
+
+    def test_the_longest_span_bounds_it(self, make_pool, block):
+        low = block(3)
+        pool = make_pool(low, low + 2)
+        with pytest.raises(SettingError) as caught:
+            pool.reserve_block(4)
+        assert str(caught.value) == f"block(4): {low}-{low + 2} has 3 consecutive ports at most"
+
+    @pytest.mark.parametrize(
+        ("count", "text"),
+        [
+            (0, "block(0): ask for one port at least"),
+            (-1, "block(-1): ask for one port at least"),
+            (True, "block(True): use a whole number of ports"),
+            ("2", "block('2'): use a whole number of ports"),
+            (2.0, "block(2.0): use a whole number of ports"),
+        ],
+    )
+    def test_a_count_is_a_whole_number_from_one(self, make_pool, block, count, text):
+        low = block(1)
+        with pytest.raises(SettingError) as caught:
+            make_pool(low, low).reserve_block(count)
+        assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("protocol", ["sctp", None, [], "TCP"])
+def test_a_protocol_that_is_not_one_is_named_with_the_choices(make_pool, block, protocol):
+    low = block(1)
+    with pytest.raises(SettingError) as caught:
+        make_pool(low, low).reserve(protocol)
+    assert str(caught.value) == f"protocol={protocol!r}: use one of 'tcp', 'udp', 'both'"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.ports import ranges
 from pytest_sockets.ports.ranges import (
+    ENOUGH,
+    NODE_PORTS,
+    PORTSERVER_PORTS,
+    USUAL,
     Kernel,
     PortRanges,
     Span,
@@ -102,3 +109,71 @@ def test_the_kernels_notation_of_reserved_ports():
     assert parse_spans("") == ()
     assert parse_spans("9148-9150,8080") == (Span(8080, 8080), Span(9148, 9150))
     assert str(PortRanges(())) == "none"
+
+
+class TestEdges:
+    def test_the_ports_that_are_left_out_by_default(self):
+        assert (PORTSERVER_PORTS, NODE_PORTS, USUAL, ENOUGH) == (
+            (15000, 24999),
+            (30000, 32767),
+            (10240, 65535),
+            1000,
+        )
+        outside = without([USUAL], default_ranges(LINUX).spans)
+        assert outside == [Span(15000, 24999), Span(30000, 60999)]
+
+    def test_contains_is_exact_at_both_ends_of_each_span(self):
+        spans = [Span(10, 12), Span(20, 20)]
+        assert [number for number in range(30) if contains(spans, number)] == [10, 11, 12, 20]
+        assert not contains([], 1)
+        assert contains([Span(65535, 65535)], 65535)
+
+    def test_without_cuts_at_the_exact_port(self):
+        for hole, left in (
+            ((5, 9), [(10, 20)]), ((5, 10), [(11, 20)]), ((20, 25), [(10, 19)]), ((21, 25), [(10, 20)]),
+            ((12, 13), [(10, 11), (14, 20)]), ((10, 20), []), ((0, 99), []),
+        ):  # fmt: skip
+            assert without([Span(10, 20)], [Span(*hole)]) == left
+
+    def test_a_span_of_one_port_is_written_as_a_number(self):
+        assert str(PortRanges((Span(1, 1), Span(3, 4)))) == "1, 3-4"
+        assert PortRanges((Span(1, 1), Span(3, 4))).ports() == [1, 3, 4]
+        assert PortRanges((Span(1, 1), Span(3, 4))).count == 3
+
+    def test_ports_below_the_first_unprivileged_one_are_not_used(self):
+        assert str(default_ranges(Kernel(Span(32768, 60999), unprivileged_start=11000))).startswith(
+            "11000-14999, "
+        )
+
+    def test_what_the_administrator_reserved_the_kernel_does_not_choose(self):
+        kernel = Kernel(Span(100, 200), (Span(150, 160),))
+        assert kernel.chosen_by_itself() == (Span(100, 149), Span(161, 200))
+        assert default_ranges(WIDE).ephemeral == (Span(1024, 65535),)
+
+    def test_a_range_that_is_too_small_says_how_small(self):
+        with pytest.raises(SettingError) as caught:
+            chosen_ranges(20000, 20000, LINUX, workers=2)
+        assert str(caught.value).startswith(
+            "20000-20000 is too small: 1 port for 2 pytest-xdist workers; each needs"
+        )
+        assert chosen_ranges(20000, 20000, LINUX).count == 1
+
+    @pytest.mark.parametrize(
+        ("platform", "span"),
+        [
+            ("darwin", (49152, 65535)), ("win32", (49152, 65535)), ("freebsd14", (10000, 65535)),
+            ("openbsd7", (1024, 49151)),
+        ],
+    )  # fmt: skip
+    def test_elsewhere_the_systems_own_default_counts(self, monkeypatch, platform, span):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert read_kernel() == Kernel(Span(*span), (), 1024)
+
+    def test_a_linux_that_hides_its_settings_has_the_usual_ones(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(ranges, "_PROC", tmp_path)
+        assert read_kernel() == Kernel(Span(32768, 60999), (), 1024)
+        (tmp_path / "ip_local_port_range").write_text("40000\t50000\n")
+        (tmp_path / "ip_local_reserved_ports").write_text("41000-41010,8080\n")
+        (tmp_path / "ip_unprivileged_port_start").write_text("80\n")
+        assert read_kernel() == Kernel(Span(40000, 50000), (Span(8080, 8080), Span(41000, 41010)), 80)

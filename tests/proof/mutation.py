@@ -52,7 +52,7 @@ _FINDINGS = (
 )  # fmt: skip
 _PORTS = (
     "tests/ports/test_ranges.py", "tests/ports/test_pool.py",
-    "tests/ports/test_pool_model.py",
+    "tests/ports/test_placeholders.py", "tests/ports/test_pool_model.py",
 )  # fmt: skip
 _BASELINE = (
     "tests/reports/test_baseline_exactly.py", "tests/reports/test_baseline_check.py",
@@ -137,7 +137,7 @@ def _skipped(node: ast.AST) -> bool:
 
 def _children(node: ast.AST) -> Iterator[ast.AST]:
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "type_params", "decorator_list") or _skipped(node):
+        if name in ("annotation", "returns", "type_params", "decorator_list"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
@@ -147,8 +147,8 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
 def _places(tree: ast.AST) -> Iterator[ast.AST]:
     """Every node of which `_variants` makes a mutant, in the order of the source."""
     for node in _children(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            continue  # a docstring
+        if _skipped(node) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            continue  # the latter is a docstring
         if _variants(node):
             yield node
         yield from _places(node)
@@ -252,7 +252,7 @@ class Copy:
 
     def _tests(self, module: str) -> tuple[str, str]:
         tests = [test for test in TESTS[module] if (self._folder / test.partition("::")[0]).exists()]
-        plugins = ["no:cacheprovider", "pytest_sockets.plugin", "anyio"]
+        plugins = ["no:cacheprovider", "pytest_sockets.plugin", "anyio", "xdist"]
         words = [word for plugin in plugins for word in ("-p", plugin)]
         command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", *words, *tests]
         # What a mutant starts must not outlive it: files of its own, a session of its own.

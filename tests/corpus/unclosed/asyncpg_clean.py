@@ -6,7 +6,6 @@ import asyncio
 import os
 
 import asyncpg
-import pytest
 
 PORT = int(os.environ["CORPUS_POSTGRES"])
 
@@ -17,7 +16,6 @@ async def connect():
     connection.terminate()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed")
 def test_connects():
     asyncio.run(connect())
 

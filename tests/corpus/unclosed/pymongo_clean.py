@@ -42,8 +42,6 @@ def port():
         thread.join()
 
 
-@pytest.mark.filterwarnings("ignore:Unclosed MongoClient")
-@pytest.mark.filterwarnings("ignore:unclosed <socket")
 def test_pings(port):
     client = pymongo.MongoClient("127.0.0.1", port, directConnection=True)
     with client:

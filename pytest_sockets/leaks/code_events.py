@@ -1,0 +1,211 @@
+"""How to hear of the calls of a few Python functions without changing what users see of them.
+
+From Python 3.12 on `sys.monitoring` reports local events of their code objects. It has six tool ids, and a suite that asks
+for the one in use here gets it: these events move to another id. On 3.11, or with no id left, the function runs another code
+object, which calls the original one. The function object, its signature and its place in the source stay the same.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import CodeType, FrameType
+
+    Started = Callable[[FrameType], None]
+    Returned = Callable[[FrameType, Any], None]
+
+_monitoring: Final[Any] = getattr(sys, "monitoring", None)
+_TOOL_IDS: Final = (5, 4, 3)
+"""The other ids are set aside for debuggers, coverage and profilers."""
+_NAME: Final = "pytest-sockets"
+
+
+class Watched(NamedTuple):
+    """A function, its own code object, and what to call."""
+
+    function: Any
+    """A FunctionType."""
+    code: CodeType
+    started: Started | None
+    returned: Returned | None
+
+
+class CodeEvents:
+    """Calls `started(frame)` when a function begins and `returned(frame, value)` just before it returns."""
+
+    def __init__(self) -> None:
+        self._watched: dict[int, Watched] = {}
+        """By the id of the code object: hashing one would hash all its instructions."""
+        self._way: _Monitoring | _StandIns | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether functions are watched now."""
+        return self._way is not None
+
+    def start(self) -> None:
+        """Begin, with no function yet."""
+        self._way = _Monitoring.start(self._watched, self._move) or _StandIns()
+
+    def watch(
+        self, function: Any, *, started: Started | None = None, returned: Returned | None = None
+    ) -> None:
+        """Watch a Python function. Anything else has no code and is left alone, and so is one that is watched."""
+        if type(function) is not types.FunctionType or self._way is None:
+            return
+        if all(one.function is not function for one in tuple(self._watched.values())):
+            watched = Watched(function, function.__code__, started, returned)
+            self._watched[id(watched.code)] = watched
+            self._way.add(watched)
+
+    def stop(self) -> None:
+        """Leave every function as it was."""
+        way, self._way = self._way, None
+        if way is not None:
+            way.stop(self._watched.values())
+        self._watched.clear()
+
+    def _move(self, wanted: int) -> None:
+        """A suite wants this tool id: go on with another one, or with stand-ins."""
+        if self._way is not None:
+            self._way.stop(self._watched.values())
+            self._way = _Monitoring.start(self._watched, self._move, wanted) or _StandIns()
+            for watched in tuple(self._watched.values()):
+                self._way.add(watched)
+
+
+class _Monitoring:
+    """One tool of `sys.monitoring`."""
+
+    def __init__(self, tool: int, watched: dict[int, Watched], move: Callable[[int], None]) -> None:
+        self._tool = tool
+        self._real = _monitoring.use_tool_id
+
+        def begins(code: CodeType, _: int) -> None:
+            __tracebackhide__ = True
+            one = watched.get(id(code))
+            if one is not None and one.started is not None:
+                one.started(sys._getframe(1))
+
+        def returns(code: CodeType, _: int, value: Any) -> None:
+            __tracebackhide__ = True
+            one = watched.get(id(code))
+            if one is not None and one.returned is not None:
+                one.returned(sys._getframe(1), value)
+
+        def use_tool_id(tool_id: int, name: str, /) -> None:
+            """Register a tool id. pytest-sockets, which stands in for this function, gives up its own id on demand."""
+            __tracebackhide__ = True
+            if tool_id == tool:
+                move(tool)
+            self._real(tool_id, name)
+
+        _monitoring.register_callback(tool, _monitoring.events.PY_START, begins)
+        _monitoring.register_callback(tool, _monitoring.events.PY_RETURN, returns)
+        self._stand_in = _monitoring.use_tool_id = use_tool_id
+
+    @classmethod
+    def start(
+        cls, watched: dict[int, Watched], move: Callable[[int], None], wanted: int | None = None
+    ) -> _Monitoring | None:
+        """Take an id that is free and not `wanted`; None if there is none."""
+        for tool in _TOOL_IDS if _monitoring is not None else ():
+            if tool != wanted and _monitoring.get_tool(tool) is None:
+                _monitoring.use_tool_id(tool, _NAME)
+                return cls(tool, watched, move)
+        return None
+
+    def add(self, watched: Watched) -> None:
+        """Report the events of this function."""
+        events = _monitoring.events
+        started = events.PY_START if watched.started is not None else 0
+        returned = events.PY_RETURN if watched.returned is not None else 0
+        _monitoring.set_local_events(self._tool, watched.code, started | returned)
+
+    def stop(self, watched: Iterable[Watched]) -> None:
+        """Give the tool id back."""
+        if _monitoring.use_tool_id is self._stand_in:
+            _monitoring.use_tool_id = self._real
+        if _monitoring.get_tool(self._tool) != _NAME:  # a suite has freed it
+            return
+        for one in watched:
+            _monitoring.set_local_events(self._tool, one.code, 0)
+        for event in (_monitoring.events.PY_START, _monitoring.events.PY_RETURN):
+            _monitoring.register_callback(self._tool, event, None)
+        _monitoring.free_tool_id(self._tool)
+
+
+class _StandIns:
+    """Other code objects for the watched functions."""
+
+    def add(self, watched: Watched) -> None:
+        """Put the code object in."""
+        watched.function.__code__ = _stand_in(watched)
+
+    def stop(self, watched: Iterable[Watched]) -> None:
+        """Put the original ones back."""
+        for one in watched:
+            one.function.__code__ = one.code
+
+
+_TEMPLATE: Final = (
+    "def outer({free}):\n"
+    " def stand_in({parameters}): {free}; __tracebackhide__ = True; _started = '<started>'; _original = '<original>'; "
+    "_returned = '<returned>'; _started(); _value = _original({arguments}); _returned(_value); return _value"
+)
+"""One line: a traceback shows the first line of the original function. `free` are its variables from outside, `__class__`
+for one: a code object can only be replaced by one that has the same."""
+_VARARGS: Final = 0x04
+_VARKEYWORDS: Final = 0x08
+
+
+def _stand_in(watched: Watched) -> CodeType:
+    """Code with the same parameters, name and place as the original, which it calls between the two events."""
+    function, code = watched.function, watched.code
+    started, returned = watched.started, watched.returned
+
+    def on_start() -> None:
+        if started is not None:
+            started(sys._getframe(1))
+
+    def on_return(value: Any) -> None:
+        if returned is not None:
+            returned(sys._getframe(1), value)
+
+    parameters, arguments = _parameters(code)
+    free = ", ".join(code.co_freevars)
+    source = _TEMPLATE.format(free=free, parameters=parameters, arguments=arguments).replace(": ;", ":")
+    (outer,) = _codes_in(compile(source, code.co_filename, "exec"))
+    (template,) = _codes_in(outer)
+    original = types.FunctionType(code, function.__globals__, code.co_name, None, function.__closure__)
+    constants: dict[object, Any] = {"<started>": on_start, "<original>": original, "<returned>": on_return}
+    return template.replace(
+        co_consts=tuple(constants.get(one, one) if type(one) is str else one for one in template.co_consts),
+        co_filename=code.co_filename,
+        co_name=code.co_name,
+        co_qualname=code.co_qualname,
+        co_firstlineno=code.co_firstlineno,
+    )
+
+
+def _codes_in(code: CodeType) -> list[CodeType]:
+    return [one for one in code.co_consts if type(one) is types.CodeType]
+
+
+def _parameters(code: CodeType) -> tuple[str, str]:
+    """The parameters as a definition lists them, without defaults, and the same as a call passes them on."""
+    named = code.co_argcount + code.co_kwonlyargcount
+    positional, keywords = code.co_varnames[: code.co_argcount], code.co_varnames[code.co_argcount : named]
+    rest = list(code.co_varnames[named:])
+    star = f"*{rest.pop(0)}" if code.co_flags & _VARARGS else ""
+    stars = f"**{rest.pop(0)}" if code.co_flags & _VARKEYWORDS else ""
+    first = list(positional)
+    if code.co_posonlyargcount:
+        first.insert(code.co_posonlyargcount, "/")
+    listed = [*first, star or ("*" if keywords else ""), *keywords, stars]
+    passed = [*positional, star, *(f"{name}={name}" for name in keywords), stars]
+    return ", ".join(filter(None, listed)), ", ".join(filter(None, passed))

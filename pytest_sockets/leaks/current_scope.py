@@ -1,0 +1,91 @@
+"""Whose code runs now, in which phase? The plugin says what begins and ends; events ask, in any thread."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from pytest_sockets.leaks.owner import Owner, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import CodeType
+
+
+class CurrentScope:
+    """The innermost set-up or import that runs, else the test, else the session."""
+
+    def __init__(self, session: Owner) -> None:
+        self._session = session
+        self._home = threading.get_ident()
+        self._entered: Scope | None = None
+        self._test: Any = None
+        self._name = ""
+        self._phase = "setup"
+        self._made: dict[str, Owner] = {}
+        """The owner of the test that runs, once anything asked for it: most tests open nothing. Whichever thread is the
+        first makes it for all, which a dictionary does atomically."""
+        self._finish: CodeType | None = None
+        self._finishing: Mapping[Any, Owner] = {}
+
+    def begin_test(self, name: str, test: object) -> None:
+        """A test's set-up begins, or that of its next attempt."""
+        self._test, self._name, self._phase = test, name, "setup"
+
+    def go_on(self, phase: str) -> None:
+        """The test's "call" or "teardown" begins."""
+        self._phase = phase
+
+    def end_test(self) -> None:
+        """The next test has not begun: what opens meanwhile belongs to the session."""
+        self._test, self._phase, self._entered = None, "teardown", None
+        if self._made:
+            self._made.clear()
+
+    @property
+    def test_owner(self) -> Owner | None:
+        """The owner of the test that runs, if it has done anything that needs one."""
+        return self._made.get(self._name)
+
+    def find_finalizers(self, code: CodeType, owners: Mapping[Any, Owner]) -> None:
+        """While `code` runs in a test's teardown, its variable `self` is the key of the owner in `owners`."""
+        self._finish, self._finishing = code, owners
+
+    @property
+    def entered(self) -> Scope | None:
+        """The set-up or import that runs."""
+        return self._entered
+
+    def enter(self, scope: Scope | None) -> Scope | None:
+        """From now on `scope` runs within the test. Returns what ran before."""
+        before, self._entered = self._entered, scope
+        return before
+
+    def get(self) -> Scope:
+        """Return the scope that runs now."""
+        if self._entered is not None:
+            return self._entered
+        if self._test is None:
+            return Scope(self._session, self._phase)
+        if self._phase == "teardown":
+            owner = self._finalized()
+            if owner is not None:
+                return Scope(owner, self._phase)
+        return Scope(self._owner_of_test(), self._phase)
+
+    def _owner_of_test(self) -> Owner:
+        name = self._name
+        return self._made.get(name) or self._made.setdefault(
+            name, Owner("test", name, "function", self._test)
+        )
+
+    def _finalized(self) -> Owner | None:
+        """The fixture that is torn down just now; None for the test's own teardown. No event says when it begins."""
+        at_home = threading.get_ident() == self._home
+        frame = sys._getframe() if at_home else sys._current_frames().get(self._home)
+        while frame is not None:
+            if frame.f_code is self._finish:
+                return self._finishing.get(frame.f_locals["self"])
+            frame = frame.f_back
+        return None

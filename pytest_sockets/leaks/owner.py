@@ -1,0 +1,61 @@
+"""Whose is a socket? The owners that sockets, threads and child processes are attributed to, and when each is over."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Final, NamedTuple
+
+_ends: Final = itertools.count(1)
+
+
+class Owner:
+    """The test, fixture, class, module, session or import during which a socket was opened.
+
+    Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
+    """
+
+    __slots__ = (
+        "context", "definition", "end_number", "has_records", "kind", "name", "parameter", "raised", "scope",
+    )  # fmt: skip
+
+    def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
+        self.kind = kind
+        self.name = name
+        self.scope = scope
+        self.context = context
+        """Anything that the caller wants to find again with the owner; the plugin's: the node whose marks count."""
+        self.definition: object = None
+        """A fixture's function."""
+        self.end_number = 0
+        """Its place in the order in which owners ended; 0 until its whole teardown has run."""
+        self.has_records = False
+        """Whether it has ever owned a socket."""
+        self.raised = False
+        """A fixture whose set-up raised."""
+        self.parameter = ""
+        """Of a parametrized fixture, in words."""
+
+    @property
+    def over(self) -> bool:
+        """Whether its whole teardown has run."""
+        return self.end_number > 0
+
+    def end(self) -> None:
+        """Its whole teardown has run: what it has open from now on is a leak."""
+        self.end_number = self.end_number or next(_ends)
+
+    def __str__(self) -> str:
+        if self.kind == "fixture":
+            return f"fixture {self.name!r} (scope {self.scope})"
+        return self.kind if self.kind == "session" else f"{self.kind} {self.name}"
+
+
+NEVER_OVER: Final = Owner("session", "session", "session")
+"""An owner that does not end: what it owns is never judged."""
+
+
+class Scope(NamedTuple):
+    """An owner whose code runs, and the phase of it: setup, call, teardown or import."""
+
+    owner: Owner
+    phase: str

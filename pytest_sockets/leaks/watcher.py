@@ -1,0 +1,188 @@
+"""When is a socket opened, a thread or a child process started? Every listener hears of it in the thread that does it.
+
+The watched functions are few: the constructor of the standard library's socket class, and those of gevent and eventlet,
+`detach()`, `Thread.start()`, `Popen.__init__()` and multiprocessing's `start()`. `code_events` reports their calls and costs
+nothing elsewhere. Forks are reported by `os.register_at_fork`. What only C code opens has no event: `untracked` finds it.
+"""
+
+from __future__ import annotations
+
+import _socket
+import functools
+import os
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_sockets.leaks.code_events import CodeEvents
+from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
+from pytest_sockets.real_socket import RealSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+
+class Listener:
+    """Hears of what happens while it listens. Each method may be called in any thread."""
+
+    __slots__ = ()
+
+    def socket_opened(self, sock: Any, frame: FrameType) -> None:
+        """`sock` has its descriptor; `frame` is that of its constructor, which is about to return."""
+
+    def socket_detached(self, sock: Any, fd: int) -> None:
+        """`sock.detach()` is about to return `fd`, which stays open."""
+
+    def thread_starting(self, thread: threading.Thread, frame: FrameType) -> None:
+        """The calling thread starts `thread`; `frame` is that of `Thread.start()`."""
+
+    def child_starting(self, starter: Any, frame: FrameType, command: Any) -> None:
+        """A child process is about to be started.
+
+        `starter` is the Popen object, which will know its pid, and `command` its command line. They are None and () for
+        a fork and for multiprocessing.
+        """
+
+    def failed(self, event: str, error: BaseException) -> None:
+        """Another method of this listener raised `error`."""
+
+
+_listeners: tuple[Listener, ...] = ()
+_SOCKET: Final[Any] = RealSocket.__base__
+"""The interpreter's own class, whatever is in its place by now."""
+
+
+def _socket_opened(frame: FrameType, _: Any) -> None:
+    sock = frame.f_locals["self"]
+    if not issubclass(type(sock), _socket.socket):
+        sock = sock._sock  # gevent's object has one
+    if issubclass(type(sock), RealSocket):
+        return
+    for listener in _listeners:
+        listener.socket_opened(sock, frame)
+
+
+def _socket_detached(frame: FrameType, fd: Any) -> None:
+    sock = frame.f_locals["self"]
+    for listener in _listeners:
+        listener.socket_detached(sock, fd)
+
+
+def _thread_starting(frame: FrameType) -> None:
+    thread = frame.f_locals["self"]
+    for listener in _listeners:
+        listener.thread_starting(thread, frame)
+
+
+def _child_starting(frame: FrameType) -> None:
+    known = frame.f_locals
+    for listener in _listeners:
+        listener.child_starting(known["self"], frame, known["args"])
+
+
+def _process_starting(frame: FrameType) -> None:
+    for listener in _listeners:
+        listener.child_starting(None, frame, ())
+
+
+_LATER: Final = (
+    ("gevent._socket3", "socket", "__init__", "returned", _socket_opened),
+    ("multiprocessing.process", "BaseProcess", "start", "started", _process_starting),
+)
+"""Imported by the suite, often after the run began."""
+
+
+def _guarded(handle: Callable[..., None]) -> Callable[..., None]:
+    """An error of a listener never reaches the user's call; an exception that came from outside does."""
+
+    @functools.wraps(handle)
+    def guarded(*args: Any) -> None:
+        if not _listeners:
+            return
+        __tracebackhide__ = True
+        try:
+            handle(*args)
+        except BaseException as error:  # noqa: BLE001
+            if comes_from_outside(error):
+                raise without_own_frames(error)  # noqa: B904  (it is the same one)
+            for listener in _listeners:
+                listener.failed(handle.__name__.strip("_").replace("_", " "), error)
+
+    return guarded
+
+
+class _Watcher:
+    """Keeps the functions watched for as long as anybody listens."""
+
+    def __init__(self) -> None:
+        self._events = CodeEvents()
+        self._modules = 0
+
+    def start(self) -> None:
+        """Watch what has been imported. A second call does nothing."""
+        if self._events.active:
+            return
+        count_forks()
+        self._events.start()
+        self._events.watch(_SOCKET.__init__, returned=_guarded(_socket_opened))
+        self._events.watch(_SOCKET.detach, returned=_guarded(_socket_detached))
+        self._events.watch(threading.Thread.start, started=_guarded(_thread_starting))
+        self._events.watch(subprocess.Popen.__init__, started=_guarded(_child_starting))
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Watch what has been imported since; next to nothing when no module was."""
+        if not self._events.active or len(sys.modules) == self._modules:
+            return
+        self._modules = len(sys.modules)
+        for module, owner, name, when, handle in _LATER:
+            if module in sys.modules:
+                function = getattr(getattr(sys.modules[module], owner, None), name, None)
+                self._events.watch(function, **{when: _guarded(handle)})
+        for copy in _socket.socket.__subclasses__():  # eventlet imports the module `socket` a second time
+            self._events.watch(vars(copy).get("__init__"), returned=_guarded(_socket_opened))
+
+    def stop(self) -> None:
+        """Leave every function as it was."""
+        self._events.stop()
+        self._modules = 0
+
+
+_watcher: Final = _Watcher()
+look_again: Final = _watcher.look_again
+
+forks = 0
+"""How often this process has forked, also by C code, since the first listener came."""
+
+
+@functools.cache
+def count_forks() -> None:
+    """Count forks from now on. A hook for them can never be removed, so there is one for all runs of this process."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_about_to_fork)
+
+
+_fork: Final = _guarded(_process_starting)
+
+
+def _about_to_fork() -> None:
+    global forks
+    forks += 1
+    _fork(sys._getframe(1))
+
+
+def listen(listener: Listener) -> None:
+    """Let `listener` hear of everything from now on. Nested runs (pytester) listen beside the outer one."""
+    global _listeners
+    _listeners = (*_listeners, listener)
+    _watcher.start()
+
+
+def stop_listening(listener: Listener) -> None:
+    """Let `listener` hear nothing more. With the last one the watched functions become what they were."""
+    global _listeners
+    _listeners = tuple(other for other in _listeners if other is not listener)
+    if not _listeners:
+        _watcher.stop()
