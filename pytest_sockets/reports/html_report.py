@@ -66,7 +66,7 @@ def render_html(run: Run) -> str:
 
 
 def _empty(run: Run) -> str:
-    """Return the text to show if there is no leak."""
+    """Return the text for a run without leaks."""
     if not run.looked:
         return "Leaks were not looked for in this run: --sockets-leaks=warn looks for them."
     if not run.tests_seen:
