@@ -20,7 +20,7 @@ _starting: Final[set[int]] = set()
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Mark the calling thread as starting a helper: audit events in this block do not belong to the suite."""
+    """Mark the calling thread as starting a helper: starts in this block do not belong to the suite."""
     thread = get_ident()
     _starting.add(thread)
     try:

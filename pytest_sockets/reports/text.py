@@ -166,7 +166,7 @@ def _opened_at(finding: Finding) -> str:
         prefix = "the child process was started at " if finding.process else ""
         return f"{prefix}{finding.opened_at}"
     if finding.process:
-        return "not known: the child process was started without an audit event"
+        return "not known: the start of the child process was not seen (C code, os.posix_spawn)"
     return "no Python code opened it: a C extension, os.dup() or an inherited descriptor"
 
 

@@ -58,8 +58,9 @@ class TestMessage:
             f"  why        LISTEN: {STATUS_WORDS['LISTEN']}",
             "  opened at  the child process was started at tests/test_api.py:41 in test_upload",
         ]
-        assert "  opened at  not known: the child process was started without an audit event" in text.message(
-            [unknown]
+        assert (
+            "  opened at  not known: the start of the child process was not seen (C code, os.posix_spawn)"
+            in text.message([unknown])
         )
 
     def test_an_unclosed_udp_socket_has_no_status(self, finding_factory):
