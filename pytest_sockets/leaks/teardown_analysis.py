@@ -30,7 +30,7 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
     return search.run()
 
 
-def named_after_yield(function: Any) -> list[Any]:
+def named_by_teardown(function: Any) -> list[Any]:
     """What the teardown of this generator function names, also when its generator has ended."""
     code = code_of(function)
     if code is None or is_foreign(function.__globals__.get("__name__")):

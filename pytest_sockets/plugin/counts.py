@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sockets.plugin.payload import Batch
+    from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.ports.pool import PortPool
 
 
@@ -25,7 +25,7 @@ class Counts:
         self.last_looks: list[Callable[[], None]] = []
         """Called before the notes are told; they may add one."""
 
-    def add_to(self, batch: Batch) -> None:
+    def add_to(self, batch: Payload) -> None:
         """Put them on the process's last batch."""
         for look in self.last_looks:
             look()

@@ -26,7 +26,7 @@ class Leak(NamedTuple):
 
 
 @dataclasses.dataclass(slots=True)
-class Batch:
+class Payload:
     """What became known at the end of one test, or at the end of a process."""
 
     opened: int = 0
@@ -58,7 +58,7 @@ class Batch:
         return {"opened": self.opened, "rest": json.dumps(rest)} if rest else {"opened": self.opened}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Batch:
+    def from_json(cls, data: dict[str, Any]) -> Payload:
         """The inverse of `as_json`."""
         rest = json.loads(data.get("rest", "{}"))
         leaks = [

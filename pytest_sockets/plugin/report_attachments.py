@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from pytest_sockets.plugin.payload import Batch
+    from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
 """Tests. Registering reads signatures, which costs more than an idle hook call."""
 
 
-class Outbox(Part):
+class ReportAttachments(Part):
     """Puts each batch on the report on which it travels to the process that reports; registered while there are any."""
 
     def __init__(
@@ -45,7 +45,7 @@ class Outbox(Part):
         self._stays = stays
         self._passed_by = 0
         """Tests in a row that had nothing."""
-        self._waiting: dict[str, Batch | int] = {}
+        self._waiting: dict[str, Payload | int] = {}
         """By the test's nodeid; the number of sockets alone where that is all."""
         self._insisting: set[str] = set()
         self._be_there()
@@ -56,13 +56,13 @@ class Outbox(Part):
         if not manager.is_registered(self):
             manager.register(self, "sockets-outbox")
 
-    def new(self, nodeid: str, opened: int) -> Batch:
+    def new(self, nodeid: str, opened: int) -> Payload:
         """An empty batch for a test that opened so many sockets, one of which may be a leak."""
         # Imported now: when the report is made, the test may have used up the descriptors that an import needs.
         from pytest_sockets.plugin import ci_properties, payload  # noqa: F401
 
         self._be_there()
-        batch = self._waiting[nodeid] = payload.Batch(opened=opened)
+        batch = self._waiting[nodeid] = payload.Payload(opened=opened)
         return batch
 
     def note(self, nodeid: str, opened: int) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.counts import Counts
-    from pytest_sockets.plugin.payload import Batch, Leak
+    from pytest_sockets.plugin.payload import Leak, Payload
     from pytest_sockets.plugin.selection import Selection
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.baseline import Baseline
@@ -132,9 +132,9 @@ class Reporting(Part):
             self.run.opened_total += data["opened"]
             return
         try:
-            from pytest_sockets.plugin.payload import Batch
+            from pytest_sockets.plugin.payload import Payload
 
-            self._gather(Batch.from_json(data))
+            self._gather(Payload.from_json(data))
         except Exception as error:  # noqa: BLE001  (our own trouble never changes the outcome)
             self.trouble("gathering what the tests left", error)
 
@@ -144,7 +144,7 @@ class Reporting(Part):
         if text not in self.run.troubles:
             self.run.troubles.append(text)
 
-    def _gather(self, batch: Batch) -> None:
+    def _gather(self, batch: Payload) -> None:
         run = self.run
         run.opened_total += batch.opened
         run.lives.extend(batch.lives)
