@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_sockets.plugin.settings import add_options
+from pytest_sockets.plugin.options import add_options
 
 
 class _Recorder:

@@ -10,7 +10,7 @@ from pytest_sockets.errors import SettingError, SocketLeakError
 from pytest_sockets.leaks import watcher
 from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
-from pytest_sockets.leaks.finding_builder import Explainer
+from pytest_sockets.leaks.finding_builder import FindingBuilder
 from pytest_sockets.leaks.judgement import Judge, Surroundings
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.registry import Registry
@@ -88,7 +88,7 @@ class _Watch:
         judge = Judge(self._registry, kinds)
         suspects = judge.after_young_garbage(self._registry.suspects())
         leaks = judge.judge(suspects, Surroundings(final=True), grace).leaks if suspects else ()
-        builder = Explainer(self._registry, worker=None)
+        builder = FindingBuilder(self._registry, worker=None)
         return [builder.open(leak) for leak in leaks]
 
     def close(self) -> None:

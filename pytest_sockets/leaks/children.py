@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.call_site import Origin
     from pytest_sockets.leaks.child_listeners import ChildListener
-    from pytest_sockets.leaks.detached_processes import Daemons, Start
+    from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
     from pytest_sockets.leaks.owner import Owner
 
 
@@ -77,7 +77,7 @@ class Children:
         self._kinds = kinds
         self._forks = watcher.forks
         self._starts: list[Start] = []
-        self._daemons: Daemons | None = None
+        self._daemons: DetachedProcesses | None = None
         self._known: dict[int, Child] = {}
         self._reported: set[object] = set()
 
@@ -96,11 +96,11 @@ class Children:
         """A child is about to be started there by `starter`; its pid shows at the next checkpoint."""
         if own_processes.is_starting():
             return
-        from pytest_sockets.leaks.detached_processes import Daemons, Start
+        from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
 
         start = Start(monotonic(), scope, origin, _as_words(command), _reference(starter))
         self._starts.append(start)
-        self._daemons = self._daemons or Daemons()
+        self._daemons = self._daemons or DetachedProcesses()
         self._daemons.starting(start)
 
     @property

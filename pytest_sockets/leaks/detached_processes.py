@@ -67,14 +67,14 @@ class Start(NamedTuple):
         )
 
 
-class Daemon(NamedTuple):
+class DetachedProcess(NamedTuple):
     """A process outside our tree that one of our starts has brought."""
 
     pid: int
     start: Start
 
 
-class Daemons:
+class DetachedProcesses:
     """The listening processes outside of the tree that a test of this run has started."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class Daemons:
         """Inodes of the listeners before the first start, and of those that were looked into since."""
         self._starts: dict[str, list[Start]] = {}
         """Of each phase of a test, the oldest first: what starts a daemon is often followed by what asks it."""
-        self._found: dict[int, Daemon] = {}
+        self._found: dict[int, DetachedProcess] = {}
 
     def starting(self, start: Start) -> None:
         """Call this before the process exists."""
@@ -104,7 +104,7 @@ class Daemons:
             daemon.start.scope.owner.over for daemon in self._found.values()
         )
 
-    def find(self, shared: Container[int | None], children: Container[int]) -> list[Daemon]:
+    def find(self, shared: Container[int | None], children: Container[int]) -> list[DetachedProcess]:
         """The daemons of owners that are over. Walks all processes only if somebody listens who did not before."""
         from pytest_sockets.table import holders
 
@@ -146,7 +146,7 @@ class Daemons:
         else:
             chosen = [start for start in fitting if start.is_exactly(title)] or fitting
         if chosen:
-            self._found[pid] = Daemon(pid, chosen[-1])
+            self._found[pid] = DetachedProcess(pid, chosen[-1])
 
     def _before_birth(self, birth: float, facts: ProcessFacts) -> list[Start]:
         """The starts that may have brought a process with these facts, the oldest first."""

@@ -41,7 +41,7 @@ _LOOP_FILES: Final = frozenset(
 """Between the line that makes an event loop and the socket pair of that loop there is nothing else."""
 
 
-class Explainer:
+class FindingBuilder:
     """Makes the findings of one process; the test after which they were found is filled in by the caller."""
 
     def __init__(self, ledger: Registry, worker: str | None) -> None:

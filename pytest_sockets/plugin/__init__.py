@@ -18,6 +18,7 @@ with without_rewriting():
     from pytest_sockets import printable as _printable
     from pytest_sockets import real_socket as _real_socket  # noqa: F401
     from pytest_sockets.plugin import hook_specs as _hook_specs
+    from pytest_sockets.plugin import options as _options
     from pytest_sockets.plugin import registration as _registration
     from pytest_sockets.plugin import settings as _settings
 
@@ -27,7 +28,7 @@ __all__ = ["pytest_addhooks", "pytest_addoption", "pytest_cmdline_main", "pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the `--sockets-*` options and the `sockets_*` ini keys."""
-    _settings.add_options(parser)
+    _options.add_options(parser)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_sockets.plugin.payload import Batch
+    from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.ports.pool import PortPool
 
 
@@ -25,8 +25,8 @@ class Counts:
         self.last_looks: list[Callable[[], None]] = []
         """Called before the notes are reported; each may add one."""
 
-    def add_to(self, batch: Batch) -> None:
-        """Add the counts to the process's last batch."""
+    def add_to(self, batch: Payload) -> None:
+        """Add the counts to the process's last payload."""
         for look in self.last_looks:
             look()
         batch.ports_given += sum(pool.given for pool in self.port_pools)

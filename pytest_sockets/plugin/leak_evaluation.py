@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_sockets.leaks.finding_builder import Explainer
+from pytest_sockets.leaks.finding_builder import FindingBuilder
 from pytest_sockets.leaks.judgement import LONGEST_WAITING, Judge, Surroundings
 from pytest_sockets.leaks.outside import alarm_paused
 from pytest_sockets.leaks.owner import Owner
@@ -18,7 +18,7 @@ from pytest_sockets.plugin.dropped_sockets import DroppedSockets
 from pytest_sockets.plugin.finding_filter import FindingFilter
 from pytest_sockets.plugin.leak_warning import warn
 from pytest_sockets.plugin.owner_place import place_of
-from pytest_sockets.plugin.payload import Batch, Leak
+from pytest_sockets.plugin.payload import Leak, Payload
 from pytest_sockets.plugin.policies import Policies
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class LeakEvaluation:
         self._settings = settings
         self._ledger = ledger
         self._children = children
-        self._builder = Explainer(ledger, getattr(config, "workerinput", {}).get("workerid"))
+        self._builder = FindingBuilder(ledger, getattr(config, "workerinput", {}).get("workerid"))
         self._judge = Judge(ledger, settings.kinds)
         self._filter = FindingFilter(config, settings.ignore)
         self._dropped = DroppedSockets(ledger, settings.kinds)
@@ -90,7 +90,7 @@ class LeakEvaluation:
 
     @alarm_paused()
     def judge_test(
-        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, batch: Batch
+        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, batch: Payload
     ) -> list[Finding]:
         """Fill `batch` after the teardown of `item`, in which `erring` can err. Returns that for which it must fail.
 
@@ -113,11 +113,11 @@ class LeakEvaluation:
         for _, finding, mode in self._found(live, {}, final=True):
             self._late.append(self._leak(finding, nodeid, mode, can_err=False))
 
-    def finish(self, untold: int) -> Batch:
+    def finish(self, untold: int) -> Payload:
         """What is left to tell when the process ends, with so many sockets that were opened outside of tests."""
         if self.watch is not None:
             self.watch.stop()
-        rest = Batch(opened=untold, leaks=self._late, collected=self._dropped.collected)
+        rest = Payload(opened=untold, leaks=self._late, collected=self._dropped.collected)
         rest.lives.extend(self._lives.take() if self._lives is not None else ())
         rest.rule_hits, rest.ignored = self._filter.ignores.hits, self._filter.ignores.ignored
         rest.troubles.extend(self._filter.errors)

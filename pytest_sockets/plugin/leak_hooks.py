@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.leak_evaluation import LeakEvaluation
-    from pytest_sockets.plugin.payload import Batch
-    from pytest_sockets.plugin.report_attachments import Outbox
+    from pytest_sockets.plugin.payload import Payload
+    from pytest_sockets.plugin.report_attachments import ReportAttachments
     from pytest_sockets.plugin.settings import Settings
 
 _FINISH: Final = pytest.FixtureDef.finish.__code__
@@ -62,7 +62,7 @@ class LeakDetection(Part):
         self._watch: Any = None
         self._take = take
         self._unraisable = Unraisable()
-        self._made_outbox: Outbox | None = None
+        self._made_outbox: ReportAttachments | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
         self._used: set[object] = set()
@@ -128,12 +128,12 @@ class LeakDetection(Part):
             self._verdicts = LeakEvaluation(self._config, self._settings, self.registry, self._children)
         return self._verdicts
 
-    def _outbox(self) -> Outbox:
+    def _outbox(self) -> ReportAttachments:
         if self._made_outbox is None:
-            from pytest_sockets.plugin.report_attachments import Outbox
+            from pytest_sockets.plugin.report_attachments import ReportAttachments
 
             stays = self._settings.counts_every_test
-            self._made_outbox = Outbox(
+            self._made_outbox = ReportAttachments(
                 self._config,
                 self.errors.record,
                 self._take,
@@ -153,7 +153,7 @@ class LeakDetection(Part):
             or (self._verdicts is not None and self._verdicts.eventful)
         )
 
-    def finish(self) -> Batch | None:
+    def finish(self) -> Payload | None:
         """What is left to tell when the process ends; None if it is nothing."""
         self._unraisable.tell()
         untold = self.registry.opened - self._told
@@ -375,12 +375,12 @@ class LeakDetection(Part):
             from pytest_sockets.leaks import reachability, teardown_analysis
             from pytest_sockets.plugin.live_objects import kept_by
 
-            roots = kept_by(fixturedef, owner) + teardown_analysis.named_after_yield(fixturedef.func)
+            roots = kept_by(fixturedef, owner) + teardown_analysis.named_by_teardown(fixturedef.func)
             for record in reachability.keepers(left, [(owner, roots)]):
                 self.registry.reassign(record, owner)
 
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The owners that are not over, with what each keeps."""
-        from pytest_sockets.plugin.live_objects import Keepers
+        from pytest_sockets.plugin.live_objects import LiveObjects
 
-        return Keepers(self._config, self._session, self.registry).alive(self._live)
+        return LiveObjects(self._config, self._session, self.registry).alive(self._live)

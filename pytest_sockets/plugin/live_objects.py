@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SCOPES: Final = ("function", "class", "module", "package", "session")
 
 
-class Keepers:
+class LiveObjects:
     """The owners that are not over. Made when something is left."""
 
     def __init__(self, config: pytest.Config, session: Any, ledger: Registry) -> None:

@@ -26,7 +26,7 @@ class Leak(NamedTuple):
 
 
 @dataclasses.dataclass(slots=True)
-class Batch:
+class Payload:
     """The results of one test, or of the end of a process."""
 
     opened: int = 0
@@ -58,8 +58,8 @@ class Batch:
         return {"opened": self.opened, "rest": json.dumps(rest)} if rest else {"opened": self.opened}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Batch:
-        """Restore a batch from the result of `as_json`."""
+    def from_json(cls, data: dict[str, Any]) -> Payload:
+        """Restore a payload from the result of `as_json`."""
         rest = json.loads(data.get("rest", "{}"))
         leaks = [
             Leak(**{**leak, "finding": Finding.from_json(leak["finding"])}) for leak in rest.pop("leaks", ())

@@ -129,9 +129,9 @@ class _Parts:
         counts = self._config.stash.get(COUNTS, None)
         if rest is None and counts is None:
             return NOTHING
-        from pytest_sockets.plugin.payload import Batch
+        from pytest_sockets.plugin.payload import Payload
 
-        batch = rest or Batch()
+        batch = rest or Payload()
         if counts is not None:
             counts.add_to(batch)
         return batch.as_json()

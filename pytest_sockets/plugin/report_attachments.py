@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from pytest_sockets.plugin.payload import Batch
+    from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.plugin.unraisable import Unraisable
 
 _PATIENCE: Final = 100
 """Tests without results until the hook is unregistered. Registration costs more than an idle hook call."""
 
 
-class Outbox(Part):
-    """Puts each batch on the report that takes it to the reporting process. Registered while there are any."""
+class ReportAttachments(Part):
+    """Puts each payload on the report that takes it to the reporting process. Registered while there are any."""
 
     def __init__(
         self,
@@ -37,7 +37,6 @@ class Outbox(Part):
 
         `spare` frees a descriptor, since the test may have used up all others.
         """
-        self._plugins = config.pluginmanager
         self._config = config
         self._trouble = trouble
         self._take = take
@@ -46,29 +45,29 @@ class Outbox(Part):
         self._stays = stays
         self._passed_by = 0
         """The number of consecutive tests without results."""
-        self._batches: dict[str, Batch] = {}
-        self._opened: dict[str, int] = {}
+        self._waiting: dict[str, Payload | int] = {}
+        """By the node id of the test; only the number of sockets if the test left none."""
         self._insisting: set[str] = set()
         self._be_there()
 
     def _be_there(self) -> None:
         self._passed_by = 0
-        if not self._plugins.is_registered(self):
-            self._plugins.register(self, "sockets-outbox")
+        manager = self._config.pluginmanager
+        if not manager.is_registered(self):
+            manager.register(self, "sockets-outbox")
 
-    def new(self, nodeid: str, opened: int) -> Batch:
-        """Return an empty batch for a test that opened this many sockets, one of which may be a leak."""
-        from pytest_sockets.plugin import ci_properties, payload
+    def new(self, nodeid: str, opened: int) -> Payload:
+        """Return an empty payload for a test that opened this many sockets, one of which may be a leak."""
+        # Imported now: when the report is made, the test may have used up the descriptors that an import needs.
+        from pytest_sockets.plugin import ci_properties, payload  # noqa: F401
 
-        # Kept: the test may have used up the descriptors that a later import needs.
-        self._ci_properties = ci_properties
         self._be_there()
-        batch = self._batches[nodeid] = payload.Batch(opened=opened)
+        batch = self._waiting[nodeid] = payload.Payload(opened=opened)
         return batch
 
     def note(self, nodeid: str, opened: int) -> None:
         """Record how many sockets a test opened that left none."""
-        self._opened[nodeid] = opened
+        self._waiting[nodeid] = opened
         self._be_there()
 
     def insist(self, nodeid: str) -> None:
@@ -80,7 +79,7 @@ class Outbox(Part):
         """Put the plain data on the teardown report before xdist serializes it."""
         if report.when == "teardown":
             with self._unraisable.kept():
-                if report.nodeid in self._opened or report.nodeid in self._batches:
+                if report.nodeid in self._waiting:
                     with self._spare():
                         self._attach(report)
                 else:
@@ -88,7 +87,7 @@ class Outbox(Part):
         elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:
-            self._plugins.unregister(self)
+            self._config.pluginmanager.unregister(self)
 
     def _attach(self, report: pytest.TestReport) -> None:
         try:
@@ -101,13 +100,15 @@ class Outbox(Part):
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid
         self._passed_by += 1
-        if nodeid in self._opened:
-            setattr(report, OUTPUT, {"opened": self._opened.pop(nodeid)})
-        elif nodeid in self._batches:
-            batch = self._batches.pop(nodeid)
-            setattr(report, OUTPUT, batch.as_json())
-            if batch.leaks:
-                self._ci_properties.attach(self._config, report, batch.leaks)
+        waiting = self._waiting.pop(nodeid, None)
+        if isinstance(waiting, int):
+            setattr(report, OUTPUT, {"opened": waiting})
+        elif waiting is not None:
+            from pytest_sockets.plugin import ci_properties
+
+            setattr(report, OUTPUT, waiting.as_json())
+            if waiting.leaks:
+                ci_properties.attach(self._config, report, waiting.leaks)
         if nodeid in self._insisting:
             self._insisting.discard(nodeid)
             report.outcome = "failed"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.counts import Counts
-    from pytest_sockets.plugin.payload import Batch, Leak
+    from pytest_sockets.plugin.payload import Leak, Payload
     from pytest_sockets.plugin.selection import Selection
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.reports.baseline import Baseline
@@ -132,11 +132,11 @@ class Reporting(Part):
             self.run.opened_total += data["opened"]
             return
         try:
-            from pytest_sockets.plugin.payload import Batch
+            from pytest_sockets.plugin.payload import Payload
 
-            self._gather(Batch.from_json(data))
+            self._gather(Payload.from_json(data))
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
-            self.trouble("gathering the tests' results", error)
+            self.trouble("gathering the results of the tests", error)
 
     def trouble(self, what: str, error: Exception) -> None:
         """Report a failure of this plugin once at the end, and let the run go on."""
@@ -144,7 +144,7 @@ class Reporting(Part):
         if text not in self.run.troubles:
             self.run.troubles.append(text)
 
-    def _gather(self, batch: Batch) -> None:
+    def _gather(self, batch: Payload) -> None:
         run = self.run
         run.opened_total += batch.opened
         run.lives.extend(batch.lives)

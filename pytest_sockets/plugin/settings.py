@@ -9,6 +9,7 @@ import pytest
 
 from pytest_sockets.errors import SettingError, quoted
 from pytest_sockets.leaks import kinds
+from pytest_sockets.plugin import setting_paths
 from pytest_sockets.printable import cut_in_middle
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 MODES: Final = ("off", "warn", "error")
 SCOPES: Final = ("process", "tree")
-REPORT_SUFFIXES: Final = (".json", ".html", ".md", ".sarif")
-GITHUB: Final = "github"
-"""The value that requests annotations and a step summary instead of a file."""
 _LONGEST: Final = 320
 """The longest message of other code to show, in characters."""
 _MOST_DIGITS: Final = 40
@@ -29,116 +27,6 @@ _MOST_DIGITS: Final = 40
 
 SETTINGS: Final = pytest.StashKey["Settings"]()
 """`config.stash[SETTINGS]`: present from `pytest_configure` on."""
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Declare every option and ini key. An option with an ini key defaults to None, so that the ini value can apply."""
-    group = parser.getgroup("sockets", "socket leaks, free ports and echo servers (pytest-sockets)")
-    off_warn_error = "off, warn or error"
-    group.addoption(
-        "--sockets-leaks",
-        metavar="MODE",
-        default=None,
-        help=f"sockets left open: {off_warn_error} (default: warn)",
-    )
-    group.addoption(
-        "--sockets-unclosed",
-        metavar="MODE",
-        default=None,
-        help=f"sockets that only the interpreter closed: {off_warn_error} (default: off)",
-    )
-    group.addoption(
-        "--sockets-grace",
-        metavar="SECONDS",
-        default=None,
-        help="how long a socket may take to close after its owner's teardown (default: 0.5)",
-    )
-    group.addoption(
-        "--sockets-ignore",
-        metavar="RULE",
-        action="append",
-        default=None,
-        help='do not report sockets that match all key=glob pairs of RULE, e.g. "remote=127.0.0.1:5432"; repeatable',
-    )
-    group.addoption(
-        "--sockets-kinds",
-        metavar="LIST",
-        default=None,
-        help="which sockets to watch: tcp, udp, unix, or unix-path for those with a path (default: tcp,udp,unix-path)",
-    )
-    group.addoption(
-        "--sockets-scope",
-        metavar="SCOPE",
-        default=None,
-        help="process, or tree: also what child processes leave listening (default: tree)",
-    )
-    group.addoption(
-        "--sockets-report",
-        metavar="PATH",
-        action="append",
-        default=None,
-        help="write a report when the run ends: .json, .html, .md or .sarif; or the word github; repeatable",
-    )
-    group.addoption(
-        "--sockets-baseline", metavar="FILE", default=None, help="a file of known leaks, which do not fail"
-    )
-    group.addoption(
-        "--sockets-update-baseline",
-        action="store_true",
-        default=False,
-        help="rewrite the baseline file from this run's leaks",
-    )
-    group.addoption(
-        "--sockets-baseline-strict",
-        action="store_true",
-        default=False,
-        help="fail if the baseline lists leaks that are gone",
-    )
-    group.addoption(
-        "--sockets-table",
-        metavar="FILTER",
-        nargs="?",
-        const="",
-        default=None,
-        help="print the socket table with its holders and exit; FILTER: a status, :PORT, tcp, udp, unix, a process id or "
-        "name; left: processes that interrupted runs left behind",
-    )
-    group.addoption(
-        "--sockets-show-secrets",
-        action="store_true",
-        default=False,
-        help="show passwords in the command lines of processes, which are masked as *** otherwise",
-    )
-    group.addoption(
-        "--sockets-ports",
-        metavar="LOW-HIGH",
-        default=None,
-        help="where free ports come from (default: outside the ephemeral range)",
-    )
-    parser.addini("sockets_leaks", f"sockets left open: {off_warn_error}", type="string", default=None)
-    parser.addini(
-        "sockets_unclosed",
-        f"sockets that only the interpreter closed: {off_warn_error}",
-        type="string",
-        default=None,
-    )
-    parser.addini("sockets_grace", "seconds a socket may take to close", type="float", default=None)
-    parser.addini("sockets_ignore", "rules for sockets that are not reported", type="linelist", default=[])
-    parser.addini(
-        "sockets_kinds", "which sockets to watch: tcp, udp, unix, unix-path", type="string", default=None
-    )
-    parser.addini("sockets_scope", "process or tree", type="string", default=None)
-    parser.addini(
-        "sockets_report", "reports to write: .json, .html, .md, .sarif or github", type="linelist", default=[]
-    )
-    parser.addini("sockets_baseline", "a file of known leaks", type="string", default=None)
-    parser.addini("sockets_ports", "LOW-HIGH: where free ports come from", type="string", default=None)
-    parser.addini(
-        "sockets_override_ports",
-        "serve other plugins' port fixtures from this plugin's pool",
-        type="bool",
-        default=False,
-    )
 
 
 class _Reader:
@@ -255,11 +143,12 @@ class Settings:
 
         def report_paths(values: Any) -> tuple[Path, ...]:
             names = [str(value) for value in values]
-            self.github = GITHUB in names
-            return tuple(dict.fromkeys(_report_path(base, name) for name in names if name != GITHUB))
+            self.github = setting_paths.GITHUB in names
+            files = [name for name in names if name != setting_paths.GITHUB]
+            return tuple(dict.fromkeys(setting_paths.report_path(base, name) for name in files))
 
         def baseline_path(value: object) -> Path:
-            return _baseline_path(config, str(value), self.update_baseline)
+            return setting_paths.baseline_path(config, str(value), self.update_baseline)
 
         self.leaks: str = reader.read("leaks", mode, "warn")
         self.unclosed: str = reader.read("unclosed", mode, "off")
@@ -309,82 +198,3 @@ class Settings:
         from pytest_sockets.reports.run import Mode
 
         return Mode(self.leaks, self.unclosed, self.kinds, self.scope, self.grace)
-
-
-def _check_html() -> None:
-    from pytest_sockets.reports.html_report import HTML_MISSING, html_available
-
-    if not html_available():
-        raise SettingError(HTML_MISSING)
-
-
-def _report_path(base: Path, value: str) -> Path:
-    path = base / value
-    _check_name(path, value)
-    if path.suffix == ".html":
-        _check_html()
-    if path.suffix not in REPORT_SUFFIXES:
-        raise SettingError(
-            f"{quoted(value)} has no known report suffix; use one of: {', '.join(REPORT_SUFFIXES)}; "
-            f"or the word {GITHUB}"
-        )
-    _check_regular(path, value)
-    if not path.parent.is_dir():
-        raise SettingError(
-            f"{quoted(str(path.parent))} is not a directory, so the report cannot be written; make it first"
-        )
-    if not _writable(path):
-        raise SettingError(f"{quoted(value)} cannot be written by this user; choose another place")
-    return path
-
-
-def _check_name(path: Path, value: str) -> None:
-    """Check that the file system accepts the name; the file need not exist yet."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:  # too long or inaccessible; ValueError: a NUL
-        reason = getattr(error, "strerror", None) or error
-        raise SettingError(f"{quoted(value)} cannot be used as a file: {reason}; name another") from None
-
-
-def _check_regular(path: Path, value: str) -> None:
-    """Reject other files: replacing a device or pipe would destroy it, and reading one may never end."""
-    if path.is_dir():
-        raise SettingError(f"{quoted(value)} is a directory; name a file")
-    if path.exists() and not path.is_file():
-        raise SettingError(f"{quoted(value)} is a device, pipe or socket; name a regular file")
-
-
-def _writable(path: Path) -> bool:
-    import os
-
-    return os.access(path if path.exists() else path.parent, os.W_OK)
-
-
-def _baseline_path(config: pytest.Config, value: str, update: bool) -> Path:
-    path = config.rootpath / value
-    _check_name(path, value)
-    _check_regular(path, value)
-    if not update and not path.is_file():
-        raise SettingError(f"{quoted(value)} does not exist; make it with --sockets-update-baseline")
-    if not path.parent.is_dir():
-        raise SettingError(
-            f"{quoted(str(path.parent))} is not a directory, so the baseline cannot be written; make it first"
-        )
-    if path.is_file() and not hasattr(config, "workerinput"):  # workers rely on the controller's check
-        _check_baseline(path)
-    return path
-
-
-def _check_baseline(path: Path) -> None:
-    from pytest_sockets.reports.baseline import read_baseline
-
-    try:
-        read_baseline(path)
-    except (
-        SettingError,
-        OSError,
-    ) as error:  # an error of the baseline has its own place: the line in the file
-        raise SettingError(str(error)) from None

@@ -8,7 +8,7 @@ from pytest_sockets.leaks.timeline import Timeline
 from pytest_sockets.reports.spans import SocketLife
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.finding_builder import Explainer
+    from pytest_sockets.leaks.finding_builder import FindingBuilder
     from pytest_sockets.leaks.records import Record
     from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.leaks.timeline import Life
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class SocketLives:
     """The lives that have ended, or been judged, since they were taken last."""
 
-    def __init__(self, ledger: Registry, builder: Explainer, worker: str | None) -> None:
+    def __init__(self, ledger: Registry, builder: FindingBuilder, worker: str | None) -> None:
         self._places = ledger.places
         self._builder = builder
         self._worker = worker

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sockets.leaks import detached_processes
 from pytest_sockets.leaks.call_site import capture
-from pytest_sockets.leaks.detached_processes import Daemons, Start
+from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.originals import monotonic
 from pytest_sockets.waiting import wait_until
@@ -36,7 +36,7 @@ def scope():
 @pytest.fixture
 def starting(scope, places):
     """`starting(words)` tells the books of daemons that this line starts a process with these words."""
-    books = Daemons()
+    books = DetachedProcesses()
 
     def start(*words):
         books.starting(Start(monotonic(), scope, capture(sys._getframe(1), places), words))

@@ -12,7 +12,7 @@ import pytest
 
 from pytest_sockets.leaks import finding_builder
 from pytest_sockets.leaks.child_listeners import ChildListener
-from pytest_sockets.leaks.finding_builder import MOST_EXPLAINED, Explainer
+from pytest_sockets.leaks.finding_builder import MOST_EXPLAINED, FindingBuilder
 from pytest_sockets.leaks.findings import LEFT_BEHIND, LOOP_NOT_CLOSED, SETUP_RAISED, Finding, Frame
 from pytest_sockets.leaks.judgement import Verdict
 from pytest_sockets.leaks.owner import Owner, Scope
@@ -23,7 +23,7 @@ ENTRY = SocketEntry("tcp", "AF_INET", Endpoint("127.0.0.1", 80), None, "LISTEN",
 
 @pytest.fixture
 def explainer(ledger):
-    return Explainer(ledger, "gw1")
+    return FindingBuilder(ledger, "gw1")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import pytest_sockets
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED, Finding, Frame
 from pytest_sockets.model import STATUSES, Endpoint, SocketEntry
-from pytest_sockets.plugin.payload import Batch, Leak
+from pytest_sockets.plugin.payload import Leak, Payload
 from pytest_sockets.reports.spans import SocketLife
 
 words = st.text(max_size=30)
@@ -53,7 +53,7 @@ lives = st.builds(
     st.none() | words, st.none() | times,
 )  # fmt: skip
 batches = st.builds(
-    Batch,
+    Payload,
     opened=numbers,
     leaks=st.lists(leaks, max_size=3),
     lives=st.lists(lives, max_size=2),
@@ -69,7 +69,7 @@ batches = st.builds(
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(batches)
 def test_a_batch_comes_back_from_json_as_it_was(batch):
-    assert Batch.from_json(json.loads(json.dumps(batch.as_json()))) == batch
+    assert Payload.from_json(json.loads(json.dumps(batch.as_json()))) == batch
 
 
 @settings(max_examples=100, deadline=None)
@@ -80,15 +80,15 @@ def test_a_finding_does_too(finding):
 
 def test_a_difference_is_seen():
     """The twin: the comparison of the properties above is not blind."""
-    assert Batch(opened=1) != Batch(opened=2)
-    assert Batch(troubles=["x"]) != Batch()
+    assert Payload(opened=1) != Payload(opened=2)
+    assert Payload(troubles=["x"]) != Payload()
 
 
 @settings(max_examples=100, deadline=None)
 @given(findings)
 def test_a_finding_is_made_of_what_execnet_can_send(finding):
     execnet = pytest.importorskip("execnet")
-    data = Batch(leaks=[Leak(finding, "warn")]).as_json()
+    data = Payload(leaks=[Leak(finding, "warn")]).as_json()
     if _fits(data):
         assert execnet.loads(execnet.dumps(data)) == data
 
