@@ -7,16 +7,15 @@ the connection is that fixture's.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks.reachability import walk
-from pytest_sockets.leaks.safe_reading import mro, package_of
+from pytest_sockets.leaks.safe_reading import descriptor, mro, package_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_sockets.leaks.owner import Owner
     from pytest_sockets.leaks.records import Record
@@ -25,35 +24,42 @@ _CLIENTS: Final = {
     "grpc": {"AioChannel", "Channel"},
     "zmq": {"Socket"},
     "pycurl": {"Curl", "CurlMulti"},
-    "psycopg": {"PGconn"},
-    "psycopg_binary": {"PGconn"},
-    "psycopg_c": {"PGconn"},
+    "psycopg": {"BaseConnection"},
     "psycopg2": {"connection"},
     "MySQLdb": {"connection"},
     "cimpl": {"Consumer", "Producer"},  # confluent_kafka
     "uvloop": {"TCPTransport", "UDPTransport", "UnixTransport"},
 }
 """By package, the classes whose objects open connections of their own."""
+_KNOW_DESCRIPTORS: Final = frozenset(("psycopg", "psycopg2", "MySQLdb", "uvloop"))
+"""Whose connections need no guess: the search finds them by the descriptor that their objects tell."""
 
 
 class Clients:
     """Remembers which clients earlier tests have left: those opened nothing for a later test."""
 
     def __init__(self) -> None:
-        self._earlier: dict[int, weakref.ref[Any]] = {}
+        self._earlier: dict[int, Callable[[], Any] | None] = {}
+        """A weak reference by the id of its object; None where the type has no weak references, as Cython's."""
 
     def owners(self, nameless: list[Record], live: Sequence[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
         """For each connection among these, which C code opened: the live owner whose client must have done it."""
         kept = _clients_of(live)
-        # A new client beside those, in the same library, may be the test's own and have opened it as well.
-        beside = self._new_libraries_beside(kept)
-        owners = [owner for library, owner in kept.values() if library not in beside]
-        return dict.fromkeys(filter(_is_connection, nameless), owners[0]) if owners else {}
+        descriptors: set[int] = set()
+        if not kept or self._any_new_beside(kept, descriptors):
+            return {}  # a new client beside those may be the test's own and have opened it as well
+        connections = [
+            record
+            for record in nameless
+            if _is_connection(record) and record.key is not None and record.key[0] not in descriptors
+        ]
+        return dict.fromkeys(connections, next(iter(kept.values())))
 
-    def _new_libraries_beside(self, kept: dict[int, tuple[str, Owner]]) -> set[str]:
+    def _any_new_beside(self, kept: dict[int, Owner], descriptors: set[int]) -> bool:
+        """Whether a client is neither kept by a live owner nor left by an earlier test. Fills in `descriptors`."""
         types: dict[type, str | None] = {}
-        found: set[str] = set()
-        clients: dict[int, weakref.ref[Any]] = {}
+        any_new = False
+        clients: dict[int, Callable[[], Any] | None] = {}
         for node in gc.get_objects():
             kind = type(node)
             if kind not in types:
@@ -61,23 +67,32 @@ class Clients:
             library = types[kind]
             if library is None:
                 continue
+            if library in _KNOW_DESCRIPTORS:
+                descriptors.add(descriptor(node))
+                continue
+            earlier = id(node) in self._earlier
             known = self._earlier.get(id(node))
-            if id(node) not in kept and (known is None or known() is not node):
-                found.add(library)
-            with contextlib.suppress(TypeError):  # some C types cannot be referred to weakly
-                clients[id(node)] = weakref.ref(node)
+            if id(node) not in kept and not (earlier and (known is None or known() is node)):
+                any_new = True
+            clients[id(node)] = _weakly(node)
         self._earlier = clients
-        return found
+        return any_new
 
 
-def _clients_of(live: Sequence[tuple[Owner, list[Any]]]) -> dict[int, tuple[str, Owner]]:
-    """The library and owner of each client that a live owner leads to, by the id of its object."""
-    kept: dict[int, tuple[str, Owner]] = {}
+def _weakly(client: Any) -> Callable[[], Any] | None:
+    try:
+        return weakref.ref(client)
+    except TypeError:
+        return None
+
+
+def _clients_of(live: Sequence[tuple[Owner, list[Any]]]) -> dict[int, Owner]:
+    """The owner of each client without a known descriptor that a live owner leads to, by the id of its object."""
+    kept: dict[int, Owner] = {}
     for owner, roots in live:
         for node in walk(roots):
-            library = _library_of(type(node))
-            if library is not None:
-                kept.setdefault(id(node), (library, owner))
+            if _library_of(type(node)) not in (None, *_KNOW_DESCRIPTORS):
+                kept.setdefault(id(node), owner)
     return kept
 
 

@@ -79,8 +79,8 @@ def _ends(record: Record, entry: SocketEntry) -> Iterator[tuple[Hashable, Hashab
     ):  # socketpair() makes two unnamed ends by one call
         key, end = record.pair
         yield (key, end), (key, 1 - end)
-    if entry.protocol == "unix" and (peer := _unix_peers().get(entry.inode or 0)) is not None:
-        yield ("unix", entry.inode), ("unix", peer)
+    if entry.protocol == "unix" and entry.inode is not None:
+        yield ("unix", entry.inode), ("unix", _unix_peers().get(entry.inode))
 
 
 def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:

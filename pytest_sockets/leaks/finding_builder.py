@@ -103,7 +103,9 @@ class FindingBuilder:
         if listener.left_behind:
             notes.append(LEFT_BEHIND)
         if listener.sharers:
-            notes.append(f"open also in pid {', '.join(map(str, listener.sharers[:_MOST_SHARERS]))}, by fork")
+            further = len(listener.sharers) - _MOST_SHARERS
+            shown = ", ".join(map(str, listener.sharers[:_MOST_SHARERS]))
+            notes.append(f"open also in pid {shown}{f' and {further} more' if further > 0 else ''}, by fork")
         note = "; ".join(notes) or None
         owner = self.owner_of_child(child)
         return self._made(

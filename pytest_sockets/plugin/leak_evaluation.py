@@ -20,6 +20,7 @@ from pytest_sockets.plugin.leak_warning import warn
 from pytest_sockets.plugin.owner_place import place_of
 from pytest_sockets.plugin.payload import Leak, Payload
 from pytest_sockets.plugin.policies import Policies
+from pytest_sockets.reports.run import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -125,9 +126,9 @@ class LeakEvaluation:
             rest.notes.append(
                 f"waiting for sockets to close was cut short after {LONGEST_WAITING:.0f} s in all; lower --sockets-grace"
             )
-        if self._builder.budget.cut_short:
+        if cut_short := self._builder.budget.cut_short:
             rest.notes.append(
-                f"the search for what still refers to a socket was cut short in {self._builder.budget.cut_short} cases"
+                f"the search for what still refers to a socket was cut short in {number(cut_short, 'case')}"
             )
         return rest
 

@@ -14,6 +14,7 @@ from pytest_sockets.leaks.call_site import capture
 from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.originals import monotonic
+from pytest_sockets.table import sock_diag
 from pytest_sockets.waiting import wait_until
 
 DAEMON = """
@@ -113,3 +114,16 @@ def test_a_client_that_names_the_port_is_not_the_server(scope, places):
     title = "python -m server /run/port"
     assert [start.is_of(title, 4001) for start in (server, client)] == [True, True]
     assert [start.is_exactly(title) for start in (server, client)] == [True, False]
+
+
+def test_without_a_list_of_listeners_no_daemon_is_found_and_nothing_fails(
+    starting, scope, daemonize, monkeypatch
+):
+    """A kernel without sock_diag: a walk of all processes after each test would be too slow."""
+
+    def missing():
+        raise sock_diag.SockDiagMissing
+
+    monkeypatch.setattr(sock_diag, "tcp_listening", missing)
+    daemonize(starting)
+    assert found(starting, scope) == []

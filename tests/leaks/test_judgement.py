@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import socket
 import threading
@@ -12,6 +13,7 @@ import pytest
 from pytest_sockets.leaks import judgement
 from pytest_sockets.leaks.judgement import SHORT_WAIT, STUBBORN_WAIT, Judge, Surroundings
 from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.table import sock_diag
 
 
 @pytest.fixture
@@ -232,6 +234,73 @@ class TestOneConnection:
         for left, right in pairs:
             left.close()
             right.close()
+
+    def test_two_ends_at_a_unix_path_count_once(self, judge, tmp_path):
+        with connected_at(tmp_path / "s") as (client, accepted):
+            (verdict,) = judge(kinds=("unix",))
+            assert verdict.entry.fd == client.fileno()
+            assert verdict.note == f"its other end (fd {accepted.fileno()}) is open, too"
+
+
+class TestWithoutSockDiag:
+    """A kernel that does not tell the peers of unix sockets."""
+
+    @pytest.fixture(autouse=True)
+    def missing(self, monkeypatch):
+        def unix_peers():
+            raise sock_diag.SockDiagMissing
+
+        monkeypatch.setattr(sock_diag, "unix_peers", unix_peers)
+
+    def test_a_pair_counts_once_by_the_call_that_made_it(self, judge):
+        left, right = socket.socketpair()
+        with left, right:
+            (verdict,) = judge(kinds=("unix",))
+            assert verdict.note == f"its other end (fd {right.fileno()}) is open, too"
+
+    def test_both_ends_at_a_path_are_named(self, judge, tmp_path):
+        with connected_at(tmp_path / "s"):
+            assert len(judge(kinds=("unix",))) == 2
+
+
+@contextlib.contextmanager
+def connected_at(path):
+    """A client, and what a listener on `path` accepted, which is closed by then."""
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
+        server.bind(str(path))
+        server.listen()
+        client.connect(str(path))
+        accepted, _ = server.accept()
+        server.close()
+        with accepted:
+            yield client, accepted
+
+
+class TestAcceptedEnds:
+    """What a test accepts from the client of a wider fixture goes with that client."""
+
+    @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX], ids=["tcp", "unix"])
+    @pytest.mark.parametrize("lives", [True, False], ids=["client lives", "client is the test's"])
+    def test_an_accepted_end_is_judged_with_a_client_that_lives_on(
+        self, judge, ledger, test_owner, tmp_path, family, lives
+    ):
+        owner = Owner("fixture", "client", "session")
+        ledger.scope = Scope(owner if lives else test_owner, "setup")
+        client = socket.socket(family)
+        ledger.checkpoint()
+        ledger.scope = Scope(test_owner, "call")
+        with socket.socket(family) as server, client:
+            server.bind(str(tmp_path / "s") if family == socket.AF_UNIX else ("127.0.0.1", 0))
+            server.listen()
+            client.connect(server.getsockname())
+            accepted, _ = server.accept()
+            server.close()
+            with accepted:
+                found = judge(kinds=("tcp", "unix"))
+                assert [verdict.entry.fd for verdict in found] == ([] if lives else [client.fileno()])
+                ledger.end(owner)
+                left = sorted(record.key[0] for record in ledger.suspects())
+                assert left == (sorted([client.fileno(), accepted.fileno()]) if lives else [])
 
 
 class TestKinds:
