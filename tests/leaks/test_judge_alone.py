@@ -203,6 +203,17 @@ class TestWhichEndIsNamed:
         (verdict,) = judge()
         assert (verdict.entry.fd, verdict.note) == (right.fileno(), None)
 
+    def test_a_kernel_without_sock_diag_knows_the_ends_of_a_pair_by_their_call(
+        self, judge, opened, monkeypatch
+    ):
+        monkeypatch.setattr(judgement, "_unix_peers", dict)
+        opened += [*socket.socketpair(), *socket.socketpair()]
+        found = [(verdict.entry.fd, verdict.note) for verdict in judge()]
+        assert found == [
+            (opened[place].fileno(), f"its other end (fd {opened[place + 1].fileno()}) is open, too")
+            for place in (0, 2)
+        ]
+
     def test_udp_sockets_that_talk_to_each_other_are_two(self, judge, opened):
         for _ in range(2):
             opened.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))

@@ -303,3 +303,18 @@ class TestDefaultsExactly:
         stack = (Frame("C:\\py\\Lib\\multiprocessing\\managers.py", 1, "f"),)
         assert Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, stack=stack))
         assert not Ignores([]).cover(dataclasses.replace(TestDefaults.PIPE, stack=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "an empty rule would ignore everything; use key=glob pairs, such as remote=127.0.0.1:5432"),
+        ("remote", "rule 'remote': 'remote' is not a key=glob pair, such as remote=127.0.0.1:5432"),
+        ("a=b", f"rule 'a=b': unknown key 'a'; use one of: {', '.join(KEYS)}"),
+        ("a='b", 'rule "a=\'b": a quotation mark is not closed'),
+    ],
+)
+def test_a_refusal_says_what_to_write(text, message):
+    with pytest.raises(SettingError) as refused:
+        parse_rule(text)
+    assert str(refused.value) == message
