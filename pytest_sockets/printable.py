@@ -56,6 +56,44 @@ def command_text(command_line: str, most: int = LONGEST_COMMAND_LINE) -> str:
     return cut_in_middle(printable(masked(bounded)), most)
 
 
+def short_command(command_line: str, most: int) -> str:
+    """Return a command line to show in a sentence: `command_text` in at most `most` characters.
+
+    The program loses its folder. A line that is still too long loses the folder of its script, then its middle.
+    """
+    words = _SHELL_WORD.findall(command_text(command_line))
+    if not words:
+        return ""
+    words[0] = _file_name(words[0])
+    if len(" ".join(words)) > most:
+        script = _script(words)
+        if script:
+            words[script] = _file_name(words[script])
+    return cut_in_middle(" ".join(words), most)
+
+
+_DRIVE: Final = re.compile(r"[A-Za-z]:\\")
+"""The beginning of a path on Windows. Elsewhere a backslash escapes a character."""
+_SHELL_WORD: Final = re.compile(r"""(?:'[^']*'|"[^"]*"|[^\s'"]|['"])+""")
+
+
+def _file_name(word: str) -> str:
+    quote = word[0] if word[:1] in ("'", '"') and word[:1] == word[-1:] else ""
+    path = word.strip(quote) if quote else word
+    name = re.split(r"[/\\]" if _DRIVE.match(path) else "/", path)[-1] or path
+    return f"{quote}{name}{quote}" if " " in name else name
+
+
+def _script(words: list[str]) -> int:
+    """The index of the first path among the arguments; 0 without any, or if code or a module's name comes first."""
+    for index, word in enumerate(words[1:], 1):
+        if word in ("-c", "-m", "-e"):
+            return 0
+        if not word.startswith("-") and ("/" in word or _DRIVE.match(word.strip("'\""))):
+            return index
+    return 0
+
+
 _NAME: Final = (
     r"[\w.-]*(?:passwords?|passwd|passphrase|requirepass|masterauth|secret|token|credentials?|pwd"
     r"|(?:api|access|secret|private|auth)[-_]?key)"

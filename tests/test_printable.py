@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sockets import printable as module
-from pytest_sockets.printable import command_text, cut_in_middle, masked, printable, shortened
+from pytest_sockets.printable import command_text, cut_in_middle, masked, printable, short_command, shortened
 
 
 @given(st.text(max_size=60))
@@ -102,3 +102,47 @@ def test_a_hostile_command_line_takes_no_time(piece: str):
     text = command_text(piece * (2_000_000 // len(piece)))
     assert time.process_time() - begin < 1.0
     assert len(text) <= module.LONGEST_COMMAND_LINE
+
+
+LONG = "/a/" + "long/" * 30
+
+
+@pytest.mark.parametrize(
+    ("command_line", "shown"),
+    [
+        ("/usr/bin/nginx -g x", "nginx -g x"),
+        (f"{LONG}bin/python {LONG}peer.py 20000 20001 abstract", "python peer.py 20000 20001 abstract"),
+        (f"{LONG}bin/python -X dev {LONG}peer.py", "python -X dev peer.py"),
+        (f"'{LONG}my python' '{LONG}my peer.py' --port 80", "'my python' 'my peer.py' --port 80"),
+        (r"C:\Python\python.exe C:\short\x.py", r"python.exe C:\short\x.py"),
+        ("python scripts/serve.py --port 80", "python scripts/serve.py --port 80"),
+        ("server", "server"),
+        ("", ""),
+    ],
+)
+def test_a_command_line_loses_its_folders_first(command_line, shown):
+    assert short_command(command_line, 60) == shown
+
+
+def test_then_it_loses_its_middle():
+    line = f"{LONG}bin/python {LONG}server.py --option={'x' * 100} --port 80"
+    shown = short_command(line, 60)
+    assert len(shown) <= 60
+    assert shown.startswith("python server.py --option=")
+    assert shown.endswith(" --port 80")
+
+
+def test_code_on_the_command_line_is_no_script():
+    line = f"python -c 'print(1/2)' {LONG}data.txt"
+    assert short_command(line, 60).startswith("python -c 'print(1/2)' /a/")
+
+
+def test_a_short_command_line_is_masked_and_printable():
+    assert short_command("/bin/x --password=hunter2 \x1b[31m", 60) == "x --password=*** \\x1b[31m"
+
+
+@pytest.mark.parametrize("piece", ["'", '"', "' ", "\\", "/", "a/'"])
+def test_quotes_that_do_not_match_cost_no_time(piece):
+    began = time.perf_counter()
+    assert len(short_command(piece * 1_000_000, 60)) <= 60
+    assert time.perf_counter() - began < 5

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 from pytest_sockets import addresses, lookups, model
 from pytest_sockets.asserting import messages, shared_ports
 from pytest_sockets.asserting.holder_text import Holder, who_holds
-from pytest_sockets.printable import printable, shortened
+from pytest_sockets.printable import printable, short_command
 from pytest_sockets.table import proc
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _merged(found: list[Holder]) -> list[Holder]:
 def _details(holder: Holder, found: Iterable[Holder]) -> list[str]:
     lines = []
     if holder.command_line and not holder.is_this_process:
-        lines.append(f"command line: {shortened(holder.command_line, _COMMAND)}")
+        lines.append(f"command line: {short_command(holder.command_line, _COMMAND)}")
     if holder.test:
         verb = "opened by" if holder.opener_known else "started by"
         lines.append(f"{verb} {holder.test}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.asserting import bind_errors, openers
 from pytest_sockets.originals import monotonic
-from pytest_sockets.printable import printable, shortened
+from pytest_sockets.printable import printable, short_command, shortened
 from pytest_sockets.real_socket import own_fds as fds_of_this_plugin
 from pytest_sockets.table import holders, own_fds, own_socket
 
@@ -206,7 +206,7 @@ def _children() -> list[str]:
     """List the descendants with the most descriptors."""
     counts = [(count, pid) for pid in holders.descendants(os.getpid()) if (count := _count(pid))]
     return [
-        f"  child    process {pid} has {count} open: {shortened(holders.command_line(pid) or 'ended', 70)}"
+        f"  child    process {pid} has {count} open: {short_command(holders.command_line(pid) or 'ended', 70)}"
         for count, pid in sorted(counts, reverse=True)[:_MOST_FILES]
     ]
 

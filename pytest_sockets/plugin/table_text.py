@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_sockets import model
 from pytest_sockets.listing import columns
 from pytest_sockets.plugin.table_filter import PROTOCOLS, Filter, Line
-from pytest_sockets.printable import command_text, printable, shortened
+from pytest_sockets.printable import command_text, printable, short_command, shortened
 from pytest_sockets.service_names import service_name
 
 if TYPE_CHECKING:
@@ -54,7 +54,23 @@ def left_overs(width: int) -> str:
 
 def _page(rows: list[tuple[str, ...]], footer: list[str], width: int) -> str:
     most = max(width, _NARROWEST)
+    rows = _fitted(rows, most)
     return "\n".join([*(shortened(row, most) for row in columns(rows).splitlines()), "", *footer]) + "\n"
+
+
+def _fitted(rows: list[tuple[str, ...]], most: int) -> list[tuple[str, ...]]:
+    """The same rows with command lines, the last column, that fit beside the others; a narrow terminal cuts them off."""
+    room = most - sum(max(map(len, column)) + 2 for column in list(zip(*rows, strict=True))[:-1])
+    if room < _NARROWEST:
+        return rows
+    return [(*row[:-1], _shown_process(row[-1], room)) for row in rows]
+
+
+def _shown_process(text: str, room: int) -> str:
+    name, colon, command = text.partition(": ")
+    if not colon or " " in name or len(name) + len(colon) > room // 2:
+        return short_command(text, room)
+    return f"{name}: {short_command(command, room - len(name) - len(colon))}"
 
 
 def _cells(line: Line) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import model
 from pytest_sockets.ports.locks import LOCK_NAME
+from pytest_sockets.printable import short_command
 from pytest_sockets.service_names import port_name
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_sockets.ports.ranges import PortRanges
 
 _SHOWN: Final = 6
+_COMMAND: Final = 80
 
 
 def listeners(port: int, protocol: str) -> list[SocketEntry]:
@@ -86,8 +88,8 @@ def _process(pid: int | None) -> str:
         return "a process that is not visible to this user"
     from pytest_sockets.table.holders import command_line
 
-    command = command_line(pid) or "it has ended"
-    return f"process {pid} ({command[:80]})"
+    command = command_line(pid)
+    return f"process {pid} ({short_command(command, _COMMAND) if command else 'it has ended'})"
 
 
 def _users(ports: list[int], protocol: str) -> str:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import addresses
 from pytest_sockets.errors import ServerFault, SettingError, quoted
-from pytest_sockets.processes import placeholders
+from pytest_sockets.printable import short_command
+from pytest_sockets.processes import port_fields
 from pytest_sockets.waiting import checked_timeout
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Command:
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
         """With these ports. Raises `ServerFault` if there is no such program or directory."""
-        argv = [placeholders.filled(word, self.host, ports) for word in self.words]
+        argv = [port_fields.filled(word, self.host, ports) for word in self.words]
         env = dict(os.environ)
         # A Python server's prints would otherwise stay in its buffer, where neither `ready` nor an error sees them.
         env.setdefault("PYTHONUNBUFFERED", "1")
@@ -66,8 +67,8 @@ class Command:
             if value is None:
                 env.pop(name, None)
             else:
-                env[name] = placeholders.filled(value, self.host, ports)
-        title = shortened(argv)
+                env[name] = port_fields.filled(value, self.host, ports)
+        title = shown(argv)
         if self.cwd is not None and not Path(self.cwd).is_dir():
             raise ServerFault(f"`{title}` cannot be started: cwd={self.cwd!r} is not a directory")
         program = _program(argv[0], env, self.cwd, title)
@@ -79,10 +80,9 @@ class Command:
         return Launch(program, argv, env, self.cwd or os.getcwd(), self.stop_signal, self.stop_timeout, title)  # noqa: PTH109
 
 
-def shortened(words: Sequence[str]) -> str:
+def shown(words: Sequence[str]) -> str:
     """The command line for messages."""
-    text = shlex.join(words)
-    return text if len(text) <= _TITLE else f"{text[: _TITLE - 3]}..."
+    return short_command(shlex.join(words), _TITLE)
 
 
 def checked(
@@ -116,7 +116,7 @@ def checked(
         timeout=_seconds("timeout", timeout),
         stop_signal=_signal(stop_signal),
         stop_timeout=_seconds("stop_timeout", stop_timeout),
-        names=tuple(placeholders.names_in(texts)),
+        names=tuple(port_fields.names_in(texts)),
     )
 
 

@@ -305,7 +305,7 @@ class ServerProcess:
             self.close()
 
     def __str__(self) -> str:
-        title = self._launch.title if self._launch is not None else commands.shortened(self.command.words)
+        title = self._launch.title if self._launch is not None else commands.shown(self.command.words)
         pid = f" (pid {self._tree.pid})" if self._tree is not None else ""
         return f"`{title}`{pid}"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.errors import SettingError
 from pytest_sockets.leaks.findings import OPEN, UNCLOSED
+from pytest_sockets.printable import shortened
 from pytest_sockets.reports.baseline_keys import Key
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def read_baseline(path: Path) -> Baseline:
 
 
 def _short(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(shortened(text, 60))
 
 
 def _escape(text: str) -> str:

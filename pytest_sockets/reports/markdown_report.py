@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.printable import printable
+from pytest_sockets.printable import printable, shortened
 from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.grouping import by_opening_line
 from pytest_sockets.reports.overview import headline
@@ -64,14 +64,10 @@ def _fixes(groups: list[Group]) -> list[str]:
 
 def escaped(text: str, longest: int = _LONGEST) -> str:
     """Return text that markdown shows literally, without markup, links, mentions or HTML."""
-    return _SPECIAL.sub(r"\\\1", _cut(printable(text), longest))
+    return _SPECIAL.sub(r"\\\1", shortened(printable(text), longest))
 
 
 def code(text: str) -> str:
     """Return text as a code span; a bar is escaped, since it would end a table cell even there."""
-    text = _cut(printable(text), _LONGEST).replace("|", "\\|").replace("`", "'")
+    text = shortened(printable(text), _LONGEST).replace("|", "\\|").replace("`", "'")
     return f"`{text}`" if text.strip() else "` `"
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import UNCLOSED
-from pytest_sockets.printable import printable
+from pytest_sockets.printable import printable, short_command
 from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.grouping import by_opening_line
 from pytest_sockets.reports.run import number
@@ -149,16 +149,6 @@ def _holder(finding: Finding) -> str:
     if finding.process is not None:
         return f" (pid {finding.socket.pid}: {short_command(finding.process, 80)})"
     return f" (fd {finding.socket.fd})"
-
-
-def short_command(command_line: str, most: int) -> str:
-    """Return a command line without the program's folder, cut in the middle: its end is the most useful part."""
-    program, space, rest = command_line.partition(" ")
-    text = f"{program.rpartition('/')[2]}{space}{rest}"
-    if len(text) <= most:
-        return text
-    half = (most - 3) // 2
-    return f"{text[:half]}...{text[-half:]}"
 
 
 def _opened_at(finding: Finding) -> str:

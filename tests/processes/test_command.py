@@ -11,7 +11,7 @@ import time
 import pytest
 
 from pytest_sockets.errors import ProcessDied, ServerFault, SettingError, WaitTimeout
-from pytest_sockets.processes import placeholders
+from pytest_sockets.processes import port_fields
 from pytest_sockets.processes.server_process import ServerProcess
 
 from .conftest import HTTP, needed, python
@@ -134,7 +134,7 @@ def test_a_port_in_use_is_told_with_its_holder_when_the_output_names_the_port():
 class TestPlaceholders:
     def test_names_are_found_once_and_in_order(self):
         texts = [("--a={b_port}", "x"), ("{port}:{host}", "x"), ("{b_port}", "x")]
-        assert placeholders.names_in(texts) == ["b", ""]
+        assert port_fields.names_in(texts) == ["b", ""]
 
     @pytest.mark.parametrize(
         "text",
@@ -153,11 +153,11 @@ class TestPlaceholders:
         ],
     )
     def test_other_braces_stay(self, text: str):
-        assert placeholders.names_in([(text, "x")]) == []
-        assert placeholders.filled(text, "h", {}) == text
+        assert port_fields.names_in([(text, "x")]) == []
+        assert port_fields.filled(text, "h", {}) == text
 
     def test_all_are_filled_in(self):
-        text = placeholders.filled("{host}:{port} {metrics_port} {x}", "::1", {"": 1, "metrics": 2})
+        text = port_fields.filled("{host}:{port} {metrics_port} {x}", "::1", {"": 1, "metrics": 2})
         assert text == "::1:1 2 {x}"
 
     def test_command_and_environment_are_filled_in_and_none_removes_a_variable(self, monkeypatch):

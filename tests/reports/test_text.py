@@ -259,15 +259,6 @@ def test_no_more_sockets_leak_than_were_opened(finding_factory):
     assert run.totals() == "sockets: 1 socket opened, 1 leaked (1 by child processes)"
 
 
-def test_a_long_command_line_keeps_its_program_and_its_end():
-    line = f"/a/{'long/' * 30}bin/python /another/{'long/' * 30}path/server.py --port 80"
-    shown = text.short_command(line, 60)
-    assert len(shown) <= 60
-    assert shown.startswith("python /another/")
-    assert shown.endswith("server.py --port 80")
-    assert text.short_command("/usr/bin/nginx -g x", 60) == "nginx -g x"
-
-
 class TestNoFalseAllClear:
     def test_a_run_that_was_off_says_so(self):
         run = Run("1", Mode("off"), ports_given=1)
