@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_sockets.model import SocketEntry, SocketTable
+    from pytest_sockets.entry import SocketEntry
 
 _HEADER: Final = ("Netid", "State", "Local Address:Port", "Peer Address:Port", "Process")
 _SHOWN: Final = 3
@@ -37,8 +37,8 @@ def columns(rows: Sequence[tuple[str, ...]], gap: str = "  ") -> str:
     )
 
 
-def short_text(table: SocketTable) -> str:
-    """Return one line for a repr, which pytest cuts at 240 characters."""
+def short_text(table: Sequence[SocketEntry]) -> str:
+    """Return one line for the repr of a table, which pytest cuts at 240 characters."""
     entries = table[:_SHOWN]
     more = f", and {len(table) - _SHOWN} more" if len(table) > _SHOWN else ""
     shown = ", ".join(f"{entry}{f' pid {entry.pid}' if entry.pid is not None else ''}" for entry in entries)

@@ -11,7 +11,7 @@ from pytest_sockets.errors import QueryTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sockets.model import Endpoint, SocketEntry
+    from pytest_sockets.entry import Endpoint, SocketEntry
 
     Matcher = Callable[[SocketEntry], bool]
 
