@@ -23,6 +23,7 @@ _MODULES = {
         "SettingError", "SocketAssertionError", "SocketLeakError", "SocketLeakWarning", "SocketsError", "WaitTimeout",
     ),
     "pytest_sockets.leak_check": ("no_leaks",),
+    "pytest_sockets.leaks.findings": ("Finding",),
     "pytest_sockets.literals": (
         "ClientCertificate", "ClosedBy", "Mode", "PortProtocol", "ProbeResult", "ReservedProtocol", "Scope",
         "SocketProtocol", "Status", "Transport",

@@ -27,6 +27,7 @@ from pytest_sockets.errors import SocketLeakWarning as SocketLeakWarning
 from pytest_sockets.errors import SocketsError as SocketsError
 from pytest_sockets.errors import WaitTimeout as WaitTimeout
 from pytest_sockets.leak_check import no_leaks as no_leaks
+from pytest_sockets.leaks.findings import Finding as Finding
 from pytest_sockets.literals import ClientCertificate as ClientCertificate
 from pytest_sockets.literals import ClosedBy as ClosedBy
 from pytest_sockets.literals import Mode as Mode

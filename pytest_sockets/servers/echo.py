@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, overload
 
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
@@ -15,11 +15,19 @@ from pytest_sockets.servers.server import Server, StreamServer, check_sizes
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
+    from typing import Literal, Unpack
 
     from pytest_sockets.literals import ClientCertificate, Transport
     from pytest_sockets.real_socket import RealSocket
     from pytest_sockets.servers.certificates import Certificate
     from pytest_sockets.servers.connection import Connection
+    from pytest_sockets.servers.echo_settings import (
+        AnySettings,
+        TcpSettings,
+        TlsServerSettings,
+        UdpSettings,
+        UnixSettings,
+    )
     from pytest_sockets.servers.faults.base import ActiveFault, Fault
     from pytest_sockets.servers.hub import Hub
     from pytest_sockets.servers.records import ConnectionRecord
@@ -50,6 +58,19 @@ class EchoServer(StreamServer):
     signed by the same authority. `minimum_version`, `maximum_version`: an `ssl.TLSVersion`. They are set on a `context`
     that is given. `client_context` fits them all.
     """
+
+    if TYPE_CHECKING:  # each transport has its own settings
+
+        @overload
+        def __init__(self, transport: Literal["tcp"] = "tcp", **settings: Unpack[TcpSettings]) -> None: ...
+        @overload
+        def __init__(self, transport: Literal["udp"], **settings: Unpack[UdpSettings]) -> None: ...
+        @overload
+        def __init__(self, transport: Literal["unix"], **settings: Unpack[UnixSettings]) -> None: ...
+        @overload
+        def __init__(self, transport: Literal["tls"], **settings: Unpack[TlsServerSettings]) -> None: ...
+        @overload
+        def __init__(self, transport: Transport, **settings: Unpack[AnySettings]) -> None: ...
 
     def __init__(
         self,

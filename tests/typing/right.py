@@ -18,6 +18,7 @@ from pytest_sockets import (
     Endpoint,
     FaultProxy,
     FaultProxyFactory,
+    Finding,
     Holder,
     Listener,
     Mode,
@@ -88,6 +89,22 @@ def use_fixtures(
     assert_type(sockets.probe(blackhole_port) == "filtered", bool)
     assert_type(sockets.who_holds(free_port, "udp"), list[Holder])
     assert_type(sockets.wait_listening(free_port, protocol="udp"), SocketTable)
+
+
+def use_each_transport(factory: EchoServerFactory, certificate: Certificate) -> None:
+    EchoServer("tcp", host="::1", port=80, greeting=b"220", max_buffer=1, backlog=1, record=1)
+    EchoServer("udp", host="::1", port=80, reply=bytes.upper, faults=[faults.Drop(0.1)], record=1)
+    EchoServer("unix", host="@name", greeting=b"220", reply=lambda data: data[:1])
+    EchoServer("tls", port=80, context=certificate, minimum_version=ssl.TLSVersion.TLSv1_3)
+    assert_type(factory("unix", greeting=b"220"), EchoServer)
+    assert_type(factory("udp", reply=lambda data: None), EchoServer)
+    assert_type(factory("udp", reply=lambda data, record: bytes(record.size)), EchoServer)
+    assert_type(factory("tcp", reply=lambda data, record: bytes(record.bytes_in)), EchoServer)
+
+
+def read_a_finding(finding: Finding) -> None:
+    assert_type(finding.socket, SocketEntry)
+    finding.annotations["ticket"] = "JIRA-12"
 
 
 def use_servers(server: EchoServer) -> None:

@@ -9,6 +9,7 @@ from pytest_sockets import (
     EchoServerFactory,
     Endpoint,
     FaultProxyFactory,
+    Finding,
     PortFactory,
     ScriptedServerFactory,
     ServerProcessFactory,
@@ -43,10 +44,19 @@ def make_servers(factory: EchoServerFactory, proxies: FaultProxyFactory) -> None
     factory("tcp", hots="::1")  # wrong
     factory("tcp", greeting="220")  # wrong
     factory("tcp", reply=5)  # wrong
+    factory("tcp", reply=lambda data: len(data))  # wrong
     factory(faults=faults.Latency(0.1))  # wrong
     factory().connectoins  # wrong
     EchoServer("tcp", port="80")  # wrong
     EchoServer("tpc")  # wrong
+    EchoServer("tcp", alpn=["h2"])  # wrong
+    EchoServer(client_certificate="required")  # wrong
+    EchoServer("udp", greeting=b"220")  # wrong
+    EchoServer("udp", backlog=5)  # wrong
+    EchoServer("unix", port=80)  # wrong
+    factory("udp", greeting=b"220")  # wrong
+    factory("unix", port=80)  # wrong
+    factory("tcp", context=None)  # wrong
     EchoServer("tls", client_certificate="always")  # wrong
     EchoServer("tls", alpn=["h2", 1])  # wrong
     EchoServer("tls", context="cert.pem")  # wrong
@@ -62,6 +72,11 @@ def start_processes(factory: ServerProcessFactory, scripted: ScriptedServerFacto
     factory(["redis-server"]).prot  # wrong
     scripted(None)  # wrong
     scripted(print, transport="udp")  # wrong
+
+
+def read_a_finding(finding: Finding) -> None:
+    finding.sockets  # wrong
+    finding.annotations["ticket"] = 12  # wrong
 
 
 def look_at_records(record: ConnectionRecord) -> None:

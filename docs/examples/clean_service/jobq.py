@@ -33,13 +33,21 @@ class _Handler(socketserver.StreamRequestHandler):
             command, _, rest = line.decode().strip().partition(" ")
             self.wfile.write(f"{self.answer(command, rest)}\n".encode())
 
+    def finish(self):
+        if self.wfile in self.server.subscribers:
+            self.server.subscribers.remove(self.wfile)
+        super().finish()
+
     def answer(self, command, rest):
         if command == "HELLO":
             return "OK" if rest == self.server.token else "ERR wrong token"
         if command == "PUT":
             self.server.jobs.append(rest)
-            for subscriber in self.server.subscribers:
-                subscriber.write(f"JOB {rest}\n".encode())
+            for subscriber in tuple(self.server.subscribers):
+                try:
+                    subscriber.write(f"JOB {rest}\n".encode())
+                except (OSError, ValueError):  # it has just gone; its own handler removes it
+                    pass
         if command == "GET":
             return self.server.jobs.popleft() if self.server.jobs else "EMPTY"
         if command == "SUBSCRIBE":

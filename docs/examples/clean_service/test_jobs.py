@@ -23,6 +23,7 @@ def test_a_subscriber_hears_of_a_new_job(queue):
     with Subscriber(queue.server_address) as subscriber:
         with Client(queue.server_address) as client:
             client.ask("PUT three")
+            assert client.ask("GET") == "three"
         assert subscriber.new.wait(5)
         assert list(subscriber.heard) == ["JOB three"]
     # [/subscriber]
