@@ -150,6 +150,10 @@ class TestEdges:
         assert kernel.chosen_by_itself() == (Span(100, 149), Span(161, 200))
         assert default_ranges(WIDE).ephemeral == (Span(1024, 65535),)
 
+    def test_a_privileged_range_says_which_range_to_use(self):
+        with pytest.raises(SettingError, match=r"use a range above, such as 10240-14999$"):
+            chosen_ranges(80, 20000, LINUX)
+
     def test_a_range_that_is_too_small_says_how_small(self):
         with pytest.raises(SettingError) as caught:
             chosen_ranges(20000, 20000, LINUX, workers=2)
