@@ -49,11 +49,13 @@ class Outbox(Part):
         self._batches: dict[str, Batch] = {}
         self._opened: dict[str, int] = {}
         self._insisting: set[str] = set()
+        self._registered = False
         self._be_there()
 
     def _be_there(self) -> None:
         self._passed_by = 0
-        if not self._plugins.is_registered(self):
+        if not self._registered:
+            self._registered = True
             self._plugins.register(self, "sockets-outbox")
 
     def new(self, nodeid: str, opened: int) -> Batch:
@@ -79,15 +81,15 @@ class Outbox(Part):
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Put the plain data on the teardown report before xdist serializes it."""
         if report.when == "teardown":
-            with self._unraisable.kept():
-                if report.nodeid in self._opened or report.nodeid in self._batches:
-                    with self._spare():
-                        self._tell(report)
-                else:
+            if report.nodeid in self._batches:
+                with self._unraisable.kept(), self._spare():
                     self._tell(report)
+            else:
+                self._tell(report)
         elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:
+            self._registered = False
             self._plugins.unregister(self)
 
     def _tell(self, report: pytest.TestReport) -> None:
