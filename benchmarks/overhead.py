@@ -101,12 +101,38 @@ _ONE = HOLD.replace("500", "1")
 ALONE, CROWDED = "nothing open", "10,000 sockets of another process"
 LSOF = "pytest --lsof"
 GARBAGE = Case("sockets left in a cycle", test=socket_tests.GARBAGE, goal=GARBAGE_GOAL)
+NO_GC = "import gc\ngc.disable()\n"
+"""A single full collection, in one of the two runs, would count more than a hundred tests."""
 ONE_TEST = (
-    Case("empty", goal=EMPTY_GOAL),
-    Case("three plain sockets", test=socket_tests.PLAIN, goal=SOCKETS_GOAL),
-    Case("asyncio server and client", test=socket_tests.ASYNCIO, goal=SOCKETS_GOAL),
-    Case("aiohttp server, three requests", test=socket_tests.AIOHTTP, goal=SOCKETS_GOAL),
-    Case("requests against http.server", test=socket_tests.REQUESTS, goal=SOCKETS_GOAL),
+    Case("empty", conftest=NO_GC, plain_conftest=NO_GC, goal=EMPTY_GOAL),
+    Case(
+        "three plain sockets",
+        conftest=NO_GC,
+        plain_conftest=NO_GC,
+        test=socket_tests.PLAIN,
+        goal=SOCKETS_GOAL,
+    ),
+    Case(
+        "asyncio server and client",
+        conftest=NO_GC,
+        plain_conftest=NO_GC,
+        test=socket_tests.ASYNCIO,
+        goal=SOCKETS_GOAL,
+    ),
+    Case(
+        "aiohttp server, three requests",
+        conftest=NO_GC,
+        plain_conftest=NO_GC,
+        test=socket_tests.AIOHTTP,
+        goal=SOCKETS_GOAL,
+    ),
+    Case(
+        "requests against http.server",
+        conftest=NO_GC,
+        plain_conftest=NO_GC,
+        test=socket_tests.REQUESTS,
+        goal=SOCKETS_GOAL,
+    ),
 )
 SOCKET_SIZES = (20, 60)
 CASES = (

@@ -44,7 +44,7 @@ class Attribution(watcher.Listener):
         self.on_error: Callable[[str, BaseException], None] = lambda _what, _error: None
         """Called, in any thread, with an error of this plugin's own."""
 
-    def socket_opened(self, sock: Any, frame: FrameType) -> None:
+    def socket_opened(self, sock: Any, frame: FrameType, *, given: bool) -> None:
         """Note a socket that Python code has opened."""
         fd = fileno(sock)
         if fd < 0:
@@ -58,12 +58,8 @@ class Attribution(watcher.Listener):
             record.at_home = False
             self._note_thread(record)
         caller = frame.f_back
-        given = frame.f_locals.get("fileno") is not None
         shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
-        number = identity.claim(fd, reference, shared=shared)
-        if number is None:
-            return
-        record.key = (fd, number)
+        record.key = fd, identity.claim(fd, reference, shared=shared)
         if given and caller is not None:
             self._note_given_descriptor(record, caller)
         registry.opened += 1

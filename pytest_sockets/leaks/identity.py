@@ -12,12 +12,14 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.originals import RealOs
 from pytest_sockets.table import own_fds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 BY_INODE: Final = sys.platform == "linux"
+_fstat: Final = RealOs.fstat
 _LISTABLE: Final = sys.platform != "win32"
 
 
@@ -91,9 +93,9 @@ def listed() -> dict[int, int]:
     return own_fds.socket_inodes() if BY_INODE else SERIALS.listed()
 
 
-def claim(fd: int, reference: Callable[[], Any], *, shared: bool) -> int | None:
-    """The inode or serial number of a socket that has just been opened; None if it has been closed meanwhile."""
-    return own_fds.socket_inode(fd) if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
+def claim(fd: int, reference: Callable[[], Any], *, shared: bool) -> int:
+    """The inode or serial number of a socket that has just been opened."""
+    return _fstat(fd).st_ino if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
 
 
 def _fileno(sock: Any) -> int:

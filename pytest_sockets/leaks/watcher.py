@@ -29,8 +29,11 @@ class Listener:
 
     __slots__ = ()
 
-    def socket_opened(self, sock: Any, frame: FrameType) -> None:
-        """`sock` has its descriptor; `frame` is that of its constructor, which is about to return."""
+    def socket_opened(self, sock: Any, frame: FrameType, *, given: bool) -> None:
+        """`sock` has its descriptor; `frame` is that of its constructor, which is about to return.
+
+        `given`: the descriptor was an argument of the constructor.
+        """
 
     def socket_detached(self, sock: Any, fd: int) -> None:
         """`sock.detach()` is about to return `fd`, which stays open."""
@@ -55,13 +58,15 @@ _SOCKET: Final[Any] = RealSocket.__base__
 
 
 def _socket_opened(frame: FrameType, _: Any) -> None:
-    sock = frame.f_locals["self"]
+    known = frame.f_locals
+    sock = known["self"]
     if not issubclass(type(sock), _socket.socket):
         sock = sock._sock  # gevent's object has one
     if issubclass(type(sock), RealSocket):
         return
+    given = known.get("fileno") is not None
     for listener in _listeners:
-        listener.socket_opened(sock, frame)
+        listener.socket_opened(sock, frame, given=given)
 
 
 def _socket_detached(frame: FrameType, fd: Any) -> None:

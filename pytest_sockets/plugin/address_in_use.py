@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import _socket
 import collections
 import functools
-from typing import TYPE_CHECKING, Final
+import weakref
+from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.leaks import address_events, watcher
+from pytest_sockets.leaks import watcher
+from pytest_sockets.leaks.records import fileno
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import pytest
 
@@ -40,64 +43,54 @@ def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
 
 
 class _RecentAddresses(watcher.Listener):
-    """The last addresses that this process bound or connected to.
+    """The addresses of the sockets that were opened last and are still open.
 
-    A plain bind() error names no address. When the report is made, a `with` block or a cleanup may have closed the
-    socket.
+    An error whose traceback shows no bind() call with a readable address may be about one of these.
     """
 
     def __init__(self) -> None:
-        self._seen: collections.deque[object] = collections.deque(maxlen=16)
-        self._order: collections.deque[int | None] = collections.deque(maxlen=256)
-        """Ports in the order of their use, including earlier tests; None stands for the start of a child process."""
+        self._test: collections.deque[Callable[[], Any]] = collections.deque(maxlen=16)
+        self._run: collections.deque[Callable[[], Any]] = collections.deque(maxlen=256)
+        """Also those of earlier tests."""
+        self._inherited: set[int] = set()
 
-    def address_used(self, sock: object, address: object) -> None:  # noqa: ARG002
-        """Remember the address of a bind() or connect() that is about to run."""
-        self._seen.append(address)
-        if type(address) is tuple and len(address) >= 2 and type(address[1]) is int:
-            self._order.append(address[1])
+    def socket_opened(self, sock: Any, frame: object, *, given: bool) -> None:  # noqa: ARG002  (of a Listener)
+        """Remember it, weakly."""
+        reference = weakref.ref(sock)
+        self._test.append(reference)
+        self._run.append(reference)
 
-    def child_starting(self, starter: object, frame: object, command: object) -> None:  # noqa: ARG002
-        """Record the start of a child among the uses of ports."""
-        self._order.append(None)
+    def child_starting(self, starter: Any, frame: object, command: Any) -> None:  # noqa: ARG002  (of a Listener)
+        """The child may inherit what is open now."""
+        for address in self._addresses(self._run):
+            if type(address) is tuple:
+                self._inherited.add(address[1])
 
     def may_be_inherited(self, port: int | None) -> bool:
-        """Whether this process used the port, then started a child, and then used the port again.
-
-        Ports that the kernel chose for bind(0) are not recorded here.
-        """
-        order = list(self._order)
-        if port is None or port not in order or None not in order:
-            return False
-        last = len(order) - 1 - order[::-1].index(port)
-        return None in order[order.index(port) : last]
+        """Whether a socket of this process had the port when it started a child."""
+        return port in self._inherited
 
     def forget(self) -> None:
-        """Forget the addresses at the end of a test: the next error is not about them."""
-        self._seen.clear()
-
-    def addresses(self) -> list[tuple[str, int]]:
-        """Return the addresses, newest first."""
-        found = []
-        for address in reversed(tuple(self._seen)):
-            if (
-                isinstance(address, tuple)
-                and len(address) >= 2
-                and type(address[1]) is int
-                and 0 < address[1] <= 65535
-            ):
-                found.append((str(address[0]), address[1]))
-        return found
+        """A test is over: the error of the next one is not about its addresses."""
+        self._test.clear()
 
     def last(self) -> tuple[str, int] | None:
-        """Return the newest address that was used twice, else the newest: the second of two binds fails.
+        """The newest address of this test; None if that is the path of a unix socket."""
+        newest = next(iter(self._addresses(self._test)), None)
+        return newest if type(newest) is tuple else None
 
-        None if the newest is the path of a unix socket: the error is about that path.
-        """
-        if self._seen and isinstance(self._seen[-1], (str, bytes)):
-            return None
-        found = self.addresses()
-        return next((one for one in found if found.count(one) > 1), found[0] if found else None)
+    @staticmethod
+    def _addresses(references: Iterable[Callable[[], Any]]) -> Iterator[Any]:
+        """Newest first: (host, port) of each that is bound, and the paths of unix sockets."""
+        for reference in reversed(tuple(references)):
+            sock = reference()
+            if sock is None or fileno(sock) < 0:
+                continue
+            address: Any = _socket.socket.getsockname(sock)
+            if type(address) is not tuple:
+                yield address
+            elif len(address) >= 2 and type(address[1]) is int and address[1] > 0:
+                yield str(address[0]), address[1]
 
 
 recent: Final = _RecentAddresses()
@@ -108,6 +101,4 @@ def watch(config: pytest.Config) -> None:
     settings = config.stash[SETTINGS]
     if settings.leaks != "off" or settings.unclosed != "off":
         watcher.listen(recent)
-        address_events.listen(recent)
         config.add_cleanup(functools.partial(watcher.stop_listening, recent))
-        config.add_cleanup(functools.partial(address_events.stop_listening, recent))

@@ -130,7 +130,8 @@ class LeakDetection(Part):
 
     def _outbox(self) -> ReportAttachments:
         if self._made_outbox is None:
-            from pytest_sockets.plugin.report_attachments import ReportAttachments
+            with self.registry.fds.spare():
+                from pytest_sockets.plugin.report_attachments import ReportAttachments
 
             stays = self._settings.counts_every_test
             self._made_outbox = ReportAttachments(
@@ -281,10 +282,7 @@ class LeakDetection(Part):
         if call.when == "teardown":
             try:
                 if not self.registry.is_idle() or self._watch is not None:
-                    with self._unraisable.kept(), self.registry.fds.spare():
-                        errors = self._judge_test(item)
-                        if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
-                            self._outbox().insist(item.nodeid)
+                    self._end_test(item, call)
             except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
                 raise
             except BaseException as error:  # noqa: BLE001
@@ -299,8 +297,8 @@ class LeakDetection(Part):
             if self._erring:
                 self._erring.clear()
 
-    def _judge_test(self, item: pytest.Item) -> list[Finding]:
-        """Judge what has ended; the findings with which this teardown must fail."""
+    def _end_test(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """It has done something: what it opened is counted, what it left is judged."""
         registry = self.registry
         try:
             if self._watch is not None:
@@ -312,19 +310,25 @@ class LeakDetection(Part):
             registry.current.end_test()
             opened = registry.opened - self._opened_before
             self._told += opened
-            if not self._has_suspects:
-                if opened:
-                    self._outbox().note(item.nodeid, opened)
-                return []
-            if self._raising is item and self._failed is not item:
-                leak_failure.forget_expected_failure()
-            batch = self._outbox().new(item.nodeid, opened)
-            previous = self._previous.nodeid if self._previous is not None else ""
-            return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+            if self._has_suspects:
+                with self._unraisable.kept(), registry.fds.spare():
+                    errors = self._judge_test(item, opened)
+                    if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
+                        self._outbox().insist(item.nodeid)
+            elif opened:
+                self._outbox().note(item.nodeid, opened)
         finally:
             self._opened_before = registry.opened
             address_in_use.recent.forget()
             registry.rest()
+
+    def _judge_test(self, item: pytest.Item, opened: int) -> list[Finding]:
+        """The findings with which this teardown must fail."""
+        if self._raising is item and self._failed is not item:
+            leak_failure.forget_expected_failure()
+        batch = self._outbox().new(item.nodeid, opened)
+        previous = self._previous.nodeid if self._previous is not None else ""
+        return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
 
     # -- fixtures --------------------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ class ReportAttachments(Part):
         `spare` frees a descriptor, since the test may have used up all others.
         """
         self._config = config
+        self._plugins = config.pluginmanager
         self._trouble = trouble
         self._take = take
         self._unraisable = unraisable
@@ -48,13 +49,14 @@ class ReportAttachments(Part):
         self._waiting: dict[str, Payload | int] = {}
         """By the node id of the test; only the number of sockets if the test left none."""
         self._insisting: set[str] = set()
+        self._registered = False
         self._be_there()
 
     def _be_there(self) -> None:
         self._passed_by = 0
-        manager = self._config.pluginmanager
-        if not manager.is_registered(self):
-            manager.register(self, "sockets-outbox")
+        if not self._registered:
+            self._registered = True
+            self._plugins.register(self, "sockets-outbox")
 
     def new(self, nodeid: str, opened: int) -> Payload:
         """Return an empty payload for a test that opened this many sockets, one of which may be a leak."""
@@ -78,16 +80,16 @@ class ReportAttachments(Part):
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Put the plain data on the teardown report before xdist serializes it."""
         if report.when == "teardown":
-            with self._unraisable.kept():
-                if report.nodeid in self._waiting:
-                    with self._spare():
-                        self._attach(report)
-                else:
+            if report.nodeid in self._waiting:
+                with self._unraisable.kept(), self._spare():
                     self._attach(report)
+            else:
+                self._attach(report)
         elif self._take is not None:
             self._take(report)
         if self._passed_by > _PATIENCE and not self._stays:
-            self._config.pluginmanager.unregister(self)
+            self._registered = False
+            self._plugins.unregister(self)
 
     def _attach(self, report: pytest.TestReport) -> None:
         try:

@@ -349,6 +349,10 @@ EARLIER = """
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(("127.0.0.1", port))
             return sock.getsockname()[1]
+    kept = []
+    def hold(port):
+        kept.append(socket.socket())
+        kept[-1].bind(("127.0.0.1", port))
     PORT = use(0)
     def test_earlier(): {earlier}
     def test_fails(tmp_path):
@@ -358,13 +362,13 @@ EARLIER = """
 
 
 def test_an_address_that_an_earlier_test_used_is_not_named(suite):
-    suite.write(test_x=EARLIER.format(earlier="[use(PORT) for _ in range(2)]", now=""))
+    suite.write(test_x=EARLIER.format(earlier="hold(PORT)", now=""))
     done = suite.run("-p", "no:randomly", report=False)
     assert "The error does not say which address" in done.text, done.text
 
 
 def test_the_twin_one_that_this_test_used_is(suite):
-    suite.write(test_x=EARLIER.format(earlier="pass", now="use(PORT); print('mine:', PORT)"))
+    suite.write(test_x=EARLIER.format(earlier="pass", now="hold(PORT); print('mine:', PORT)"))
     done = suite.run("-p", "no:randomly", report=False)
     port = done.text.partition("mine: ")[2].split()[0]
     assert f"the last one used was:\n127.0.0.1:{port}/tcp" in done.text, done.text
@@ -437,8 +441,9 @@ def test_another_xdist_worker_is_named_with_its_fixture(suite, tmp_path):
             deadline = time.monotonic() + 30
             while not (HERE / "port").exists() and time.monotonic() < deadline:
                 time.sleep(0.01)
+            port = int((HERE / "port").read_text())
             with socket.socket() as taker:
-                taker.bind(("127.0.0.1", int((HERE / "port").read_text())))
+                taker.bind(("127.0.0.1", port))
 
         def test_after():
             (HERE / "done").touch()

@@ -273,11 +273,11 @@ def test_a_fixture_that_opens_nothing_makes_its_test_no_suspect(suite, does, jud
         conftest=f"""
         import pytest, socket
         from pytest_sockets.plugin.leak_hooks import LeakDetection
-        judge = LeakDetection._judge_test
-        def noted(self, item):
+        judge = LeakDetection._end_test
+        def noted(self, item, call):
             print("judged:", item.name)
-            return judge(self, item)
-        LeakDetection._judge_test = noted
+            return judge(self, item, call)
+        LeakDetection._end_test = noted
         def open_one(): socket.socket().close()
         @pytest.fixture
         def fixture():
