@@ -17,7 +17,7 @@ _TITLES = (
     ("Reading the socket table", ("pytest_sockets.table",)),
     ("Waiting and checking", ("pytest_sockets.asserting",)),
     ("Ports", ("pytest_sockets.ports",)),
-    ("Leak detection", ("pytest_sockets.leak_check",)),
+    ("Leak detection", ("pytest_sockets.leak_check", "pytest_sockets.leaks.findings")),
     ("Server processes", ("pytest_sockets.processes",)),
     ("Servers", ("pytest_sockets.servers", "pytest_sockets.faults")),
     ("Errors and warnings", ("pytest_sockets.errors",)),
