@@ -183,6 +183,9 @@ class TestOccurring:
         )
         ran = dataclasses.replace(ran, cut_files={"tests/b.py"})
         assert self.could("fixture x (tests/a.py)", ran)
+        for folder in ("stdlib_tests", "site-packages-tests"):  # the suite's own, whatever it is called
+            fixture = f"fixture x ({folder}/conftest.py)"
+            assert self.could(fixture, dataclasses.replace(ran, fixtures={fixture}))
         assert not self.could("fixture x (site-packages/conftest.py)", ran)
         assert self.could("fixture x (site-packages/conftest.py)", dataclasses.replace(ran, cut_files=set()))
 
