@@ -126,7 +126,8 @@ class Registry:
             return False
         try:
             return self.fds.quick() == self._untracked.last_count
-        except OSError:  # a test has closed the descriptor
+        except OSError as error:  # a test has closed the descriptor
+            table.raise_unless_system(error)
             return False
 
     def rest(self) -> None:

@@ -14,6 +14,7 @@ from pytest_sockets.leaks.owner import Scope
 from pytest_sockets.leaks.records import Record, no_object
 from pytest_sockets.originals import monotonic
 from pytest_sockets.real_socket import own_fds
+from pytest_sockets.table.own_fds import raise_unless_system
 
 if TYPE_CHECKING:
     from pytest_sockets.leaks.records import Key
@@ -84,7 +85,8 @@ class Untracked:
     def _listed(self) -> dict[int, int]:
         try:
             return identity.listed()
-        except OSError:
+        except OSError as error:
+            raise_unless_system(error)
             known = [record.key for record in self._registry.open_records() if record.key]
             return dict(known)
 

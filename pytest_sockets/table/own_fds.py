@@ -92,15 +92,16 @@ class FdCount:
         if self._by_size:
             try:
                 return RealOs.fstat(self._fd).st_size
-            except OSError:  # closed by a test
-                pass
+            except OSError as error:  # closed by a test
+                raise_unless_system(error)
         return _listed()
 
     def recount(self) -> int:
         """Return `count()` after checking that the descriptor still belongs to this plugin."""
         try:
             ours = self._fd >= 0 and _identity(RealOs.fstat(self._fd)) == self._identity
-        except OSError:
+        except OSError as error:
+            raise_unless_system(error)
             ours = False
         if not ours:
             self.close()
@@ -112,7 +113,8 @@ class FdCount:
         """Free some descriptors inside this block, even if a test has used up all others (EMFILE)."""
         try:
             RealOs.close(RealOs.dup(self._fd))
-        except OSError:
+        except OSError as error:
+            raise_unless_system(error)
             self._release_reserve()
             try:
                 yield
@@ -169,8 +171,15 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
 def _listed() -> int:
     try:
         return len(RealOs.listdir(FD_DIRECTORY)) - 1  # without the descriptor that reads the directory
-    except OSError:
+    except OSError as error:
+        raise_unless_system(error)
         return -1
+
+
+def raise_unless_system(error: OSError) -> None:
+    """Raise an error that no system call has made: a signal handler of the suite may raise TimeoutError anywhere."""
+    if error.errno is None:
+        raise error
 
 
 def socket_inode(fd: int) -> int | None:
@@ -178,8 +187,7 @@ def socket_inode(fd: int) -> int | None:
     try:
         status = RealOs.fstat(fd)
     except OSError as error:
-        if error.errno is None:  # not the kernel's: a signal handler of the suite has raised TimeoutError
-            raise
+        raise_unless_system(error)
         return None
     return status.st_ino if stat.S_ISSOCK(status.st_mode) else None
 

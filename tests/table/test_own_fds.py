@@ -1,5 +1,6 @@
 """The number of open descriptors, which every test reads."""
 
+import errno
 import os
 import resource
 import sys
@@ -145,3 +146,28 @@ class TestReserve:
         os.dup2(0, number)
         counted.close()
         os.close(number)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [FdCount.count, FdCount.recount, lambda counted: own_fds.socket_inode(counted._fd)],
+    ids=["count", "recount", "socket_inode"],
+)
+class TestErrorsOfASuitesSignalHandler:
+    """A handler of SIGALRM often raises TimeoutError, which is an OSError, wherever the interpreter is just now."""
+
+    def test_it_passes_through(self, of_fstat, monkeypatch, ask):
+        def late(*_):
+            raise TimeoutError("late")
+
+        with monkeypatch.context() as patched, pytest.raises(TimeoutError, match="late"):
+            patched.setattr(RealOs, "fstat", late)
+            ask(of_fstat)
+
+    def test_the_twin_an_error_of_the_system_does_not(self, of_fstat, monkeypatch, ask):
+        def closed(*_):
+            raise OSError(errno.EBADF, "closed")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(RealOs, "fstat", closed)
+            ask(of_fstat)
