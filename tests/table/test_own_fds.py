@@ -160,9 +160,10 @@ class TestErrorsOfASuitesSignalHandler:
         def late(*_):
             raise TimeoutError("late")
 
-        with monkeypatch.context() as patched, pytest.raises(TimeoutError, match="late"):
+        with monkeypatch.context() as patched:
             patched.setattr(RealOs, "fstat", late)
-            ask(of_fstat)
+            with pytest.raises(TimeoutError, match="late"):
+                ask(of_fstat)
 
     def test_the_twin_an_error_of_the_system_does_not(self, of_fstat, monkeypatch, ask):
         def closed(*_):
