@@ -12,9 +12,9 @@ import pytest
 
 from pytest_sockets.leaks import finding_builder
 from pytest_sockets.leaks.child_listeners import ChildListener
+from pytest_sockets.leaks.connection_ends import Verdict
 from pytest_sockets.leaks.finding_builder import MOST_EXPLAINED, FindingBuilder
 from pytest_sockets.leaks.findings import LEFT_BEHIND, LOOP_NOT_CLOSED, SETUP_RAISED, Finding, Frame
-from pytest_sockets.leaks.judgement import Verdict
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.model import Endpoint, SocketEntry
 
@@ -165,7 +165,10 @@ class TestChild:
 
     def test_notes_say_what_was_left_behind_and_the_first_five_that_share_it(self, explainer, child):
         listener = ChildListener(child, ENTRY, "x", left_behind=True, sharers=(1, 2, 3, 4, 5, 6))
-        assert explainer.child(listener).note == f"{LEFT_BEHIND}; open also in pid 1, 2, 3, 4, 5, by fork"
+        assert (
+            explainer.child(listener).note
+            == f"{LEFT_BEHIND}; open also in pid 1, 2, 3, 4, 5 and 1 more, by fork"
+        )
         assert (
             explainer.child(listener._replace(left_behind=False, sharers=(1,))).note
             == "open also in pid 1, by fork"
