@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BY_INODE: Final = sys.platform == "linux"
-_fstat: Final = RealOs.fstat
 _LISTABLE: Final = sys.platform != "win32"
 
 
@@ -95,7 +94,7 @@ def listed() -> dict[int, int]:
 
 def claim(fd: int, reference: Callable[[], Any], *, shared: bool) -> int:
     """The inode or serial number of a socket that has just been opened."""
-    return _fstat(fd).st_ino if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
+    return RealOs.fstat(fd).st_ino if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
 
 
 def _fileno(sock: Any) -> int:

@@ -106,7 +106,7 @@ class TestWaiting:
     def test_another_line_waits_out_the_grace(self, judge, ledger, waits, idle_thread):
         with socket.create_server(("127.0.0.1", 0)):
             assert len(judge(grace=5.0)) == 1
-        ledger.scope = Scope(Owner("test", "test_two", "function"), "call")
+        ledger.current.enter(Scope(Owner("test", "test_two", "function"), "call"))
         with socket.create_server(("127.0.0.1", 0)):
             assert len(judge(grace=5.0)) == 1
         assert waits == [SHORT_WAIT, 5.0 - SHORT_WAIT] * 2
@@ -285,10 +285,10 @@ class TestAcceptedEnds:
         self, judge, ledger, test_owner, tmp_path, family, lives
     ):
         owner = Owner("fixture", "client", "session")
-        ledger.scope = Scope(owner if lives else test_owner, "setup")
+        ledger.current.enter(Scope(owner if lives else test_owner, "setup"))
         client = socket.socket(family)
         ledger.checkpoint()
-        ledger.scope = Scope(test_owner, "call")
+        ledger.current.enter(Scope(test_owner, "call"))
         with socket.socket(family) as server, client:
             server.bind(str(tmp_path / "s") if family == socket.AF_UNIX else ("127.0.0.1", 0))
             server.listen()
