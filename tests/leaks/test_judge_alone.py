@@ -11,20 +11,21 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_sockets.leaks import judgement
+from pytest_sockets.leaks import connection_ends, judgement
 from pytest_sockets.leaks.judgement import Judge, Surroundings
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.records import Record
+from pytest_sockets.model import Endpoint, SocketEntry
 
 CLIENT = Owner("fixture", "client", "session")
 
 
 def enter(ledger, scope):
-    ledger.scope = scope
+    ledger.current.enter(scope)
 
 
 def running(ledger):
-    return ledger.scope
+    return ledger.current.get()
 
 
 def keep(ledger, record, owner):
@@ -206,7 +207,7 @@ class TestWhichEndIsNamed:
     def test_a_kernel_without_sock_diag_knows_the_ends_of_a_pair_by_their_call(
         self, judge, opened, monkeypatch
     ):
-        monkeypatch.setattr(judgement, "_unix_peers", dict)
+        monkeypatch.setattr(connection_ends, "_unix_peers", dict)
         opened += [*socket.socketpair(), *socket.socketpair()]
         found = [(verdict.entry.fd, verdict.note) for verdict in judge()]
         assert found == [
@@ -232,15 +233,15 @@ class TestNotes:
         return record
 
     def test_a_duplicate_says_of_which_descriptor(self):
-        assert judgement._note(self.record(duplicate_of=(7, 1))) == (
+        assert connection_ends._note(self.record(duplicate_of=(7, 1))) == (
             "a duplicate of descriptor 7 (os.dup or an inherited copy)"
         )
 
     def test_what_another_owner_keeps_names_both(self):
-        assert judgement._note(self.record(owner=CLIENT)) == (
+        assert connection_ends._note(self.record(owner=CLIENT)) == (
             "opened by test t.py::test_x, kept by fixture 'client' (scope session)"
         )
-        assert judgement._note(self.record()) is None
+        assert connection_ends._note(self.record()) is None
 
     @pytest.mark.parametrize(
         "change",
@@ -250,16 +251,14 @@ class TestNotes:
     def test_an_end_that_the_users_code_did_not_open_is_not_mentioned(self, finding_entry, change):
         here = self.record(origin=SimpleNamespace(called_by_user=True))
         other = self.record(origin=SimpleNamespace(called_by_user=True), owner=here.owner)
-        verdicts = [judgement.Verdict(here, finding_entry(1, 2), None)]
+        verdicts = [connection_ends.Verdict(here, finding_entry(1, 2), None)]
         for name, value in change.items():
             setattr(other, name, value)
-        judgement._add_other_end(verdicts, other, finding_entry(2, 1))
+        connection_ends._add_other_end(verdicts, other, finding_entry(2, 1))
         assert verdicts[0].note is None
 
     @pytest.fixture
     def finding_entry(self):
-        from pytest_sockets.model import Endpoint, SocketEntry
-
         def make(local, remote):
             return SocketEntry(
                 "tcp",
@@ -280,25 +279,31 @@ class TestNotes:
             self.record(origin=user, owner=CLIENT),
         )
         verdicts = [
-            judgement.Verdict(elsewhere, finding_entry(3, 4)),
-            judgement.Verdict(foreign, finding_entry(1, 2)),
-            judgement.Verdict(mine, finding_entry(1, 2), "kept"),
+            connection_ends.Verdict(elsewhere, finding_entry(3, 4)),
+            connection_ends.Verdict(foreign, finding_entry(1, 2)),
+            connection_ends.Verdict(mine, finding_entry(1, 2), "kept"),
         ]
         other = self.record(origin=user, owner=mine.owner)
-        judgement._add_other_end(verdicts, other, finding_entry(2, 1))
+        connection_ends._add_other_end(verdicts, other, finding_entry(2, 1))
         assert [verdict.note for verdict in verdicts] == [
             None,
             None,
             "kept; its other end (fd 2) is open, too",
         ]
 
-    def test_ends_of_one_pair_belong_together_by_their_key(self, finding_entry):
+    def test_ends_of_one_pair_belong_together_by_their_key(self):
+        def unnamed_end(fd):
+            return SocketEntry("unix", "AF_UNIX", Endpoint(""), None, "ESTABLISHED", fd)
+
         user = SimpleNamespace(called_by_user=True)
         one = self.record(origin=user, pair=((3, 33), 0))
         two = self.record(origin=user, pair=((5, 55), 0), owner=one.owner)
         other = self.record(origin=user, pair=((5, 55), 1), owner=one.owner)
-        verdicts = [judgement.Verdict(one, finding_entry(3, 0)), judgement.Verdict(two, finding_entry(5, 0))]
-        judgement._add_other_end(verdicts, other, finding_entry(6, 0))
+        verdicts = [
+            connection_ends.Verdict(one, unnamed_end(3)),
+            connection_ends.Verdict(two, unnamed_end(5)),
+        ]
+        connection_ends._add_other_end(verdicts, other, unnamed_end(6))
         assert [verdict.note for verdict in verdicts] == [None, "its other end (fd 6) is open, too"]
 
 
