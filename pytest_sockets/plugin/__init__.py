@@ -23,7 +23,7 @@ with without_rewriting():
     from pytest_sockets.plugin import settings as _settings
 
 __all__ = ["pytest_addhooks", "pytest_addoption", "pytest_cmdline_main", "pytest_configure"]
-"""The only names that pytest inspects, see `Part`."""
+"""The only names that pytest inspects, see `HookObject`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import pytest
 
 from pytest_sockets.plugin import address_in_use
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.report_sections import add_section
 from pytest_sockets.table import own_fds
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
 __all__ = ["pytest_exception_interact", "pytest_sessionstart"]
-"""The only names that pytest inspects, see `Part`."""
+"""The only names that pytest inspects, see `HookObject`."""
 
 TOO_MANY: Final = "too many open files (pytest-sockets)"
 SHARED: Final = "port shared by several servers (pytest-sockets)"
@@ -43,7 +43,7 @@ class Section(NamedTuple):
         return " ".join(line.strip() for line in lines[: last + 1])
 
 
-class FailureWatch(Part):
+class FailureWatch(HookObject):
     """Looks at exceptions if leak detection is off. Otherwise the detection calls `explain`."""
 
     def __init__(self) -> None:
@@ -138,7 +138,7 @@ def _help_pytest(config: pytest.Config, error: BaseException) -> None:
         config.pluginmanager.register(_ReserveForPytest(), _RESERVE)
 
 
-class _ReserveForPytest(Part):
+class _ReserveForPytest(HookObject):
     """Frees a descriptor while reports are made and shown, from the first such failure on.
 
     Plugins import modules then, and pytest lists its temporary folders at the end, which must not fail.
@@ -160,7 +160,7 @@ class _ReserveForPytest(Part):
             return (yield)
 
 
-class _Sections(Part):
+class _Sections(HookObject):
     """Adds the sections to reports. Registered with the first explained error, so that other runs have no hook here."""
 
     def __init__(self) -> None:

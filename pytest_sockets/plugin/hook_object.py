@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Part:
+class HookObject:
     """An object of hooks.
 
     pytest inspects each name in the dir() of a plugin, for hooks and again for fixtures. This class and the modules'

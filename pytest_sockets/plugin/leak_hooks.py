@@ -21,7 +21,7 @@ from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.plugin import address_in_use, failure_sections, leak_failure
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.internal_errors import InternalErrors, guarded
 from pytest_sockets.plugin.owners import owner_of
 from pytest_sockets.plugin.reporting import wants_timeline
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 _FINISH: Final = pytest.FixtureDef.finish.__code__
 
 
-class LeakDetection(Part):
+class LeakDetection(HookObject):
     """The leak detection of one run in one process; registered only where tests run."""
 
     def __init__(

@@ -23,7 +23,7 @@ __all__ = [
     "blackhole_port", "closed_port", "free_port", "free_port_factory", "pytest_configure",
     "pytest_report_header", "pytest_sessionstart",
 ]  # fmt: skip
-"""The only names that pytest inspects, see `Part`."""
+"""The only names that pytest inspects, see `HookObject`."""
 
 _POOL: Final = pytest.StashKey["PortPool"]()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_sockets.processes.server_process import ServerProcess
 
 __all__ = ["server_process_factory", "session_server_process_factory"]
-"""The only names that pytest inspects, see `Part`."""
+"""The only names that pytest inspects, see `HookObject`."""
 
 _SERVERS: Final[pytest.StashKey[list[ServerProcess]]] = pytest.StashKey()
 """On an item: the servers of its own fixtures. On the session: those of session fixtures."""
@@ -79,7 +79,7 @@ def session_server_process_factory(request: pytest.FixtureRequest) -> Iterator[S
     _close(factory)
 
 
-class ProcessesShown(Part):
+class ProcessesShown(HookObject):
     """Shows server processes of a failing test. Registered with the first one, so that other runs have no hook here."""
 
     @pytest.hookimpl(tryfirst=True)

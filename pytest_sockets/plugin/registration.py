@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
 from pytest_sockets.plugin.shared_processes import SharedProcesses
 
@@ -137,7 +137,7 @@ class _Parts:
         return batch.as_json()
 
 
-class Receiver(Part):
+class Receiver(HookObject):
     """Passes reports on to the reporting where no detection runs: on an xdist controller, or with detection off."""
 
     def __init__(self, reporting: Reporting) -> None:
@@ -148,7 +148,7 @@ class Receiver(Part):
         self._reporting.take(report)
 
 
-class Ending(Part):
+class Ending(HookObject):
     """Ends the session, after the detection has judged and before the reporting shows the results."""
 
     def __init__(self, parts: _Parts) -> None:
@@ -162,7 +162,7 @@ class Ending(Part):
             self._parts.end()
 
 
-class MarkCheck(Part):
+class MarkCheck(HookObject):
     """Ends the run before the first test if a mark is invalid, and starts detection if a mark turns it on."""
 
     def __init__(self, parts: _Parts | None) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _PATIENCE: Final = 100
 """Tests without results until the hook is unregistered. Registration costs more than an idle hook call."""
 
 
-class ReportAttachments(Part):
+class ReportAttachments(HookObject):
     """Puts each payload on the report that takes it to the reporting process. Registered while there are any."""
 
     def __init__(

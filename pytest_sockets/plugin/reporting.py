@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_sockets.errors import SocketLeakWarning
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -45,7 +45,7 @@ def _version() -> str:
         return "0"
 
 
-class Reporting(Part):
+class Reporting(HookObject):
     """Gathers the results of one run and shows them."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:

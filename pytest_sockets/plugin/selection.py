@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.owner_place import place_of_function
 from pytest_sockets.reports.baseline_keys import fixture_owner
 
@@ -23,7 +23,7 @@ SELECTION: Final = "sockets_selection"
 _PARTIAL_OPTIONS: Final = ("lf", "stepwise", "keyword", "markexpr", "deselect", "ignore", "ignore_glob")
 
 
-class Selection(Part):
+class Selection(HookObject):
     """Watches which items are collected, dropped and set up.
 
     Sharding plugins and conftest files shorten the list of items silently, so the list before all of them is compared

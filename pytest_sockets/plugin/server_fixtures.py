@@ -27,7 +27,7 @@ __all__ = [
     "session_scripted_server_factory", "sockets_tls", "tcp_echo_server", "tls_echo_server",
     "udp_echo_server", "unix_echo_server",
 ]  # fmt: skip
-"""The only names that pytest inspects, see `hook_object.Part`."""
+"""The only names that pytest inspects, see `hook_object.HookObject`."""
 
 
 def _skipping(make: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_sockets.originals import monotonic
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -43,7 +43,7 @@ def remember_on(node: pytest.Item | pytest.Session) -> Callable[[Server], None]:
     return made
 
 
-class ServerFailures(Part):
+class ServerFailures(HookObject):
     """Fails each test for what went wrong inside its servers, once.
 
     A failure that is known when the test's call ends fails the call, or gets a section on the call's own failure. A later
@@ -77,7 +77,7 @@ class ServerFailures(Part):
             call.excinfo = _raised(failures, began)
 
 
-class ServersShown(Part):
+class ServersShown(HookObject):
     """Shows the servers of a failing test. Registered with the first server, so that other runs have no hook here."""
 
     __slots__ = ("_failures",)

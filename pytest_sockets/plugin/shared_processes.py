@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 
 if TYPE_CHECKING:
     from pytest_sockets.processes.shared import SharedServers
@@ -39,7 +39,7 @@ def of_run(config: pytest.Config) -> SharedServers | None:
     return SharedServers(config.workerinput["testrunuid"], pids[0])  # type: ignore[attr-defined]
 
 
-class SharedProcesses(Part):
+class SharedProcesses(HookObject):
     """Passes the controller's id to each worker, and ends the shared servers after the last worker."""
 
     def __init__(self) -> None:

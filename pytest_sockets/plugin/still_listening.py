@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 from pytest_sockets.plugin.counts import counts
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.port_fixtures import port_pool
 from pytest_sockets.plugin.settings import SETTINGS
 
@@ -41,7 +41,7 @@ def remember(request: pytest.FixtureRequest, released: Released) -> None:
     look.add(request, released)
 
 
-class SecondLook(Part):
+class SecondLook(HookObject):
     """Checks such ports again after the teardown around their fixture, and notes those that are still in use.
 
     The fixture of a server may be torn down after that of its port: `def test(echo_server_factory, free_port)`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_sockets.plugin.hook_object import Part
+from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_sockets.asserting.view import SocketsView
 
 __all__ = ["pytest_assertrepr_compare", "pytest_collection_finish", "pytest_sessionstart", "sockets"]
-"""The only names that pytest inspects, see `Part`."""
+"""The only names that pytest inspects, see `HookObject`."""
 
 _KNOWN: Final = pytest.StashKey["frozenset[object]"]()
 
@@ -31,7 +31,7 @@ def sockets(request: pytest.FixtureRequest) -> SocketsView:
     return SocketsView(known_sockets() if known is None else known, settings.kinds, settings.grace)
 
 
-class _Baseline(Part):
+class _Baseline(HookObject):
     """Records the open sockets before the first fixture of a test that uses `sockets`."""
 
     # A wrapper of pluggy's older style adds no frame to the traceback of a test's error.

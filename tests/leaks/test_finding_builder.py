@@ -12,6 +12,7 @@ import pytest
 
 from pytest_sockets.leaks import finding_builder
 from pytest_sockets.leaks.child_listeners import ChildListener
+from pytest_sockets.leaks.children import Child
 from pytest_sockets.leaks.connection_ends import Verdict
 from pytest_sockets.leaks.finding_builder import MOST_EXPLAINED, FindingBuilder
 from pytest_sockets.leaks.findings import LEFT_BEHIND, LOOP_NOT_CLOSED, SETUP_RAISED, Finding, Frame
@@ -136,6 +137,19 @@ class TestHolders:
         record.origin = 3
         assert explainer._holders(record) == ("held",)
 
+    def test_real_holders_are_searched_for_so_many_lines_and_remembered_for_each(
+        self, explainer, ledger, test_owner, kept, monkeypatch
+    ):
+        monkeypatch.setattr(finding_builder, "MOST_EXPLAINED", 2)
+        for _ in range(2):
+            kept.append(socket.socket())
+        kept.append(socket.socket())
+        kept.append(socket.socket())
+        ledger.checkpoint()
+        records = sorted(ledger.open_records(), key=lambda one: one.key)
+        found = [bool(explainer.open(Verdict(one, one.entry)).held_by) for one in records]
+        assert found == [True, True, True, False]
+
     def test_without_an_object_nothing_holds_it(self, explainer, record):
         record.ref = lambda: None
         assert explainer._holders(record) == ()
@@ -174,6 +188,16 @@ class TestChild:
             == "open also in pid 1, by fork"
         )
         assert explainer.child(listener._replace(sharers=())).note == LEFT_BEHIND
+
+    def test_the_first_five_sharers_of_a_listener_are_named_and_the_others_counted(self, explainer):
+        child = Child(10, Scope(Owner("test", "test_a.py::test_one", "function"), "call"), None)
+
+        def note(sharers):
+            return explainer.child(ChildListener(child, ENTRY, "server", sharers=tuple(sharers))).note
+
+        assert note(range(11, 16)) == "open also in pid 11, 12, 13, 14, 15, by fork"
+        assert note(range(11, 18)) == "open also in pid 11, 12, 13, 14, 15 and 2 more, by fork"
+        assert note(()) is None
 
 
 class TestFinding:

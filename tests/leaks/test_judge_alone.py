@@ -15,6 +15,7 @@ from pytest_sockets.leaks import connection_ends, judgement
 from pytest_sockets.leaks.judgement import Judge, Surroundings
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.records import Record
+from pytest_sockets.model import Endpoint, SocketEntry
 
 CLIENT = Owner("fixture", "client", "session")
 
@@ -258,8 +259,6 @@ class TestNotes:
 
     @pytest.fixture
     def finding_entry(self):
-        from pytest_sockets.model import Endpoint, SocketEntry
-
         def make(local, remote):
             return SocketEntry(
                 "tcp",
@@ -293,17 +292,18 @@ class TestNotes:
         ]
 
     def test_ends_of_one_pair_belong_together_by_their_key(self):
-        from pytest_sockets.model import Endpoint, SocketEntry
-
-        def unnamed(fd):
+        def unnamed_end(fd):
             return SocketEntry("unix", "AF_UNIX", Endpoint(""), None, "ESTABLISHED", fd)
 
         user = SimpleNamespace(called_by_user=True)
         one = self.record(origin=user, pair=((3, 33), 0))
         two = self.record(origin=user, pair=((5, 55), 0), owner=one.owner)
         other = self.record(origin=user, pair=((5, 55), 1), owner=one.owner)
-        verdicts = [connection_ends.Verdict(one, unnamed(3)), connection_ends.Verdict(two, unnamed(5))]
-        connection_ends._add_other_end(verdicts, other, unnamed(6))
+        verdicts = [
+            connection_ends.Verdict(one, unnamed_end(3)),
+            connection_ends.Verdict(two, unnamed_end(5)),
+        ]
+        connection_ends._add_other_end(verdicts, other, unnamed_end(6))
         assert [verdict.note for verdict in verdicts] == [None, "its other end (fd 6) is open, too"]
 
 

@@ -46,12 +46,13 @@ findings = st.builds(
 def values(finding: Finding) -> dict[str, list[str]]:
     """What each key is compared with, said another way."""
     sock = finding.socket
+    files = [frame.file for frame in (*finding.stack, finding.opened_at) if frame]
     return {
         "protocol": [sock.protocol],
         "local": [str(sock.local)],
         "remote": [str(sock.remote)] if sock.remote else [],
         "status": [sock.status],
-        "opened_in": [frame.file for frame in (*finding.stack, finding.opened_at) if frame],
+        "opened_in": [*files, *(f"./{file}" for file in files if not file.startswith("/"))],
         "owner": [finding.owner_name, f"{finding.owner_kind}:{finding.owner_name}"],
         "process": [finding.process, finding.process.split("/")[-1]] if finding.process else [],
     }
