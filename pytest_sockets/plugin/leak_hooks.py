@@ -28,7 +28,7 @@ from pytest_sockets.plugin.reporting import wants_timeline
 from pytest_sockets.plugin.unraisable import Unraisable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     import pluggy
     from _pytest.fixtures import FixtureDef
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_sockets.plugin.leak_evaluation import LeakEvaluation
     from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.plugin.report_attachments import ReportAttachments
+    from pytest_sockets.plugin.reporting import Reporting
     from pytest_sockets.plugin.settings import Settings
 
 _FINISH: Final = pytest.FixtureDef.finish.__code__
@@ -49,7 +50,7 @@ class LeakDetection(HookObject):
         self,
         config: pytest.Config,
         settings: Settings,
-        take: Callable[[pytest.TestReport], None] | None,
+        reporting: Reporting | None,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -60,7 +61,9 @@ class LeakDetection(HookObject):
         self.errors = InternalErrors()
         self._verdicts: LeakEvaluation | None = None
         self._watch: Any = None
-        self._take = take
+        self._take = reporting.take if reporting is not None else None
+        self._count = reporting.count if reporting is not None and not settings.counts_every_test else None
+        """Counts a test's sockets at once; else the number travels on the test's report."""
         self._unraisable = Unraisable()
         self._made_outbox: ReportAttachments | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
@@ -315,6 +318,8 @@ class LeakDetection(HookObject):
                     errors = self._judge_test(item, opened)
                     if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
                         self._outbox().insist(item.nodeid)
+            elif opened and self._count is not None:
+                self._count(opened)
             elif opened:
                 self._outbox().note(item.nodeid, opened)
         finally:

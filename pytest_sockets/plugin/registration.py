@@ -99,8 +99,7 @@ class _Parts:
         for name in ("sockets-failures", "sockets-receiver"):
             if manager.has_plugin(name):
                 manager.unregister(name=name)
-        take = self.reporting.take if self.reporting is not None else None
-        self.detection = LeakDetection(self._config, self._settings, take)
+        self.detection = LeakDetection(self._config, self._settings, self.reporting)
         manager.register(self.detection, "sockets-detection")
         return self.detection
 

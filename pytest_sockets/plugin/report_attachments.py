@@ -1,4 +1,4 @@
-"""Attach the results of each test to its teardown report. Created for the first test that opened something."""
+"""Attach the results of each test to its teardown report. Created with the first result that a report must carry."""
 
 from __future__ import annotations
 

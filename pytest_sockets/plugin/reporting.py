@@ -11,6 +11,7 @@ import pytest
 
 from pytest_sockets.errors import SocketLeakWarning
 from pytest_sockets.plugin.hook_object import HookObject
+from pytest_sockets.table import own_fds
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -112,6 +113,18 @@ class Reporting(HookObject):
         if data is not None:
             self.run.opened_sockets += data["opened"] > 0
             self.gather(data)
+
+    def count(self, opened: int) -> None:
+        """Count the sockets of a test of this process that left none; its reports need not carry the number."""
+        if self._run is None:
+            with own_fds.spare():  # for an import, if the test has used up all descriptors
+                run = self.run
+        else:
+            run = self._run
+        run.opened_sockets += 1
+        run.opened_total += opened
+        if self._settings.leaks == "off":
+            run.marked = True
 
     def _note_ran(self, report: pytest.TestReport, ran: Ran) -> None:
         nodeid = report.nodeid

@@ -189,3 +189,28 @@ def test_it_reaches_the_terminal(suite, arguments: tuple[str, ...]):
         *arguments, report=False, plugins=("xdist.plugin",) if "-n1" in arguments else ()
     )
     assert "opened by test test_x.py::test_hoards, at test_x.py:13, used up" in section(done.text)[0]
+
+
+def test_sockets_of_a_test_that_uses_up_all_descriptors_are_counted(suite):
+    """Counting the first sockets of a run imports a module, which needs a descriptor."""
+    suite.write(
+        test_a="""
+            import os, resource, socket
+            kept = []
+            def test_one():
+                resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+                socket.socket().close()
+                try:
+                    while True:
+                        kept.append(os.open(os.devnull, os.O_RDONLY))
+                except OSError:
+                    pass
+            def test_two():
+                for fd in kept:
+                    os.close(fd)
+        """
+    )
+    done = suite.run("--sockets-leaks=error", report=False, anew=True)
+    assert done.exit_code == 0, done.text
+    assert "1 socket opened, 0 leaked" in done.text, done.text
+    assert "could not do all of its work" not in done.text
