@@ -136,7 +136,7 @@ class Children:
                 self._starts.remove(start)
 
     def _guessed(self, pid: int) -> Start | None:
-        """The start of a process that no Popen object tells of (os.fork): the last one before the process began.
+        """Return the start of a process whose pid no Popen object has (yet): the last one before the process began.
 
         One start may bring several processes (multiprocessing's resource tracker).
         """
@@ -145,8 +145,7 @@ class Children:
         birth = birth_of(pid)
         began = (birth.at if birth is not None else monotonic()) + TICK
         near = [start for start in self._starts if began - _LONGEST_START < start.at <= began]
-        nameless = [start for start in near if start.process is None]
-        candidates = nameless or near
+        candidates = [start for start in near if start.is_pending] or near
         return candidates[-1] if candidates else None
 
     def any_of(self, owner: Owner) -> bool:

@@ -46,6 +46,14 @@ class Start(NamedTuple):
         pid = getattr(self.process(), "pid", None) if self.process is not None else None
         return pid if isinstance(pid, int) else None
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether its process is not known yet: nothing will name the pid, or a Popen object has not learned it.
+
+        That object learns the pid some microseconds after the fork, perhaps in another thread.
+        """
+        return self.process is None or (self.process() is not None and self.pid is None)
+
     def is_exactly(self, title: str) -> bool:
         """Whether this command line, unchanged, is the title: a client may name the port, too, and start at once."""
         import shlex

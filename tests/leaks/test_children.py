@@ -232,3 +232,29 @@ def test_an_exit_status_is_left_for_the_suite(books, started):
         time.sleep(0.01)
     books.checkpoint()
     assert process.wait() == 7
+
+
+class _Popen:
+    """A Popen object as it is while another thread is between fork(2) and the assignment of the pid."""
+
+    def __init__(self, pid):
+        self.pid = pid
+
+
+@pytest.mark.parametrize(
+    ("pid", "starter"), [(None, "thread"), (1, "multiprocessing")], ids=["not yet", "another one"]
+)
+def test_a_child_whose_popen_does_not_know_its_pid_yet_is_not_an_older_starts(places, pid, starter):
+    watch = Children()
+    watch.begin()
+    older, newer = (Scope(Owner("test", name, "function"), "call") for name in ("multiprocessing", "thread"))
+    popen = _Popen(pid)
+    watch.starting(older, None, (), None)
+    watch.starting(newer, None, (), popen)
+    child = os.posix_spawn(sys.executable, [sys.executable, "-c", "input()"], os.environ)
+    try:
+        watch.checkpoint(Scope(Owner("test", "later", "function"), "call"))
+        assert [one.scope.owner.name for one in watch._known.values() if one.pid == child] == [starter]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
