@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from pytest_sockets.processes.server_process import ServerProcess
+from pytest_sockets.waiting import wait_until
 
-from .conftest import is_alive, left_after, needed, python
+from .conftest import is_alive, needed, python
 
 ECHO = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
 
@@ -188,7 +189,7 @@ def test_a_daemon_that_dies_is_a_death():
         with ServerProcess(python(code, "{port}")) as server:
             daemon = int(server.wait_output(r"daemon (\d+)")[1])
             os.kill(daemon, signal.SIGKILL)
-            left_after([daemon], 10)
+            assert wait_until(lambda: not server.is_running, 10)
 
 
 def test_what_ignores_the_signal_is_killed_after_the_timeout_and_logged(caplog: pytest.LogCaptureFixture):
