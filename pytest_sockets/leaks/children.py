@@ -47,9 +47,10 @@ _LONGEST_START: Final = 2.0
 """Seconds from the event to the fork, on a busy machine."""
 
 
-def _has_children_by_waitid() -> bool:
+def _has_children() -> bool:
+    """Whether this process has children; only multiprocessing's are known without waitid(2) (Windows, some macOS)."""
     if sys.platform == "win32" or not hasattr(os, "waitid"):
-        return True
+        return bool(_multiprocessing_children())
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -57,16 +58,6 @@ def _has_children_by_waitid() -> bool:
     except OSError:
         return True
     return True
-
-
-def _has_children_by_multiprocessing() -> bool:
-    process = sys.modules.get("multiprocessing.process")
-    return bool(process is not None and getattr(process, "_children", None))
-
-
-_has_children: Callable[[], bool] = (
-    _has_children_by_waitid if hasattr(os, "waitid") else _has_children_by_multiprocessing
-)
 
 
 class Children:

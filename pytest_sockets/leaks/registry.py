@@ -53,7 +53,7 @@ class Registry:
     # -- events, in any thread -------------------------------------------------------------------------------
 
     def add(self, record: Record) -> None:
-        """A socket has been opened, or found. A second object for the same descriptor is no second socket."""
+        """A socket has been opened, or found. A second object for the same descriptor is the same socket."""
         assert record.key is not None
         fd = record.key[0]
         known = self._newest.get(fd)

@@ -34,7 +34,7 @@ class Output:
         return os.fstat(self.fd).st_size if self._kept is None else self._kept[0] + len(self._kept[1])
 
     def read(self, start: int = 0) -> str:
-        """The text from byte `start` on; what is no UTF-8 is replaced."""
+        """Return the text from byte `start` on. Bytes that are not UTF-8 are replaced."""
         if self._kept is not None:
             first, kept = self._kept
             return kept[max(0, start - first) :].decode(errors="replace")

@@ -73,7 +73,7 @@ class Failures:
         return [one for one in self if not one.reported and one.happened_at >= since]
 
     def excuse(self, first: float, last: float) -> None:
-        """The test failed: what follows from that, for connections accepted between these times, is no second failure."""
+        """The test failed: what follows from that, for connections accepted between these times, is not a second failure."""
         self._excused.append((first, last))
 
 

@@ -18,7 +18,7 @@ END_SECONDS: Final = 5.0
 
 
 class HandlerStopped(BaseException):
-    """Ends a handler whose server or connection is gone. It is no Exception, so that a handler does not catch it."""
+    """Ends a handler whose server or connection is gone. As a BaseException, it passes a handler that catches Exception."""
 
 
 class Job:

@@ -137,7 +137,7 @@ class ScriptedConnection:
         """Send all of `data` through the faults of direction "out".
 
         Returns at once unless more than the server's `max_buffer` waits for the client. Raises `ClientGone` if the
-        connection is closed: a handler that does not catch it ends, which is no failure.
+        connection is closed: a handler that does not catch it ends, which is not a failure.
         """
         __tracebackhide__ = True
         content = _as_bytes("send", data)
