@@ -51,7 +51,7 @@ class Suite:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
-            env=environment | {"COLUMNS": "160"},
+            env=environment | {"COLUMNS": "160", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

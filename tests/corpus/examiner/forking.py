@@ -6,6 +6,7 @@ and in a network namespace of its own where the system allows that. tests/leaks/
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import subprocess
@@ -29,6 +30,8 @@ class ForkServer:
     """Runs suites in forked children; a context manager."""
 
     def __init__(self, python: str = sys.executable, environment: dict[str, str] | None = None) -> None:
+        # The children write no bytecode: each would compile the plugin again, which takes as long as the rest of its run.
+        compileall.compile_dir(PROJECT / "pytest_sockets", quiet=2)
         variables = environment_of(Way(python)) | (environment or {})
         path = os.pathsep.join([variables["PYTHONPATH"], str(PROJECT / "tests" / "corpus")])
         self._process = subprocess.Popen(
