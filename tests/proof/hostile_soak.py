@@ -1,8 +1,9 @@
 """A suite of random hostile tests, run with and without the plugin.
 
 `python tests/proof/hostile_soak.py --minutes 30 --seed 1`. Each test performs one action of `SUITE`, chosen by the seed:
-signals, timeouts, closed descriptors, forks, monkeypatching, garbage, leaks. The outcomes must equal those of a run without
-the plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they do not.
+signals, timeouts, closed descriptors, forks, monkeypatching, garbage, lack of memory, leaks. The outcomes must equal those
+of a run without the plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they
+do not.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def alarm(error):
 
 def alarm_exception(monkeypatch): alarm(TimeoutError)
 def alarm_base_exception(monkeypatch): alarm(FromOutside)
+def alarm_memory_error(monkeypatch): alarm(MemoryError)
 
 
 def interrupt(monkeypatch):
@@ -135,6 +137,11 @@ def fork(monkeypatch):
     assert os.waitpid(pid, 0)[1] == 0
 
 
+def fork_that_leaks(monkeypatch):
+    KEPT.append(socket.create_server(("127.0.0.1", 0)))
+    fork(monkeypatch)
+
+
 def child(monkeypatch): subprocess.run([sys.executable, "-S", "-c", "import socket; socket.socket()"], check=True)
 
 
@@ -144,6 +151,16 @@ def threads(monkeypatch):
         thread.start()
     for thread in running:
         thread.join()
+
+
+def threads_leak(monkeypatch):
+    opened = []
+    running = [threading.Thread(target=lambda: opened.append(socket.socket())) for _ in range(4)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    KEPT.extend(opened)
 
 
 def late_closer(monkeypatch):
@@ -193,6 +210,45 @@ def double_close(monkeypatch):
         sock.close()
 
 
+def close_range(monkeypatch):
+    sockets = [socket.socket() for _ in range(4)]
+    moved = [os.dup2(sock.fileno(), 600 + number) for number, sock in enumerate(sockets)]
+    os.closerange(min(moved), max(moved) + 1)
+    for sock in sockets:
+        sock.close()
+
+
+def closed_by_number(monkeypatch):
+    server = socket.create_server(("127.0.0.1", 0))
+    os.closerange(server.fileno(), server.fileno() + 1)
+    server.detach()
+
+
+def closes_netlink_of_others(monkeypatch):
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as sock:
+            if sock.family == socket.AF_NETLINK:
+                os.close(int(name))
+
+
+def replaced_descriptor(monkeypatch):
+    first, second = socket.socketpair()
+    os.dup2(second.fileno(), first.fileno())
+    first.close()
+    second.close()
+
+
+def no_memory(monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, hard))
+    try:
+        with pytest.raises(MemoryError), socket.socket():
+            bytearray(2**28)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def no_descriptors(monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
@@ -226,6 +282,27 @@ def trace(monkeypatch):
         sys.settrace(None)
 
 
+def profile(monkeypatch):
+    sys.setprofile(lambda *_: None)
+    try:
+        clean(monkeypatch)
+    finally:
+        sys.setprofile(None)
+
+
+def failing_trace(monkeypatch):
+    def fails(frame, event, argument):
+        if frame.f_code.co_name == "create_server":
+            raise FromOutside
+
+    sys.settrace(fails)
+    try:
+        with pytest.raises(FromOutside):
+            clean(monkeypatch)
+    finally:
+        sys.settrace(None)
+
+
 def monitoring(monkeypatch):
     if sys.version_info < (3, 12):
         return
@@ -255,6 +332,7 @@ def recursion(monkeypatch):
 
 
 def strict_warnings(monkeypatch):
+    gc.collect()  # garbage of earlier tests must not depend on when the collector runs
     warnings.simplefilter("error")
     clean(monkeypatch)
 
