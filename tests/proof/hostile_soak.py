@@ -29,6 +29,10 @@ LOG = Path({log!r})
 KEPT = []  # leaks of a test, closed by a later one, so that the number of descriptors has a bound
 
 
+# A shell starts programs in its background with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class FromOutside(BaseException):
     """What a timeout plugin raises."""
 
@@ -132,8 +136,10 @@ def fork(monkeypatch):
         warnings.simplefilter("ignore")
         pid = os.fork()
     if not pid:
-        socket.socket()
-        os._exit(0)
+        try:
+            socket.socket()
+        finally:
+            os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
 
 
@@ -226,9 +232,11 @@ def closed_by_number(monkeypatch):
 
 def closes_netlink_of_others(monkeypatch):
     for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as sock:
-            if sock.family == socket.AF_NETLINK:
-                os.close(int(name))
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{{name}}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(name))) as sock:
+                    if sock.family == socket.AF_NETLINK:
+                        os.close(int(name))
 
 
 def replaced_descriptor(monkeypatch):
@@ -349,7 +357,8 @@ def measured(request):
     number = request.node.callspec.params["number"]
     if number % 50 == 0:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        LOG.open("a").write(f"{{number}} {{pages * 4}} {{len(os.listdir('/proc/self/fd')) - len(KEPT)}}\\n")
+        with LOG.open("a") as log:
+            log.write(f"{{number}} {{pages * 4}} {{len(os.listdir('/proc/self/fd')) - len(KEPT)}}\\n")
 
 
 @pytest.mark.parametrize("number", range(len(PLAN)))
