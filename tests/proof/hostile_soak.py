@@ -1,8 +1,9 @@
 """A suite of random hostile tests, run with and without the plugin.
 
 `python tests/proof/hostile_soak.py --minutes 30 --seed 1`. Each test performs one action of `SUITE`, chosen by the seed:
-signals, timeouts, closed descriptors, forks, monkeypatching, garbage, leaks. The outcomes must equal those of a run without
-the plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they do not.
+signals, timeouts, closed descriptors, forks, monkeypatching, garbage, lack of memory, leaks. The outcomes must equal those
+of a run without the plugin. Memory and descriptors of the run with the plugin must stay flat. The exit status is 1 if they
+do not.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ import pytest
 PLAN = {plan!r}
 LOG = Path({log!r})
 KEPT = []  # leaks of a test, closed by a later one, so that the number of descriptors has a bound
+
+
+# A shell starts programs in its background with SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class FromOutside(BaseException):
@@ -54,6 +59,7 @@ def alarm(error):
 
 def alarm_exception(monkeypatch): alarm(TimeoutError)
 def alarm_base_exception(monkeypatch): alarm(FromOutside)
+def alarm_memory_error(monkeypatch): alarm(MemoryError)
 
 
 def interrupt(monkeypatch):
@@ -130,9 +136,16 @@ def fork(monkeypatch):
         warnings.simplefilter("ignore")
         pid = os.fork()
     if not pid:
-        socket.socket()
-        os._exit(0)
+        try:
+            socket.socket()
+        finally:
+            os._exit(0)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def fork_that_leaks(monkeypatch):
+    KEPT.append(socket.create_server(("127.0.0.1", 0)))
+    fork(monkeypatch)
 
 
 def child(monkeypatch): subprocess.run([sys.executable, "-S", "-c", "import socket; socket.socket()"], check=True)
@@ -144,6 +157,16 @@ def threads(monkeypatch):
         thread.start()
     for thread in running:
         thread.join()
+
+
+def threads_leak(monkeypatch):
+    opened = []
+    running = [threading.Thread(target=lambda: opened.append(socket.socket())) for _ in range(4)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    KEPT.extend(opened)
 
 
 def late_closer(monkeypatch):
@@ -193,6 +216,47 @@ def double_close(monkeypatch):
         sock.close()
 
 
+def close_range(monkeypatch):
+    sockets = [socket.socket() for _ in range(4)]
+    moved = [os.dup2(sock.fileno(), 600 + number) for number, sock in enumerate(sockets)]
+    os.closerange(min(moved), max(moved) + 1)
+    for sock in sockets:
+        sock.close()
+
+
+def closed_by_number(monkeypatch):
+    server = socket.create_server(("127.0.0.1", 0))
+    os.closerange(server.fileno(), server.fileno() + 1)
+    server.detach()
+
+
+def closes_netlink_of_others(monkeypatch):
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{{name}}").startswith("socket:"):
+                with socket.socket(fileno=os.dup(int(name))) as sock:
+                    if sock.family == socket.AF_NETLINK:
+                        os.close(int(name))
+
+
+def replaced_descriptor(monkeypatch):
+    first, second = socket.socketpair()
+    os.dup2(second.fileno(), first.fileno())
+    first.close()
+    second.close()
+
+
+def no_memory(monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**26, hard))
+    try:
+        with pytest.raises(MemoryError), socket.socket():
+            bytearray(2**28)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def no_descriptors(monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 8, hard))
@@ -226,6 +290,27 @@ def trace(monkeypatch):
         sys.settrace(None)
 
 
+def profile(monkeypatch):
+    sys.setprofile(lambda *_: None)
+    try:
+        clean(monkeypatch)
+    finally:
+        sys.setprofile(None)
+
+
+def failing_trace(monkeypatch):
+    def fails(frame, event, argument):
+        if frame.f_code.co_name == "create_server":
+            raise FromOutside
+
+    sys.settrace(fails)
+    try:
+        with pytest.raises(FromOutside):
+            clean(monkeypatch)
+    finally:
+        sys.settrace(None)
+
+
 def monitoring(monkeypatch):
     if sys.version_info < (3, 12):
         return
@@ -255,6 +340,7 @@ def recursion(monkeypatch):
 
 
 def strict_warnings(monkeypatch):
+    gc.collect()  # garbage of earlier tests must not depend on when the collector runs
     warnings.simplefilter("error")
     clean(monkeypatch)
 
@@ -271,7 +357,8 @@ def measured(request):
     number = request.node.callspec.params["number"]
     if number % 50 == 0:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
-        LOG.open("a").write(f"{{number}} {{pages * 4}} {{len(os.listdir('/proc/self/fd')) - len(KEPT)}}\\n")
+        with LOG.open("a") as log:
+            log.write(f"{{number}} {{pages * 4}} {{len(os.listdir('/proc/self/fd')) - len(KEPT)}}\\n")
 
 
 @pytest.mark.parametrize("number", range(len(PLAN)))
