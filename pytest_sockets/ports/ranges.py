@@ -26,7 +26,7 @@ class Span(NamedTuple):
 
 
 PORTSERVER_PORTS: Final = Span(15000, 24999)
-"""What portpicker's portserver serves unless it is told otherwise."""
+"""What portpicker's portserver serves unless configured otherwise."""
 NODE_PORTS: Final = Span(30000, 32767)
 """Kubernetes services of type NodePort."""
 USUAL: Final = Span(10240, 65535)

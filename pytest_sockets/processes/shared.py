@@ -49,7 +49,7 @@ class Record:
     pid: int
     keeper: int
     started: int | None
-    """The start time of the keeper, which tells a reused process id."""
+    """The start time of the keeper, which differs for a reused process id."""
     ports: dict[str, int]
 
 

@@ -26,7 +26,7 @@ class AnySettings(TypedDict, total=False):
 
 
 class UdpSettings(AnySettings, total=False):
-    """A datagram server greets nobody and buffers nothing."""
+    """A datagram server sends no greeting and buffers nothing."""
 
     reply: DatagramReply | None
     port: int

@@ -1,11 +1,11 @@
 """The one thread per process that serves every server, for sync, asyncio and trio tests alike.
 
-A lock says who may touch the servers: the hub holds it while it works and lets go of it while it waits in epoll(7). A test
+A lock protects the servers: the hub holds it while it works and releases it while it waits in epoll(7). A test
 that starts or stops a server takes it for some microseconds and does the work in its own thread: no other thread has to
 be woken. Only when the hub is busy is the work queued for it, and then the caller waits 5 seconds at most.
 
 Code under test may close descriptors that are not its own. When the epoll instance or the wake-up sockets are no longer
-the hub's, they are made anew, and every server goes on.
+the hub's, it replaces them, and every server continues.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FORK_PATIENCE: Final = 0.2
 
 
 class Handler(Protocol):
-    """Something that is told about events on its socket."""
+    """The owner of a socket: the hub calls it for each event on that socket."""
 
     sock: RealSocket
 
@@ -62,7 +62,7 @@ class HubStuck(ServerFault):
 
 
 class Timer:
-    """A call at a later time; `cancel()` it or let it come."""
+    """A call at a later time, unless `cancel()` comes first."""
 
     __slots__ = ("call", "owner")
 
@@ -167,7 +167,7 @@ class Hub:
     # What handlers and work may use
 
     def add(self, fd: int, handler: Handler, mask: int) -> None:
-        """Tell `handler` of the events in `mask` on `fd`."""
+        """Call `handler` for the events in `mask` on `fd`."""
         self._handlers[fd] = handler
         self._masks[fd] = mask
         self._identities[fd] = _identity(fd)
@@ -175,7 +175,7 @@ class Hub:
         self._noticed()
 
     def change(self, fd: int, mask: int) -> None:
-        """Other events on `fd` from now on."""
+        """Watch `fd` for other events from now on."""
         self._masks[fd] = mask
         self._poller.change(fd, mask)
         self._noticed()
@@ -187,7 +187,7 @@ class Hub:
             self._poller.remove(fd)
 
     def later(self, seconds: float, call: Callable[[], None], owner: Handler) -> Timer:
-        """Make `call()` in so many seconds, in the hub's thread."""
+        """Run `call()` in the hub's thread after `seconds`."""
         due = monotonic() + seconds
         timer = Timer(call, owner)
         heapq.heappush(self._timers, (due, next(self._order), timer))
@@ -385,7 +385,7 @@ class Hub:
     def abandon_in_child(self) -> None:
         """In a forked child: close what it inherited, and nothing else.
 
-        The epoll instance is shared with the parent: it goes first, so that no later call can take descriptors out of the
+        The epoll instance is shared with the parent: close it first, so that no later call can take descriptors out of the
         parent's set. A listener that stays open here would keep the parent's port after its server stopped.
         """
         self._poller.close()

@@ -211,7 +211,7 @@ class Service:
         sock.setblocking(False)
         if isinstance(self.address, tuple):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.connect_ex(self._target)  # what came of it is told by the first event
+        sock.connect_ex(self._target)  # the first event shows whether it succeeded
         return sock
 
 

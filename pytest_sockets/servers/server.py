@@ -1,4 +1,4 @@
-"""The public face that every server has: address, clients, records, waiting, faults, breaking and stopping."""
+"""What every server offers: its address, clients, records, waits, faults, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _LOOK_EVERY: Final = 0.01
 
 
 class Undo:
-    """What was changed is so at once; leaving the `with` block changes it back."""
+    """A change that is already made; leaving the `with` block reverts it."""
 
     def __init__(self, undo: Callable[[], None]) -> None:
         self._undo = undo
@@ -94,7 +94,7 @@ class Server(metaclass=BlamesTheCall):
 
     @property
     def addresses(self) -> tuple[Endpoint, ...]:
-        """All that it is bound to; two for host="localhost"."""
+        """Every address that it is bound to; two for host="localhost"."""
         return tuple(bound.endpoint for bound in self._engine.bound)
 
     @property
@@ -158,7 +158,7 @@ class Server(metaclass=BlamesTheCall):
 
     @property
     def received(self) -> bytes:
-        """What all connections (or datagrams) brought, in their order: each at most `record` bytes."""
+        """The bytes of all connections (or datagrams), in order: at most `record` bytes of each."""
         return b"".join(
             [*(seen.received for seen in self.connections), *(seen.data for seen in self.datagrams)]
         )
@@ -342,9 +342,9 @@ class Server(metaclass=BlamesTheCall):
 
     @blames_the_call
     def faults(self, *faults: Fault) -> Undo:
-        """Put these in force now, for open and new connections, behind those that are there already.
+        """Apply these faults now, to open and new connections, after those that are already in force.
 
-        As a `with` block they are taken out at its end.
+        In a `with` block they are removed at its end.
         """
         added = self._engine.add_faults(check_faults(faults, self.transport))
         return Undo(lambda: self._engine.remove_faults(added))
