@@ -60,11 +60,6 @@ def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) 
     return kept
 
 
-def reaches(root: Any, records: Iterable[Record]) -> bool:
-    """Whether `root` leads to one of the sockets."""
-    return next(iter(_found(list(records), [root])), None) is not None
-
-
 def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[Any]]]) -> dict[int, Owner]:
     """For each process whose Popen, or object of that kind, a live owner's objects lead to: that owner."""
     missing = set(pids)

@@ -25,13 +25,13 @@ class Counts:
         self.last_looks: list[Callable[[], None]] = []
         """Called before the notes are reported; each may add one."""
 
-    def add_to(self, batch: Payload) -> None:
+    def add_to(self, payload: Payload) -> None:
         """Add the counts to the process's last payload."""
         for look in self.last_looks:
             look()
-        batch.ports_given += sum(pool.given for pool in self.port_pools)
-        batch.servers_started += self.servers
-        batch.notes.extend(self.notes)
+        payload.ports_given += sum(pool.given for pool in self.port_pools)
+        payload.servers_started += self.servers
+        payload.notes.extend(self.notes)
 
 
 def counts(config: pytest.Config) -> Counts:

@@ -91,9 +91,9 @@ class LeakEvaluation:
 
     @alarm_paused()
     def judge_test(
-        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, batch: Payload
+        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, payload: Payload
     ) -> list[Finding]:
-        """Fill `batch` after the teardown of `item`, in which `erring` can err. Returns that for which it must fail.
+        """Fill `payload` after the teardown of `item`, in which `erring` can err. Returns that for which it must fail.
 
         What ended in this test's set-up was last used in the `previous` one.
         """
@@ -102,11 +102,11 @@ class LeakEvaluation:
         for owner, finding, mode in self._found(live, getattr(item, "funcargs", None) or {}, final=False):
             at_test = owner in erring or owner.context is item
             nodeid = item.nodeid if at_test or owner.kind == "test" else previous or item.nodeid
-            batch.leaks.append(self._leak(finding, nodeid, mode, can_err=at_test))
-        batch.lives.extend(self._lives.take() if self._lives is not None else ())
-        warned = [leak.finding for leak in batch.leaks if leak.mode == "warn" and not leak.known]
+            payload.leaks.append(self._leak(finding, nodeid, mode, can_err=at_test))
+        payload.lives.extend(self._lives.take() if self._lives is not None else ())
+        warned = [leak.finding for leak in payload.leaks if leak.mode == "warn" and not leak.known]
         warn(item, warned, self._ledger.places)
-        return [leak.finding for leak in batch.leaks if leak.raised]
+        return [leak.finding for leak in payload.leaks if leak.raised]
 
     @alarm_paused()
     def judge_rest(self, nodeid: str, live: Live) -> None:
@@ -121,7 +121,7 @@ class LeakEvaluation:
         rest = Payload(opened=untold, leaks=self._late, collected=self._dropped.collected)
         rest.lives.extend(self._lives.take() if self._lives is not None else ())
         rest.rule_hits, rest.ignored = self._filter.ignores.hits, self._filter.ignores.ignored
-        rest.troubles.extend(self._filter.errors)
+        rest.internal_errors.extend(self._filter.errors)
         if self._judge.ran_out_of_patience:
             rest.notes.append(
                 f"waiting for sockets to close was cut short after {LONGEST_WAITING:.0f} s in all; lower --sockets-grace"

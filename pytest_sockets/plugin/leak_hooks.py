@@ -61,11 +61,11 @@ class LeakDetection(HookObject):
         self.errors = InternalErrors()
         self._verdicts: LeakEvaluation | None = None
         self._watch: Any = None
-        self._take = reporting.take if reporting is not None else None
+        self._on_report = reporting.on_report if reporting is not None else None
         self._count = reporting.count if reporting is not None and not settings.counts_every_test else None
         """Counts a test's sockets at once; else the number travels on the test's report."""
         self._unraisable = Unraisable()
-        self._made_outbox: ReportAttachments | None = None
+        self._made_attachments: ReportAttachments | None = None
         self._live: dict[FixtureDef[Any], Owner] = {}
         self._imports: list[Owner] = []
         self._used: set[object] = set()
@@ -111,7 +111,7 @@ class LeakDetection(HookObject):
         self._config.add_cleanup(self.registry.fds.close)
         settings = self._settings
         if settings.counts_every_test:
-            self._outbox()
+            self._attachments()
         if settings.unclosed != "off" or settings.baseline is not None or wants_timeline(settings):
             verdicts = self._judging()
             verdicts.begin(lives=wants_timeline(settings))
@@ -132,21 +132,21 @@ class LeakDetection(HookObject):
             self._verdicts = LeakEvaluation(self._config, self._settings, self.registry, self._children)
         return self._verdicts
 
-    def _outbox(self) -> ReportAttachments:
-        if self._made_outbox is None:
+    def _attachments(self) -> ReportAttachments:
+        if self._made_attachments is None:
             with self.registry.fds.spare():
                 from pytest_sockets.plugin.report_attachments import ReportAttachments
 
             stays = self._settings.counts_every_test
-            self._made_outbox = ReportAttachments(
+            self._made_attachments = ReportAttachments(
                 self._config,
                 self.errors.record,
-                self._take,
+                self._on_report,
                 self._unraisable,
                 self.registry.fds.spare,
                 stays=stays,
             )
-        return self._made_outbox
+        return self._made_attachments
 
     @property
     def _has_suspects(self) -> bool:
@@ -159,9 +159,9 @@ class LeakDetection(HookObject):
         untold = self.registry.opened - self._told
         if self._verdicts is None and not (untold or self.errors.texts or self._settings.ignore):
             return None
-        batch = self._judging().finish(untold)
-        batch.troubles.extend(self.errors.texts)
-        return batch
+        payload = self._judging().finish(untold)
+        payload.internal_errors.extend(self.errors.texts)
+        return payload
 
     def _opener(self, inode: int) -> str | None:
         """What opened this socket and where, for the explanation of who holds a port."""
@@ -315,11 +315,11 @@ class LeakDetection(HookObject):
                 with self._unraisable.kept(), registry.fds.spare():
                     errors = self._judge_test(item, opened)
                     if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
-                        self._outbox().insist(item.nodeid)
+                        self._attachments().force_failure(item.nodeid)
             elif opened and self._count is not None:
                 self._count(opened)
             elif opened:
-                self._outbox().note(item.nodeid, opened)
+                self._attachments().note(item.nodeid, opened)
         finally:
             self._opened_before = registry.opened
             registry.rest()
@@ -328,9 +328,9 @@ class LeakDetection(HookObject):
         """The findings with which this teardown must fail."""
         if self._raising is item and self._failed is not item:
             leak_failure.forget_expected_failure()
-        batch = self._outbox().new(item.nodeid, opened)
+        payload = self._attachments().new(item.nodeid, opened)
         previous = self._previous.nodeid if self._previous is not None else ""
-        return self._judging().judge_test(item, self._erring, previous, self._alive, batch)
+        return self._judging().judge_test(item, self._erring, previous, self._alive, payload)
 
     # -- fixtures --------------------------------------------------------------------------------------------
 

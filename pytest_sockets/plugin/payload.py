@@ -10,7 +10,7 @@ from pytest_sockets.leaks.findings import Finding, Frame
 from pytest_sockets.reports.spans import SocketLife
 
 _PLAIN = (
-    "rule_hits", "ignored", "collected", "troubles", "notes", "listening", "ports_given", "servers_started",
+    "rule_hits", "ignored", "collected", "internal_errors", "notes", "listening", "ports_given", "servers_started",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class Payload:
     """The number of findings that were not reported, by the rule, default or hook that dropped them."""
     collected: int = 0
     """The number of sockets that outlived their owner and that only the garbage collector closed."""
-    troubles: list[str] = dataclasses.field(default_factory=list)
+    internal_errors: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     listening: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     ports_given: int = 0

@@ -109,15 +109,18 @@ class _Parts:
         return hasattr(self._config, "workerinput")
 
     def send_usage_error(self, text: str) -> None:
-        """Send a usage error on the worker's output, like the last batch."""
+        """Send a usage error on the worker's output, like the last payload."""
         self._config.workeroutput[USAGE_ERROR] = text  # type: ignore[attr-defined]
 
     def end(self) -> None:
-        """Deliver the last batch of this process; with xdist, on the worker's output."""
+        """Deliver the last payload of this process; with xdist, on the worker's output."""
         try:
             data = self._last_batch()
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
-            data = {**NOTHING, "troubles": [f"sending the last results: {type(error).__name__}: {error}"]}
+            data = {
+                **NOTHING,
+                "internal_errors": [f"sending the last results: {type(error).__name__}: {error}"],
+            }
         if self.reporting is not None:
             self.reporting.gather(data)
         else:
@@ -130,10 +133,10 @@ class _Parts:
             return NOTHING
         from pytest_sockets.plugin.payload import Payload
 
-        batch = rest or Payload()
+        payload = rest or Payload()
         if counts is not None:
-            counts.add_to(batch)
-        return batch.as_json()
+            counts.add_to(payload)
+        return payload.as_json()
 
 
 class Receiver(HookObject):
@@ -144,7 +147,7 @@ class Receiver(HookObject):
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Receive the reports of every worker."""
-        self._reporting.take(report)
+        self._reporting.on_report(report)
 
 
 class Ending(HookObject):

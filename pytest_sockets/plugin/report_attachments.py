@@ -26,55 +26,55 @@ class ReportAttachments(HookObject):
     def __init__(
         self,
         config: pytest.Config,
-        trouble: Callable[[str, Exception], None],
-        take: Callable[[pytest.TestReport], None] | None,
+        record_error: Callable[[str, Exception], None],
+        on_report: Callable[[pytest.TestReport], None] | None,
         unraisable: Unraisable,
         spare: Callable[[], AbstractContextManager[None]],
         *,
         stays: bool,
     ) -> None:
-        """Call `take` with every report if this `stays`, else at least with those that carry a batch.
+        """Call `on_report` with every report if this `stays`, else at least with those that carry a payload.
 
         `spare` frees a descriptor, since the test may have used up all others.
         """
         self._config = config
         self._plugins = config.pluginmanager
-        self._trouble = trouble
-        self._take = take
+        self._record_error = record_error
+        self._on_report = on_report
         self._unraisable = unraisable
         self._spare = spare
         self._stays = stays
-        self._passed_by = 0
+        self._idle_tests = 0
         """The number of consecutive tests without results."""
         self._waiting: dict[str, Payload | int] = {}
         """By the node id of the test; only the number of sockets if the test left none."""
-        self._insisting: set[str] = set()
+        self._forced: set[str] = set()
         self._registered = False
-        self._be_there()
+        self._stay_registered()
 
-    def _be_there(self) -> None:
-        self._passed_by = 0
+    def _stay_registered(self) -> None:
+        self._idle_tests = 0
         if not self._registered:
             self._registered = True
-            self._plugins.register(self, "sockets-outbox")
+            self._plugins.register(self, "sockets-report-attachments")
 
     def new(self, nodeid: str, opened: int) -> Payload:
         """Return an empty payload for a test that opened this many sockets, one of which may be a leak."""
         # Imported now: when the report is made, the test may have used up the descriptors that an import needs.
         from pytest_sockets.plugin import ci_properties, payload  # noqa: F401
 
-        self._be_there()
-        batch = self._waiting[nodeid] = payload.Payload(opened=opened)
-        return batch
+        self._stay_registered()
+        waiting = self._waiting[nodeid] = payload.Payload(opened=opened)
+        return waiting
 
     def note(self, nodeid: str, opened: int) -> None:
         """Record how many sockets a test opened that left none."""
         self._waiting[nodeid] = opened
-        self._be_there()
+        self._stay_registered()
 
-    def insist(self, nodeid: str) -> None:
+    def force_failure(self, nodeid: str) -> None:
         """Force the failure of this test's teardown: a mark `xfail` expects failures of the test, not leaks."""
-        self._insisting.add(nodeid)
+        self._forced.add(nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -85,9 +85,9 @@ class ReportAttachments(HookObject):
                     self._attach(report)
             else:
                 self._attach(report)
-        elif self._take is not None:
-            self._take(report)
-        if self._passed_by > _PATIENCE and not self._stays:
+        elif self._on_report is not None:
+            self._on_report(report)
+        if self._idle_tests > _PATIENCE and not self._stays:
             self._registered = False
             self._plugins.unregister(self)
 
@@ -95,13 +95,13 @@ class ReportAttachments(HookObject):
         try:
             self._put_on(report)
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
-            self._trouble(f"reporting the leaks of {report.nodeid}", error)
-        if self._take is not None:
-            self._take(report)
+            self._record_error(f"reporting the leaks of {report.nodeid}", error)
+        if self._on_report is not None:
+            self._on_report(report)
 
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid
-        self._passed_by += 1
+        self._idle_tests += 1
         waiting = self._waiting.pop(nodeid, None)
         if isinstance(waiting, int):
             setattr(report, OUTPUT, {"opened": waiting})
@@ -111,7 +111,7 @@ class ReportAttachments(HookObject):
             setattr(report, OUTPUT, waiting.as_json())
             if waiting.leaks:
                 ci_properties.attach(self._config, report, waiting.leaks)
-        if nodeid in self._insisting:
-            self._insisting.discard(nodeid)
+        if nodeid in self._forced:
+            self._forced.discard(nodeid)
             report.outcome = "failed"
             vars(report).pop("wasxfail", None)

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _MOST_WARNINGS: Final = 3
 """The number of leaks that the warnings summary shows one by one."""
 OUTPUT: Final = "sockets"
-"""The key of a process's last batch in an xdist worker's output, and the attribute for a report's batch."""
+"""The key of a process's last payload in an xdist worker's output, and the attribute for a report's payload."""
 USAGE_ERROR: Final = "sockets_usage_error"
 """The key of an invalid mark, found where the tests are collected."""
 NOTHING: Final[dict[str, Any]] = {"opened": 0}
-"""The batch of a process that has nothing to report."""
+"""The payload of a process that has nothing to report."""
 COUNTS: Final[pytest.StashKey[Counts]] = pytest.StashKey()
 """`config.stash[COUNTS]`: the ports and servers of this process; absent if there are none."""
 
@@ -79,9 +79,9 @@ class Reporting(HookObject):
         self._incomplete = False
         self._usage_error: str | None = None
         self._leaks: list[Leak] = []
-        self._batches: list[int] = []
-        """For each leak, the number of its batch: another attempt of a test has another number."""
-        self._batch = 0
+        self._attempts: list[int] = []
+        """For each leak, the number of its attempt: a test that runs again has another one."""
+        self._attempt = 0
         self._strict_failure = False
 
     def watch_selection(self, selection: Selection) -> None:
@@ -100,7 +100,7 @@ class Reporting(HookObject):
 
     # -- gathering -------------------------------------------------------------------------------------------
 
-    def take(self, report: pytest.TestReport) -> None:
+    def on_report(self, report: pytest.TestReport) -> None:
         """Take the plain data from the teardown report, whatever process ran the test."""
         if self._timeline:
             self._note_span(report)
@@ -136,7 +136,7 @@ class Reporting(HookObject):
             self._failed_tests.add(nodeid)
 
     def gather(self, data: dict[str, Any]) -> None:
-        """Add one process's batch; a batch that cannot be read becomes one line."""
+        """Add one process's payload; a payload that cannot be read becomes one line."""
         if data == NOTHING:
             return
         if self._settings.leaks == "off" and data["opened"]:
@@ -154,28 +154,30 @@ class Reporting(HookObject):
     def trouble(self, what: str, error: Exception) -> None:
         """Report a failure of this plugin once at the end, and let the run go on."""
         text = f"{what}: {type(error).__name__}: {error}"
-        if text not in self.run.troubles:
-            self.run.troubles.append(text)
+        if text not in self.run.internal_errors:
+            self.run.internal_errors.append(text)
 
-    def _gather(self, batch: Payload) -> None:
+    def _gather(self, payload: Payload) -> None:
         run = self.run
-        run.opened_total += batch.opened
-        run.lives.extend(batch.lives)
-        run.ports_given += batch.ports_given
-        run.servers_started += batch.servers_started
-        run.listening.extend(batch.listening)
-        run.notes.extend(batch.notes)
-        run.troubles.extend(trouble for trouble in batch.troubles if trouble not in run.troubles)
-        run.collected += batch.collected
-        for rule, hits in batch.rule_hits.items():
+        run.opened_total += payload.opened
+        run.lives.extend(payload.lives)
+        run.ports_given += payload.ports_given
+        run.servers_started += payload.servers_started
+        run.listening.extend(payload.listening)
+        run.notes.extend(payload.notes)
+        run.internal_errors.extend(
+            trouble for trouble in payload.internal_errors if trouble not in run.internal_errors
+        )
+        run.collected += payload.collected
+        for rule, hits in payload.rule_hits.items():
             self._rule_hits[rule] = self._rule_hits.get(rule, 0) + hits
-        for reason, count in batch.ignored.items():
+        for reason, count in payload.ignored.items():
             run.ignored[reason] = run.ignored.get(reason, 0) + count
-        self._batch += 1
-        for leak in batch.leaks:
-            self._take(leak)
+        self._attempt += 1
+        for leak in payload.leaks:
+            self._add_leak(leak)
 
-    def _take(self, leak: Leak) -> None:
+    def _add_leak(self, leak: Leak) -> None:
         finding = leak.finding
         if finding.owner_kind == "import":
             # Every xdist worker imports every module: count the same line once.
@@ -184,11 +186,11 @@ class Reporting(HookObject):
                 return
             self._imports_seen.add(place)
         self._leaks.append(leak)
-        self._batches.append(self._batch)
+        self._attempts.append(self._attempt)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Handle the end of an xdist worker. One that crashed has no output, and its last batch is lost."""
+        """Handle the end of an xdist worker. One that crashed has no output, and its last payload is lost."""
         output = getattr(node, "workeroutput", {})
         self._usage_error = self._usage_error or output.get(USAGE_ERROR)
         data = output.get(OUTPUT)
@@ -273,11 +275,11 @@ class Reporting(HookObject):
         if settings.reports:
             from pytest_sockets.reports.writing import write_reports
 
-            run.troubles.extend(write_reports(run, settings.reports))
+            run.internal_errors.extend(write_reports(run, settings.reports))
         if settings.github:
             from pytest_sockets.reports.github import write_step_summary
 
-            run.troubles.extend(write_step_summary(run))
+            run.internal_errors.extend(write_step_summary(run))
 
     def _finish_baseline(self, complete: bool) -> list[bool]:
         from pytest_sockets.reports import baseline, baseline_check, writing
@@ -288,8 +290,8 @@ class Reporting(HookObject):
         listed = baseline.read_baseline(path) if path.exists() else baseline.Baseline()
         self._complete_ran(ran, listed, complete)
         found = [
-            baseline_check.Found(leak.finding, batch, leak.finding.worker, leak.known)
-            for leak, batch in zip(self._leaks, self._batches, strict=True)
+            baseline_check.Found(leak.finding, attempt, leak.finding.worker, leak.known)
+            for leak, attempt in zip(self._leaks, self._attempts, strict=True)
         ]
         if self._settings.update_baseline:
             updated = baseline_check.update(found, listed, ran)

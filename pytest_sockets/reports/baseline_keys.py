@@ -53,7 +53,7 @@ def fixture_owner(name: str, file: str) -> str:
 
 
 def is_narrow(finding: Finding) -> bool:
-    """Whether the owner exists for one test only. Another batch of the same test is then another attempt."""
+    """Whether the owner exists for one test only. Another payload of the same test is then another attempt."""
     return finding.owner_kind == "test" or (
         finding.owner_kind == "fixture" and finding.owner_scope == "function"
     )

@@ -105,7 +105,7 @@ def _figures(run: Run) -> list[dict[str, str]]:
 
 def _notes(run: Run, omitted: list[int]) -> list[str]:
     notes = [*run.counts, *run.notes]
-    notes += [f"pytest-sockets could not do everything: {trouble}" for trouble in run.troubles]
+    notes += [f"pytest-sockets could not do everything: {trouble}" for trouble in run.internal_errors]
     for count, noun in zip(omitted, ("more test", "more socket", "more leak"), strict=True):
         if count:
             verb = "is" if count == 1 else "are"

@@ -35,7 +35,7 @@ def render_markdown(run: Run) -> str:
             sockets = sum(len(group.findings) for group in rest)
             lines.append(f"| {sockets:,} more | {number(len(rest), 'more opening line')} | |")
         lines += ["", *_fixes(groups), ""]
-    notes = [*run.counts, *run.not_looked_for, *run.baseline_changes, *run.troubles]
+    notes = [*run.counts, *run.not_looked_for, *run.baseline_changes, *run.internal_errors]
     notes += [f"The ignore rule {rule!r} matched nothing." for rule in run.unmatched_rules]
     room = MOST_LINES - len(lines) - 1
     if len(notes) > room:

@@ -75,7 +75,7 @@ class Run:
     """Whether a worker crashed, so that its last findings are lost."""
     notes: list[str] = dataclasses.field(default_factory=list)
     """Actions of pytest-sockets besides reporting."""
-    troubles: list[str] = dataclasses.field(default_factory=list)
+    internal_errors: list[str] = dataclasses.field(default_factory=list)
     """Failures of pytest-sockets itself."""
 
     @property
@@ -106,7 +106,7 @@ class Run:
             or self.unmatched_rules
             or self.baseline_changes
             or self.notes
-            or self.troubles
+            or self.internal_errors
             or self.incomplete
         )
 

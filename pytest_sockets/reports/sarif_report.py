@@ -72,7 +72,7 @@ def _rules(run: Run) -> list[dict[str, Any]]:
 
 def _invocation(run: Run) -> dict[str, Any]:
     """Return the invocation. It says what the run did not look for, since an empty list of results is not a proof."""
-    notes = [headline(run), *run.counts, *run.not_looked_for, *run.baseline_changes, *run.troubles]
+    notes = [headline(run), *run.counts, *run.not_looked_for, *run.baseline_changes, *run.internal_errors]
     invocation: dict[str, Any] = {
         "executionSuccessful": run.looked and not run.incomplete,
         "commandLine": printable(" ".join(run.environment.command)),

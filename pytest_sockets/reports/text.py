@@ -185,7 +185,7 @@ def summary(run: Run) -> list[str]:
         lines += run.not_looked_for
     lines += _first_of(run.notes)
     lines += _first_of(
-        [f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.troubles]
+        [f"pytest-sockets could not do all of its work: {trouble}" for trouble in run.internal_errors]
     )
     return _bounded(lines)
 

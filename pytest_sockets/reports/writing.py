@@ -27,18 +27,18 @@ def write_reports(run: Run, paths: Iterable[Path]) -> list[str]:
 
     Nothing is raised: the results of the tests matter more than a report about them.
     """
-    troubles = []
+    errors = []
     for path in paths:
         try:
             write_text(path, _render(run, path.suffix))
         except OSError as error:
-            troubles.append(f"the report {path} was not written: {error.strerror or error}; {_advice(error)}")
+            errors.append(f"the report {path} was not written: {error.strerror or error}; {_advice(error)}")
         except Exception as error:  # noqa: BLE001 -- a bug in a renderer must not end the run
-            troubles.append(
+            errors.append(
                 f"the report {path} was not written: {type(error).__name__}: {error}; "
                 "this is a bug in pytest-sockets, please report it"
             )
-    return troubles
+    return errors
 
 
 def _render(run: Run, suffix: str) -> str:

@@ -8,17 +8,23 @@ from typing import Final
 from pytest_sockets.originals import RealOs
 
 _FOLDER: Final = "/proc/sys/net/ipv4"
-_LINUX_DEFAULT: Final = "32768 60999"
+_LINUX_DEFAULT: Final = (32768, 60999)
 _ELSEWHERE: Final = {"freebsd": (10000, 65535), "openbsd": (1024, 49151)}
 _IANA_DYNAMIC: Final = (49152, 65535)  # the default of macOS and Windows
 
 
 def ephemeral_range() -> tuple[int, int]:
-    """Return the lowest and highest port that bind(0) and connect() may take; the system's default if it is hidden."""
+    """Return the lowest and highest port that bind(0) and connect() may take.
+
+    The system's default where the setting is hidden, or has another form (an emulated kernel).
+    """
     if sys.platform != "linux":
         known = (span for name, span in _ELSEWHERE.items() if sys.platform.startswith(name))
         return next(known, _IANA_DYNAMIC)
-    low, high = map(int, (setting("ip_local_port_range") or _LINUX_DEFAULT).split())
+    try:
+        low, high = map(int, setting("ip_local_port_range").split())
+    except ValueError:
+        return _LINUX_DEFAULT
     return low, high
 
 

@@ -192,6 +192,22 @@ def test_an_error_of_a_listener_is_recorded_and_the_socket_is_opened(notes):
     assert notes.errors == [("socket opened", error)]
 
 
+def test_an_error_of_one_listener_hides_nothing_from_the_others(notes):
+    class Broken(Notes):
+        def note(self, event, *_):
+            raise ValueError(event)
+
+    broken, after = Broken(), Notes()
+    watcher.listen(broken)
+    watcher.listen(after)
+    socket.socket().close()
+    start()
+    assert [str(error) for _, error in broken.errors] == ["socket", "thread"]
+    for other in (notes, after):
+        assert [event for event, *_ in other.seen] == ["socket", "thread"]
+        assert other.errors == []
+
+
 def test_ctrl_c_that_lands_in_a_listener_reaches_the_caller(notes):
     def interrupted(*_):
         raise KeyboardInterrupt

@@ -60,7 +60,7 @@ CARRIES = """
     @pytest.fixture(scope="session", autouse=True)
     def noted():
         yield
-        print("carries reports:", pytest.config.pluginmanager.has_plugin("sockets-outbox"))
+        print("carries reports:", pytest.config.pluginmanager.has_plugin("sockets-report-attachments"))
 """
 OPENS_ONCE = """
     import socket

@@ -105,6 +105,21 @@ def test_this_kernel_tells_its_ranges():
     assert default_ranges(kernel).count > 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this file")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("1024\t64000", (1024, 64000)),
+        ("", (32768, 60999)),
+        ("disabled", (32768, 60999)),
+        ("1 2 3", (32768, 60999)),
+    ],
+)
+def test_a_hidden_or_strange_ephemeral_range_is_the_systems_default(monkeypatch, content, expected):
+    monkeypatch.setattr(port_settings, "setting", lambda _: content)
+    assert port_settings.ephemeral_range() == expected
+
+
 def test_the_kernels_notation_of_reserved_ports():
     assert parse_spans("") == ()
     assert parse_spans("9148-9150,8080") == (Span(8080, 8080), Span(9148, 9150))

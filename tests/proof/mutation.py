@@ -47,7 +47,7 @@ _JUDGE = (
 )  # fmt: skip
 _RULES = ("tests/leaks/test_rules.py", "tests/leaks/test_rules_properties.py")
 _FINDINGS = (
-    "tests/leaks/test_finding_builder.py", "tests/plugin/test_leak_batches.py", "tests/reports/test_json_report.py",
+    "tests/leaks/test_finding_builder.py", "tests/plugin/test_payload.py", "tests/reports/test_json_report.py",
     "tests/reports/test_text.py", f"{_CORPUS}[threads]", f"{_CORPUS}[fixtures]",
 )  # fmt: skip
 _PORTS = (

@@ -40,7 +40,9 @@ CONFTEST = """
         pathlib.Path("seen.json").write_text(json.dumps(seen))
         return True
 """
-TAKE = "session.config.pluginmanager.get_plugin('sockets-outbox').pytest_runtest_logreport(report)"
+TAKE = (
+    "session.config.pluginmanager.get_plugin('sockets-report-attachments').pytest_runtest_logreport(report)"
+)
 
 
 @pytest.mark.timeout(0)

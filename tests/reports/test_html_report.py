@@ -67,7 +67,7 @@ def hostile_run(finding_factory):
             )
         )
         run.listening.append((name, name))
-    run.unmatched_rules = run.baseline_changes = run.troubles = list(HOSTILE)
+    run.unmatched_rules = run.baseline_changes = run.internal_errors = list(HOSTILE)
     return run
 
 

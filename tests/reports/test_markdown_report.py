@@ -57,7 +57,7 @@ def test_the_largest_run_has_60_lines(finding_factory):
         "1",
         findings=findings,
         baseline_changes=["gone"] * 12,
-        troubles=["t"] * 99,
+        internal_errors=["t"] * 99,
         unmatched_rules=["r"] * 99,
     )
     lines = render_markdown(run).splitlines()
@@ -71,7 +71,7 @@ def test_the_largest_run_has_60_lines(finding_factory):
 )
 def test_no_name_becomes_markup(finding_factory, name):
     run = Run("1", findings=[finding_factory(owner=f"t.py::test[{name}]", place=(f"{name}.py", 1, name))] * 2)
-    run.troubles = [name]
+    run.internal_errors = [name]
     text = render_markdown(run)
     text.encode()
     rows = [line for line in text.splitlines() if line.startswith("|")]

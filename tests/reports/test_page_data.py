@@ -201,7 +201,7 @@ class TestBounds:
         assert (page_data.MAX_TESTS, page_data.MAX_LIVES, page_data.MAX_FINDINGS) == (50_000, 20_000, 5_000)
 
     def test_what_is_left_out_is_said(self):
-        assert html_report._notes(Run("1", notes=["first"], troubles=["disk full"]), [1, 2, 1]) == [
+        assert html_report._notes(Run("1", notes=["first"], internal_errors=["disk full"]), [1, 2, 1]) == [
             "first",
             "pytest-sockets could not do everything: disk full",
             "1 more test is counted above, but not shown here.",

@@ -136,7 +136,7 @@ class TestBounds:
     def test_every_list_of_the_section_is_bounded(self):
         run = Run(
             "1", findings=many(5000), unmatched_rules=["x=y"] * 900, baseline_changes=["gone"] * 12,
-            notes=["n"] * 900, troubles=["t"] * 900, ignored={f"owner={n}": 1 for n in range(900)},
+            notes=["n"] * 900, internal_errors=["t"] * 900, ignored={f"owner={n}": 1 for n in range(900)},
         )  # fmt: skip
         assert len(text.summary(run)) <= 2 * text.MOST_GROUPS + 35
 
@@ -232,7 +232,7 @@ class TestSummary:
         assert text.summary(Run("1")) == []
 
     def test_each_internal_error_is_one_line(self):
-        run = Run("1", troubles=["the report x was not written"])
+        run = Run("1", internal_errors=["the report x was not written"])
         assert text.summary(run) == [
             "pytest-sockets could not do all of its work: the report x was not written"
         ]

@@ -170,7 +170,9 @@ class TestSection:
             "... and 2 more like this",
         ]
         assert text.summary(Run("1", notes=five)) == five
-        assert text.summary(Run("1", troubles=["t"])) == ["pytest-sockets could not do all of its work: t"]
+        assert text.summary(Run("1", internal_errors=["t"])) == [
+            "pytest-sockets could not do all of its work: t"
+        ]
 
     def test_twelve_lines_of_the_baseline_are_whole(self):
         changes = [f"c{n}" for n in range(13)]

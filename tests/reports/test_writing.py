@@ -29,10 +29,10 @@ def test_each_suffix_gets_its_report(run, tmp_path):
 
 
 def test_a_folder_that_is_gone_is_said_and_the_other_report_is_written(run, tmp_path):
-    troubles = writing.write_reports(run, [tmp_path / "gone" / "x.json", tmp_path / "x.json"])
-    assert len(troubles) == 1
-    assert str(tmp_path / "gone" / "x.json") in troubles[0]
-    assert "its folder is gone" in troubles[0]
+    errors = writing.write_reports(run, [tmp_path / "gone" / "x.json", tmp_path / "x.json"])
+    assert len(errors) == 1
+    assert str(tmp_path / "gone" / "x.json") in errors[0]
+    assert "its folder is gone" in errors[0]
     assert (tmp_path / "x.json").exists()
 
 

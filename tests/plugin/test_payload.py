@@ -52,13 +52,13 @@ lives = st.builds(
     SocketLife, words, words, words, times, st.none() | times, words, st.none() | frames, st.none() | words,
     st.none() | words, st.none() | times,
 )  # fmt: skip
-batches = st.builds(
+payloads = st.builds(
     Payload,
     opened=numbers,
     leaks=st.lists(leaks, max_size=3),
     lives=st.lists(lives, max_size=2),
     rule_hits=st.dictionaries(words, numbers, max_size=2),
-    troubles=st.lists(words, max_size=2),
+    internal_errors=st.lists(words, max_size=2),
     notes=st.lists(words, max_size=2),
     listening=st.lists(st.tuples(words, words), max_size=2),
     ports_given=numbers,
@@ -67,9 +67,9 @@ batches = st.builds(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(batches)
-def test_a_batch_comes_back_from_json_as_it_was(batch):
-    assert Payload.from_json(json.loads(json.dumps(batch.as_json()))) == batch
+@given(payloads)
+def test_a_payload_comes_back_from_json_as_it_was(payload):
+    assert Payload.from_json(json.loads(json.dumps(payload.as_json()))) == payload
 
 
 @settings(max_examples=100, deadline=None)
@@ -81,7 +81,7 @@ def test_a_finding_does_too(finding):
 def test_a_difference_is_seen():
     """The twin: the comparison of the properties above is not blind."""
     assert Payload(opened=1) != Payload(opened=2)
-    assert Payload(troubles=["x"]) != Payload()
+    assert Payload(internal_errors=["x"]) != Payload()
 
 
 @settings(max_examples=100, deadline=None)
