@@ -41,6 +41,11 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: max(0, most - 3)]}..."
 
 
+def cut_at_start(text: str, most: int) -> str:
+    """Return at most `most` characters of `text`, cut at its start."""
+    return text if len(text) <= most else f"...{text[len(text) - max(0, most - 3) :]}"
+
+
 def cut_in_middle(text: str, most: int) -> str:
     """Return at most `most` characters of `text`, cut in its middle: the end is often more useful than the beginning."""
     if len(text) <= most:

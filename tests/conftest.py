@@ -93,7 +93,13 @@ class Suite:
             if not key.startswith(dropped) and key not in ("CI", "BUILD_NUMBER")
         }
         path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-        return kept | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path, "COLUMNS": "160"} | more
+        return (
+            kept
+            | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": path, "COLUMNS": "160"}
+            # Bytecode would hide that a test replaced a file within a second by one of the same size.
+            | {"PYTHONDONTWRITEBYTECODE": "1"}
+            | more
+        )
 
     def run(
         self,

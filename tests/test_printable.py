@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sockets import printable as module
-from pytest_sockets.printable import command_text, cut_in_middle, masked, printable, short_command, shortened
+from pytest_sockets.printable import (
+    command_text,
+    cut_at_start,
+    cut_in_middle,
+    masked,
+    printable,
+    short_command,
+    shortened,
+)
 
 
 @given(st.text(max_size=60))
@@ -27,7 +35,7 @@ def test_letters_stay_and_control_characters_are_escaped():
 @pytest.mark.parametrize("most", [3, 4, 10, 79])
 @given(text=st.text(max_size=100))
 def test_a_shortened_text_fits_and_says_that_it_is_cut(most: int, text: str):
-    for cut in (shortened(text, most), cut_in_middle(text, max(most, 5))):
+    for cut in (shortened(text, most), cut_at_start(text, max(most, 3)), cut_in_middle(text, max(most, 5))):
         assert cut == text or "..." in cut
     assert len(shortened(text, most)) <= most
     assert len(cut_in_middle(text, max(most, 5))) <= max(most, 5)
@@ -146,3 +154,9 @@ def test_quotes_that_do_not_match_cost_no_time(piece):
     began = time.perf_counter()
     assert len(short_command(piece * 1_000_000, 60)) <= 60
     assert time.perf_counter() - began < 5
+
+
+def test_a_text_that_is_cut_at_its_start_keeps_its_end():
+    assert cut_at_start("listening on port 8080", 11) == "...ort 8080"
+    assert cut_at_start("listening on port 8080", 3) == "..."
+    assert cut_at_start("port 8080", 9) == "port 8080"

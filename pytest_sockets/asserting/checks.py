@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_sockets import addresses
 from pytest_sockets.asserting import messages
 from pytest_sockets.asserting.failure import LOOPBACK_ONLY, explain
-from pytest_sockets.asserting.waits import ConnectionsWait
+from pytest_sockets.asserting.wait_conditions import ConnectionsWait
 from pytest_sockets.errors import SocketAssertionError
 from pytest_sockets.matching import takes
 from pytest_sockets.model import SocketTable

@@ -10,6 +10,7 @@ from pytest_sockets.asserting import messages, shared_ports
 from pytest_sockets.asserting.holder_text import Holder, who_holds
 from pytest_sockets.printable import printable, short_command
 from pytest_sockets.table import proc
+from pytest_sockets.table.port_settings import ephemeral_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,7 +189,7 @@ def _hint_for_owner(holder: Holder, found: list[Holder], status: str) -> str:
 
 
 def _hint_for_connection(holder: Holder, port: int) -> str:
-    low, high = messages.ephemeral_range()
+    low, high = ephemeral_range()
     remote = holder.entry.remote.port if holder.entry.remote and holder.entry.remote.port else 0
     outgoing = "an outgoing connection was given the port by the kernel: bind one outside the ephemeral range (free_port)"
     accepted = "The listener is closed but a connection that it accepted is open: close those too"

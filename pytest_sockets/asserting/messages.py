@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets import addresses, model
 from pytest_sockets.originals import wall_clock
 from pytest_sockets.service_names import port_name
+from pytest_sockets.table.port_settings import ephemeral_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,19 +124,6 @@ def port_facts(port: int) -> str | None:
     if port < 1024:
         return f"{port} is a well-known port: system services use it; take a port from the fixture free_port"
     return None
-
-
-def ephemeral_range() -> tuple[int, int]:
-    """Return the range from which the kernel takes ports; IANA's dynamic ports if it cannot be read."""
-    if sys.platform == "linux":
-        try:
-            with open("/proc/sys/net/ipv4/ip_local_port_range") as file:  # noqa: PTH123
-                low, high = map(int, file.read().split())
-        except (OSError, ValueError):
-            pass
-        else:
-            return low, high
-    return 49152, 65535
 
 
 def is_exposed(entry: SocketEntry) -> bool:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import _socket
 import socket
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import identity, watcher
-from pytest_sockets.leaks.call_site import capture
+from pytest_sockets.leaks.call_site import capture, walk_up
 from pytest_sockets.leaks.owner import Scope
 from pytest_sockets.leaks.records import Record, fileno
+from pytest_sockets.originals import RealOs
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from types import FrameType
 
-    from pytest_sockets.leaks.records import Key
     from pytest_sockets.leaks.registry import Registry
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _GIVE_NEW: Final = ("accept", "socketpair", "dup", "fromfd")
 """The functions of `socket` that make an object for a descriptor which no other object has."""
-_family_of: Final[Any] = _socket.socket.family.__get__
-_type_of: Final[Any] = _socket.socket.type.__get__
 
 
 def watch(registry: Registry) -> Attribution:
@@ -41,27 +39,34 @@ class Attribution(watcher.Listener):
         self._registry = registry
         self._threads = registry.threads
         self._current = registry.current
+        self._home = threading.get_ident()
         self.on_error: Callable[[str, BaseException], None] = lambda _what, _error: None
         """Called, in any thread, with an error of this plugin's own."""
 
-    def socket_opened(self, sock: Any, frame: FrameType, *, given: bool) -> None:
+    def socket_opened(self, sock: Any, frame: FrameType, given: bool) -> None:
         """Note a socket that Python code has opened."""
         fd = fileno(sock)
         if fd < 0:
             return
-        registry, threads = self._registry, self._threads
-        at_home = threads.at_home
-        scope = self._current.get() if at_home else self._scope_of_thread()
-        record = Record(scope, capture(frame, registry.places), _family_of(sock), _type_of(sock))
-        reference = record.ref = weakref.ref(sock)
-        if not at_home:
-            record.at_home = False
+        registry = self._registry
+        reference = weakref.ref(sock)
+        on_test_thread = threading.get_ident() == self._home
+        scope = self._current.get() if on_test_thread else self._scope_of_thread()
+        caller = frame.f_back if given else None
+        if identity.BY_INODE:
+            number = RealOs.fstat(fd).st_ino
+        else:
+            shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
+            number = identity.SERIALS.claim(fd, reference, shared=shared)
+        first = self._first_end(caller) if caller is not None else None
+        # Each event loop makes a pair: its two ends share one walk up the stack.
+        walked = walk_up(frame, registry.places) if first is None else first.walked
+        record = Record(scope, walked, (fd, number), reference)
+        if not on_test_thread:
+            record.on_test_thread = False
             self._note_thread(record)
-        caller = frame.f_back
-        shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
-        record.key = fd, identity.claim(fd, reference, shared=shared)
-        if given and caller is not None:
-            self._note_given_descriptor(record, caller)
+        if caller is not None:
+            self._note_given_descriptor(record, caller, first)
         registry.opened += 1
         registry.touched = True
         registry.add(record)
@@ -77,72 +82,78 @@ class Attribution(watcher.Listener):
         registry = self._registry
         registry.touched = True
         if registry.children is not None:
-            origin = capture(frame, registry.places)
-            registry.children.starting(self._scope_of_thread(), origin, command, starter)
+            call_site = capture(frame, registry.places)
+            registry.children.starting(self._scope_of_thread(), call_site, command, starter)
 
     def thread_starting(self, thread: threading.Thread, frame: FrameType) -> None:
         """The thread will work for the owner that its starter works for."""
         self._registry.touched = True
-        origin = capture(frame, self._registry.places)
-        self._threads.starting(thread, self._scope_of_thread().owner, origin)
+        call_site = capture(frame, self._registry.places)
+        self._threads.starting(thread, self._scope_of_thread().owner, call_site)
 
     def failed(self, event: str, error: BaseException) -> None:
         """Noting this event failed."""
         self.on_error(f"noting: {event}", error)
 
     def _scope_of_thread(self) -> Scope:
-        starter = None if self._threads.at_home else self._threads.starter()
+        starter = None if self._threads.on_test_thread else self._threads.starter()
         scope = self._current.get()
         return scope if starter is None or starter is scope.owner else Scope(starter, "call")
 
     def _note_thread(self, record: Record) -> None:
         thread = self._threads.calling
         if thread is not None:
-            record.maker, record.thread = weakref.ref(thread), self._threads.origin_of(thread)
-            if record.origin is not None:
-                record.origin.thread = record.thread
+            record.opener_thread, record.thread = weakref.ref(thread), self._threads.start_of(thread)
+            if record.call_site is not None:
+                record.call_site.thread = record.thread
         running = self._current.get().owner
-        record.during = running if running is not record.owner else None
+        record.concurrent_owner = running if running is not record.owner else None
 
-    def _note_given_descriptor(self, record: Record, caller: FrameType) -> None:
+    def _first_end(self, caller: FrameType) -> Record | None:
+        """The first end of the pair of which socketpair(), the standard library's or gevent's, makes the second now."""
+        if caller.f_code.co_name != "socketpair":
+            return None
+        sock = caller.f_locals.get("a")
+        if not issubclass(type(sock), _socket.socket):
+            sock = getattr(sock, "_sock", None)
+        return self._registry.newest(fileno(sock)) if sock is not None else None
+
+    def _note_given_descriptor(self, record: Record, caller: FrameType, first: Record | None) -> None:
         """accept(), dup(), fromfd(), socketpair() and TLS wrapping pass a descriptor to the constructor."""
-        # A thread of the session's that accepts is a server's that ran before the suite.
-        by_a_server = not _by_user(record) or (record.owner is self._registry.session and not record.at_home)
         if caller.f_code is _ACCEPT:
             record.accepted = True
-            if by_a_server:
-                self._give_to_listener(record, fileno(caller.f_locals["self"]))
+            if self._is_a_servers(record):
+                self._give_to_listener(record, caller.f_locals["self"])
         elif caller.f_code.co_name == "socketpair":
-            # Of the standard library's and of gevent's. The first end has lost its descriptor to the object that is made.
             assert record.key is not None
-            first = self._key_of(caller.f_locals.get("a"))
-            record.pair = (record.key, 0) if first is None else (first, 1)
-        elif by_a_server:
+            record.pair = (record.key, 0) if first is None or first.key is None else (first.key, 1)
+        elif self._is_a_servers(record):
             from pytest_sockets.leaks import untracked
 
             untracked.give_to_listener(
                 record, self._registry
             )  # accepted by gevent's hub, or another loop of its own
 
-    def _key_of(self, sock: Any) -> Key | None:
-        sock = sock if issubclass(type(sock), _socket.socket) else getattr(sock, "_sock", None)
-        record = self._registry.newest(fileno(sock)) if sock is not None else None
-        return record.key if record is not None else None
+    def _is_a_servers(self, record: Record) -> bool:
+        """Whether a server opened it, not the user's code. One from before the suite accepts in the session's thread."""
+        call_site = record.call_site
+        if call_site is None or not call_site.called_by_user or call_site.in_a_loop:
+            return True
+        return record.owner is self._registry.session and not record.on_test_thread
 
-    def _give_to_listener(self, record: Record, fd: int) -> None:
+    def _give_to_listener(self, record: Record, sock: Any) -> None:
         """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
-        number = identity.socket_at(fd)
-        if number is not None and self._registry.is_foreign((fd, number)):
+        fd = fileno(sock)
+        listener = self._registry.newest(fd)
+        if listener is None or listener.ref() is not sock:
+            number = identity.socket_at(fd)
+            listener = self._registry.newest(fd) if number is not None else None
+            if listener is None or listener.key != (fd, number):
+                record.no_owner = number is not None and self._registry.is_foreign((fd, number))
+                return
+        if listener.no_owner:
             record.no_owner = True
             return
-        listener = self._registry.at((fd, number)) if number is not None else None
-        if listener is None:
-            return
-        record.origin, record.listener = listener.origin, listener
+        record.call_site, record.listener = listener.call_site, listener
         if not listener.owner.over:
             record.owner = record.opener = listener.owner
-
-
-def _by_user(record: Record) -> bool:
-    origin = record.origin
-    return origin is not None and origin.called_by_user and not origin.in_a_loop

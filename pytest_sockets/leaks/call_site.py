@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import CodeType, FrameType
 
     from pytest_sockets.leaks.findings import Frame
@@ -23,11 +23,14 @@ _STANDARD_LIBRARY: Final = str(Path(os.__file__).parent) + os.sep
 """Where its Python code is; sysconfig would say the same, and takes a millisecond to be imported."""
 _DEPTH: Final = 200
 """How far to walk for a line of the user's: requests alone is 14 deep, a recursive descent may be deeper."""
+_STEPS: Final = (None,) * _DEPTH
 _BEYOND: Final = 3
 """How many of the user's lines above the innermost one are kept."""
 _SHOWN: Final = 10
 _CONFTEST: Final = os.sep + "conftest.py"
 _EXAMPLE: Final = "<doctest "
+USERS: Final = 1
+PYTEST: Final = 2
 TEST_TOOLS: Final = frozenset(
     {"xdist", "execnet", "pytest_rerunfailures", "pytest_timeout", "coverage", "_pydevd_bundle", "debugpy"}
 )
@@ -40,24 +43,30 @@ class Places:
     def __init__(self, rootdir: Path) -> None:
         self.rootdir = str(rootdir).rstrip(os.sep) + os.sep
         self._inside_library = self.rootdir.startswith(_STANDARD_LIBRARY)
-        self._own_code: dict[str, bool] = {}
+        self.marked: Final[dict[str, int]] = _Marked(self._mark)
+        """USERS for a file of the user's own code, PYTEST for one of pytest's, 0 for any other."""
+
+        self.any_example = False
+        """Whether code of a doctest has been seen."""
 
     def is_users(self, filename: str) -> bool:
         """Whether `filename` is the user's own code."""
-        known = self._own_code.get(filename)
-        if known is None:
-            known = self._own_code[filename] = self._judge(filename)
-        return known
+        return self.marked[filename] == USERS
 
     def collected(self, filename: str) -> None:
         """pytest collects this file: it is the user's wherever it lies, as with `--pyargs package`."""
-        self._own_code[filename] = True
+        self.marked[filename] = USERS
 
-    def _judge(self, filename: str) -> bool:
+    def _mark(self, filename: str) -> int:
+        return USERS if self._is_own(filename) else PYTEST if "_pytest" in filename else 0
+
+    def _is_own(self, filename: str) -> bool:
         if filename.endswith(_CONFTEST):
             return True
         if filename.startswith(("<", _PACKAGE)):
-            return filename.startswith(_EXAMPLE)
+            is_example = filename.startswith(_EXAMPLE)
+            self.any_example = self.any_example or is_example
+            return is_example
         inside = self._inside_library and filename.startswith(self.rootdir)
         path = (
             filename[len(self.rootdir) :] if inside else filename
@@ -73,20 +82,31 @@ class Places:
         return filename.replace(os.sep, "/")
 
 
-class Origin:
+class _Marked(dict[str, int]):
+    """Numbers by file name, each found out once."""
+
+    def __init__(self, find_out: Callable[[str], int]) -> None:
+        self._find_out = find_out
+
+    def __missing__(self, filename: str) -> int:
+        number = self[filename] = self._find_out(filename)
+        return number
+
+
+Walked = tuple["list[tuple[CodeType, int]]", "int | None", bool]
+"""The calls, innermost first; which of them is the user's; whether that one is not on the stack but awaits what runs."""
+
+
+class CallSite:
     """Where a socket was created."""
 
-    __slots__ = ("_awaited", "_calls", "_users", "thread")
+    thread: CallSite | None = None
+    """Where the thread that opened it was started, if it was not the tests' own."""
 
-    def __init__(
-        self, calls: list[tuple[CodeType, int]], users: int | None, *, awaited: bool = False
-    ) -> None:
+    def __init__(self, calls: list[tuple[CodeType, int]], users: int | None, awaited: bool) -> None:
         self._calls = calls
         self._users = users
-        self.thread: Origin | None = None
-        """Where the thread that opened it was started, if it was not the tests' own."""
         self._awaited = awaited
-        """The user's line is not on the stack: it awaits, in another task, what runs here."""
 
     @property
     def in_users_code(self) -> bool:
@@ -148,7 +168,7 @@ class Origin:
         return tuple(_frame(call, places) for call in calls)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Origin) and self._calls == other._calls
+        return isinstance(other, CallSite) and self._calls == other._calls
 
     def __hash__(self) -> int:
         return hash(tuple(self._calls))
@@ -168,29 +188,37 @@ def _line(code: CodeType, offset: int) -> int:
     return code.co_firstlineno
 
 
-def capture(frame: FrameType | None, places: Places) -> Origin:
+def capture(frame: FrameType | None, places: Places) -> CallSite:
     """The calls from `frame` outwards, up to the first line of the user's code and a few of the user's beyond."""
+    return CallSite(*walk_up(frame, places))
+
+
+def walk_up(frame: FrameType | None, places: Places) -> Walked:
+    """`capture`, before a CallSite is made of it."""
     calls: list[tuple[CodeType, int]] = []
     users: int | None = None
-    innermost = frame
-    while frame is not None and len(calls) < _DEPTH:
-        code = frame.f_code
-        if places.is_users(code.co_filename):
-            if users is None:
-                users = len(calls)
-            elif len(calls) - users > _BEYOND:
-                break
-        elif users is not None:
+    innermost, marked = frame, places.marked
+    for _ in _STEPS:
+        if frame is None:
             break
-        elif code.co_name in _PYTEST_DOORS and "_pytest" in code.co_filename:
-            break  # beyond is who called pytest, a script of the user's perhaps: it opened nothing
+        code = frame.f_code
+        if mark := marked[code.co_filename]:
+            if mark == USERS:
+                users = len(calls)
+                break
+            if code.co_name in _PYTEST_DOORS:
+                break  # beyond is who called pytest, a script of the user's perhaps: it opened nothing
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
     if users is not None:
-        if calls[-1][0].co_filename.startswith(_EXAMPLE):
+        most = users + _BEYOND
+        while frame is not None and marked[frame.f_code.co_filename] == USERS and len(calls) <= most:
+            calls.append((frame.f_code, frame.f_lasti))
+            frame = frame.f_back
+        if places.any_example and calls[-1][0].co_filename.startswith(_EXAMPLE):
             calls = _as_written(calls, innermost)
-        return Origin(calls, users)
-    return Origin(calls, _append_waiting_coroutine(calls, places), awaited=True)
+        return calls, users, False
+    return calls, _append_waiting_coroutine(calls, places), True
 
 
 _PYTEST_DOORS: Final = frozenset(
@@ -228,7 +256,7 @@ def _append_waiting_coroutine(calls: list[tuple[CodeType, int]], places: Places)
         found = {
             call for coroutine in _waiting_coroutines() if (call := _innermost_users_call(coroutine, places))
         }
-    except Exception:  # noqa: BLE001  (other libraries' internals; the origin just stays without this line)
+    except Exception:  # noqa: BLE001  (other libraries' internals; the call_site just stays without this line)
         return None
     if len(found) != 1:  # several tests' tasks wait in one loop: a guess could blame the wrong line
         return None

@@ -14,14 +14,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets import own_processes
-from pytest_sockets.leaks import watcher
 from pytest_sockets.leaks.owner import NEVER_OVER, Scope
 from pytest_sockets.originals import RealOs, monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import CallSite
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
     from pytest_sockets.leaks.owner import Owner
@@ -30,14 +29,14 @@ if TYPE_CHECKING:
 class Child:
     """A child process and the scope and line that started it."""
 
-    __slots__ = ("opener", "origin", "pid", "scope")
+    __slots__ = ("call_site", "opener", "pid", "scope")
 
-    def __init__(self, pid: int, scope: Scope, origin: Origin | None) -> None:
+    def __init__(self, pid: int, scope: Scope, call_site: CallSite | None) -> None:
         self.pid = pid
         self.scope = scope
         self.opener = scope.owner
         """The owner that started it; `scope` has another one when a wider fixture or the session keeps the process."""
-        self.origin = origin
+        self.call_site = call_site
 
 
 _NO_OWNER: Final = Scope(NEVER_OVER, "setup")
@@ -64,9 +63,7 @@ class Children:
     """The child processes of this run, each with who started it."""
 
     def __init__(self, kinds: tuple[str, ...] = ("tcp", "udp")) -> None:
-        watcher.count_forks()
         self._kinds = kinds
-        self._forks = watcher.forks
         self._starts: list[Start] = []
         self._daemons: DetachedProcesses | None = None
         self._known: dict[int, Child] = {}
@@ -80,16 +77,16 @@ class Children:
     def keep_the_users(self) -> None:
         """Of the children that were started since `begin` only those that the user's own code started are the suite's."""
         for child in self._known.values():
-            if child.origin is None or not child.origin.in_users_code:
+            if child.call_site is None or not child.call_site.in_users_code:
                 child.scope = _NO_OWNER
 
-    def starting(self, scope: Scope, origin: Origin, command: Any, starter: Any) -> None:
+    def starting(self, scope: Scope, call_site: CallSite, command: Any, starter: Any) -> None:
         """A child is about to be started there by `starter`; its pid shows at the next checkpoint."""
         if own_processes.is_starting():
             return
         from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
 
-        start = Start(monotonic(), scope, origin, _as_words(command), _reference(starter))
+        start = Start(monotonic(), scope, call_site, _as_words(command), _reference(starter))
         self._starts.append(start)
         self._daemons = self._daemons or DetachedProcesses()
         self._daemons.starting(start)
@@ -97,13 +94,15 @@ class Children:
     @property
     def any_known(self) -> bool:
         """Whether a child runs or was started since the last checkpoint, as far as the interpreter knows."""
-        return bool(
-            self._starts or self._known or self._forks != watcher.forks or _multiprocessing_children()
-        )
+        return self.any_seen or bool(_multiprocessing_children())
+
+    @property
+    def any_seen(self) -> bool:
+        """Whether a child ran at the last checkpoint, or was started since."""
+        return bool(self._starts or self._known)
 
     def checkpoint(self, scope: Scope) -> None:
         """Give the children that are new to the current scope."""
-        self._forks = watcher.forks
         if not self._starts and not _has_children():
             self._known.clear()
             return
@@ -120,7 +119,7 @@ class Children:
                 self._known[pid] = Child(pid, _NO_OWNER, None)
                 continue
             start = known.get(pid) or self._guessed(pid)
-            self._known[pid] = Child(pid, start.scope, start.origin) if start else Child(pid, scope, None)
+            self._known[pid] = Child(pid, start.scope, start.call_site) if start else Child(pid, scope, None)
         # A start whose child does not show yet may be just before its fork, in another thread.
         for start in tuple(self._starts):
             if start.pid is not None or start.at < monotonic() - _LONGEST_START:
@@ -170,7 +169,7 @@ class Children:
         if self._daemons is not None and self._daemons.any_left:
             inside = {*self._known, *(pid for tree in trees.values() for pid in tree)}
             for pid, start in self._daemons.find(shared, inside):
-                daemon = Child(pid, start.scope, start.origin)
+                daemon = Child(pid, start.scope, start.call_site)
                 found += of_tree(daemon, (), self._kinds, shared, left_behind=True)
         return each_once(listener for listener in found if listener.identity not in self._reported)
 

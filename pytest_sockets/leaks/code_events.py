@@ -88,14 +88,14 @@ class _Monitoring:
         def begins(code: CodeType, _: int) -> None:
             __tracebackhide__ = True
             one = watched.get(id(code))
-            if one is not None and one.started is not None:
-                one.started(sys._getframe(1))
+            if one is not None and (handle := one.started) is not None:
+                handle(sys._getframe(1))
 
         def returns(code: CodeType, _: int, value: Any) -> None:
             __tracebackhide__ = True
             one = watched.get(id(code))
-            if one is not None and one.returned is not None:
-                one.returned(sys._getframe(1), value)
+            if one is not None and (handle := one.returned) is not None:
+                handle(sys._getframe(1), value)
 
         def use_tool_id(tool_id: int, name: str, /) -> None:
             """Register a tool id. pytest-sockets, which stands in for this function, gives up its own id on demand."""
@@ -169,10 +169,12 @@ def _stand_in(watched: Watched) -> CodeType:
     started, returned = watched.started, watched.returned
 
     def on_start() -> None:
+        __tracebackhide__ = True
         if started is not None:
             started(sys._getframe(1))
 
     def on_return(value: Any) -> None:
+        __tracebackhide__ = True
         if returned is not None:
             returned(sys._getframe(1), value)
 

@@ -91,18 +91,18 @@ def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:
     opened = [(record, entry) for record in records if (entry := record.entry) is not None]
     lines: dict[object, int] = {}
     for record, _ in opened:
-        lines.setdefault(record.origin or record, len(lines))
+        lines.setdefault(record.call_site or record, len(lines))
 
     def place(pair: tuple[Record, SocketEntry]) -> tuple[bool, int, bool]:
         record, entry = pair
-        return record.accepted, lines[record.origin or record], entry.status not in _IN_USE
+        return record.accepted, lines[record.call_site or record], entry.status not in _IN_USE
 
     return sorted(opened, key=place)
 
 
 def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) -> None:
     """Say that there are two to close, if the user's code opened both; what a server accepted goes with its client."""
-    if not record.at_home or record.origin is None or not record.origin.called_by_user:
+    if not record.on_test_thread or record.call_site is None or not record.call_site.called_by_user:
         return
     others = {other for _, other in _ends(record, entry)}
     for position, verdict in enumerate(verdicts):

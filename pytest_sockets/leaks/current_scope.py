@@ -23,9 +23,11 @@ class CurrentScope:
         self._test: Any = None
         self._name = ""
         self._phase = "setup"
-        self._made: dict[str, Owner] = {}
+        self._owners: dict[str, Owner] = {}
         """The owner of the test that runs, once anything asked for it: most tests open nothing. Whichever thread is the
         first makes it for all, which a dictionary does atomically."""
+        self._scopes: dict[str, Scope] = {}
+        """The same by phase. Each test has dictionaries of its own: another thread may be about to fill the last test's."""
         self._finish: CodeType | None = None
         self._finishing: Mapping[Any, Owner] = {}
 
@@ -40,13 +42,13 @@ class CurrentScope:
     def end_test(self) -> None:
         """The next test has not begun: what opens meanwhile belongs to the session."""
         self._test, self._phase, self._entered = None, "teardown", None
-        if self._made:
-            self._made.clear()
+        if self._owners:
+            self._owners, self._scopes = {}, {}
 
     @property
     def test_owner(self) -> Owner | None:
         """The owner of the test that runs, if it has done anything that needs one."""
-        return self._made.get(self._name)
+        return self._owners.get(self._name)
 
     def find_finalizers(self, code: CodeType, owners: Mapping[Any, Owner]) -> None:
         """While `code` runs in a test's teardown, its variable `self` is the key of the owner in `owners`."""
@@ -64,26 +66,28 @@ class CurrentScope:
 
     def get(self) -> Scope:
         """Return the scope that runs now."""
-        if self._entered is not None:
-            return self._entered
-        if self._test is None:
-            return Scope(self._session, self._phase)
-        if self._phase == "teardown":
+        entered = self._entered
+        if entered is not None:
+            return entered
+        phase = self._phase
+        if phase == "teardown" and self._test is not None:
             owner = self._finalized()
             if owner is not None:
-                return Scope(owner, self._phase)
-        return Scope(self._owner_of_test(), self._phase)
+                return Scope(owner, phase)
+        return self._scopes.get(phase) or self._of_test(phase)
 
-    def _owner_of_test(self) -> Owner:
-        name = self._name
-        return self._made.get(name) or self._made.setdefault(
-            name, Owner("test", name, "function", self._test)
-        )
+    def _of_test(self, phase: str) -> Scope:
+        owners, scopes, name, test = self._owners, self._scopes, self._name, self._test
+        if test is None:
+            return Scope(self._session, phase)
+        owner = owners.get(name) or owners.setdefault(name, Owner("test", name, "function", test))
+        scope = scopes[phase] = Scope(owner, phase)
+        return scope
 
     def _finalized(self) -> Owner | None:
         """The fixture that is torn down just now; None for the test's own teardown. No event says when it begins."""
-        at_home = threading.get_ident() == self._home
-        frame = sys._getframe() if at_home else sys._current_frames().get(self._home)
+        on_test_thread = threading.get_ident() == self._home
+        frame = sys._getframe() if on_test_thread else sys._current_frames().get(self._home)
         while frame is not None:
             if frame.f_code is self._finish:
                 return self._finishing.get(frame.f_locals["self"])

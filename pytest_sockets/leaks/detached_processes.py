@@ -16,7 +16,7 @@ from pytest_sockets.originals import monotonic
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import CallSite
     from pytest_sockets.leaks.owner import Scope
     from pytest_sockets.model import SocketEntry
     from pytest_sockets.table.processes import ProcessFacts
@@ -34,7 +34,7 @@ class Start(NamedTuple):
 
     at: float
     scope: Scope
-    origin: Origin
+    call_site: CallSite
     words: tuple[str, ...] = ()
     """The command line, as far as it is known."""
     process: Callable[[], Any] | None = None
@@ -171,9 +171,9 @@ def _thinned(starts: Sequence[Start]) -> list[Start]:
     """The newer half, and of the older one the first start of each line: it had the most time to bring a daemon."""
     half = _MOST_STARTS // 2
     older, newer = starts[:-half], starts[-half:]
-    firsts: dict[Origin, Start] = {}
+    firsts: dict[CallSite, Start] = {}
     for start in older:
-        firsts.setdefault(start.origin, start)
+        firsts.setdefault(start.call_site, start)
     return [*list(firsts.values())[: half // 2], *newer]
 
 

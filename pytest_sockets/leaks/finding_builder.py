@@ -18,7 +18,7 @@ from pytest_sockets.leaks.referrers import Budget, holders
 from pytest_sockets.printable import masked
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import CallSite
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Child
     from pytest_sockets.leaks.connection_ends import Verdict
@@ -47,7 +47,7 @@ class FindingBuilder:
     def __init__(self, ledger: Registry, worker: str | None) -> None:
         self._ledger = ledger
         self.worker = worker
-        self._held_by: dict[Origin | None, tuple[str, ...]] = {}
+        self._held_by: dict[CallSite | None, tuple[str, ...]] = {}
         self.budget = Budget()
 
     def named_owner(self, record: Record) -> Owner:
@@ -77,16 +77,16 @@ class FindingBuilder:
             texts.append(
                 f"opened in a thread that was started at {record.thread.opened_at(self._ledger.places)}"
             )
-        if record.during is not None and record.during.kind == "test":
-            texts.append(f"opened while {record.during} ran")
+        if record.concurrent_owner is not None and record.concurrent_owner.kind == "test":
+            texts.append(f"opened while {record.concurrent_owner} ran")
         return "; ".join(texts) or None
 
     def _of_own_loop(self, record: Record) -> str | None:
         """Whether the user's line made the event loop itself, rather than a runner that it called."""
-        origin = record.origin
-        if origin is None or not origin.called_by_user or record.pair is None:
+        call_site = record.call_site
+        if call_site is None or not call_site.called_by_user or record.pair is None:
             return None
-        frames, users = origin.stack(self._ledger.places), origin.opened_at(self._ledger.places)
+        frames, users = call_site.stack(self._ledger.places), call_site.opened_at(self._ledger.places)
         inner = list(itertools.takewhile(lambda frame: frame != users, frames))
         of_loop = any(frame.function == "_make_self_pipe" for frame in inner)
         return LOOP_NOT_CLOSED if of_loop and all(map(_is_loops, inner)) else None
@@ -109,7 +109,7 @@ class FindingBuilder:
         note = "; ".join(notes) or None
         owner = self.owner_of_child(child)
         return self._made(
-            OPEN, owner, child.scope.phase, listener.entry, child.origin, process=command, note=note
+            OPEN, owner, child.scope.phase, listener.entry, child.call_site, process=command, note=note
         )
 
     def _finding(
@@ -121,7 +121,7 @@ class FindingBuilder:
         note: str | None = None,
     ) -> Finding:
         owner = self.named_owner(record)
-        return self._made(kind, owner, record.phase, entry, record.origin, held_by=held_by, note=note)
+        return self._made(kind, owner, record.phase, entry, record.call_site, held_by=held_by, note=note)
 
     def _made(
         self,
@@ -129,7 +129,7 @@ class FindingBuilder:
         owner: Owner,
         phase: str,
         entry: SocketEntry,
-        origin: Origin | None,
+        call_site: CallSite | None,
         *,
         process: str | None = None,
         held_by: tuple[str, ...] = (),
@@ -147,22 +147,22 @@ class FindingBuilder:
             phase=phase,
             socket=entry,
             process=process,
-            opened_at=origin.opened_at(places) if origin else None,
-            stack=origin.stack(places) if origin else (),
+            opened_at=call_site.opened_at(places) if call_site else None,
+            stack=call_site.stack(places) if call_site else (),
             held_by=held_by,
             note=note,
             worker=self.worker,
         )
 
     def _holders(self, record: Record) -> tuple[str, ...]:
-        known = self._held_by.get(record.origin)
+        known = self._held_by.get(record.call_site)
         if known is not None:
             return known
         sock = record.ref()
         if sock is None or len(self._held_by) >= MOST_EXPLAINED:
             return ()
         try:
-            found = self._held_by[record.origin] = holders(sock, self._ledger.places, self.budget)
+            found = self._held_by[record.call_site] = holders(sock, self._ledger.places, self.budget)
         finally:
             del sock
         return found
@@ -173,4 +173,4 @@ def _is_loops(frame: Frame) -> bool:
 
 
 def _in_users_code(record: Record) -> bool:
-    return record.origin is not None and record.origin.in_users_code
+    return record.call_site is not None and record.call_site.in_users_code

@@ -12,7 +12,6 @@ import itertools
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.originals import RealOs
 from pytest_sockets.table import own_fds
 
 if TYPE_CHECKING:
@@ -90,11 +89,6 @@ socket_at: Final[Callable[[int], int | None]] = own_fds.socket_inode if BY_INODE
 def listed() -> dict[int, int]:
     """Each open socket descriptor with its inode or serial number. Raises OSError where descriptors cannot be listed."""
     return own_fds.socket_inodes() if BY_INODE else SERIALS.listed()
-
-
-def claim(fd: int, reference: Callable[[], Any], *, shared: bool) -> int:
-    """The inode or serial number of a socket that has just been opened."""
-    return RealOs.fstat(fd).st_ino if BY_INODE else SERIALS.claim(fd, reference, shared=shared)
 
 
 def _fileno(sock: Any) -> int:

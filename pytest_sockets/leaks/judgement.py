@@ -25,7 +25,7 @@ from pytest_sockets.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import CallSite
     from pytest_sockets.leaks.child_listeners import ChildListener
     from pytest_sockets.leaks.children import Children
     from pytest_sockets.leaks.client_libraries import Clients
@@ -69,7 +69,7 @@ class Judge:
     def __init__(self, ledger: Registry, watched: Sequence[str] = kinds.DEFAULT) -> None:
         self._ledger = ledger
         self._kinds = watched
-        self._stubborn: set[Origin] = set()
+        self._stubborn: set[CallSite] = set()
         self.ends = ConnectionEnds()
         self._collected: list[tuple[Record, SocketEntry | None]] = []
         self._waited = 0.0
@@ -92,7 +92,7 @@ class Judge:
         if left and not around.final:
             left = self._without_deferred(left)
         verdicts = self.ends.each_once(left)
-        self._stubborn.update(filter(None, (verdict.record.origin for verdict in verdicts)))
+        self._stubborn.update(filter(None, (verdict.record.call_site for verdict in verdicts)))
         return Judgement(verdicts, self.ends.each_once(dying))
 
     def take_collected(self) -> list[tuple[Record, SocketEntry | None]]:
@@ -126,7 +126,7 @@ class Judge:
         return left
 
     def _is_watched(self, record: Record) -> bool:
-        if record.origin is not None and record.origin.is_a_test_tools:
+        if record.call_site is not None and record.call_site.is_a_test_tools:
             return False
         entry = record.entry
         # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
@@ -145,7 +145,7 @@ class Judge:
         if not records:
             return records
         kept = reachability.keepers(records, around.live)
-        nameless = [record for record in records if record.origin is None and record not in kept]
+        nameless = [record for record in records if record.call_site is None and record not in kept]
         if nameless:
             if self._clients is None:
                 from pytest_sockets.leaks.client_libraries import Clients
@@ -181,7 +181,7 @@ class Judge:
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
         """Those that are still open. Without another thread nothing in this process can close them: then no wait."""
-        foreign = any(record.origin is None for record in records)
+        foreign = any(record.call_site is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records
         began = monotonic()
@@ -193,8 +193,8 @@ class Judge:
         return [record for record in records if record.is_open]
 
     def _patience(self, records: list[Record], grace: float) -> float:
-        origins = {record.origin for record in records if record.origin is not None}
-        stubborn = len(origins) == len(records) and origins <= self._stubborn
+        call_sites = {record.call_site for record in records if record.call_site is not None}
+        stubborn = len(call_sites) == len(records) and call_sites <= self._stubborn
         if records and (stubborn or self.ran_out_of_patience):
             return min(grace, STUBBORN_WAIT)
         return max(0.0, grace - SHORT_WAIT)

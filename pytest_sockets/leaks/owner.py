@@ -14,9 +14,16 @@ class Owner:
     Compared by identity: each set-up of a fixture and each attempt of a rerun test is an owner of its own.
     """
 
-    __slots__ = (
-        "context", "definition", "end_number", "has_records", "kind", "name", "parameter", "raised", "scope",
-    )  # fmt: skip
+    definition: object = None
+    """A fixture's function."""
+    end_number = 0
+    """Its place in the order in which owners ended; 0 until its whole teardown has run."""
+    has_records = False
+    """Whether it has ever owned a socket."""
+    raised = False
+    """A fixture whose set-up raised."""
+    parameter = ""
+    """Of a parametrized fixture, in words."""
 
     def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
@@ -24,16 +31,6 @@ class Owner:
         self.scope = scope
         self.context = context
         """Anything that the caller wants to find again with the owner; the plugin's: the node whose marks count."""
-        self.definition: object = None
-        """A fixture's function."""
-        self.end_number = 0
-        """Its place in the order in which owners ended; 0 until its whole teardown has run."""
-        self.has_records = False
-        """Whether it has ever owned a socket."""
-        self.raised = False
-        """A fixture whose set-up raised."""
-        self.parameter = ""
-        """Of a parametrized fixture, in words."""
 
     @property
     def over(self) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Final, NamedTuple
 
-from pytest_sockets.originals import RealOs, boot_time, monotonic
+from pytest_sockets.originals import boot_time, monotonic
+from pytest_sockets.table import proc
 
 TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
-"""Seconds by which a birth may be wrong: the kernel tells it in ticks of 10 ms, and so is the question's moment."""
+"""Seconds by which a start time may be wrong: the kernel counts it in ticks of 10 ms, and the present time too."""
 
 
 class Birth(NamedTuple):
@@ -19,12 +20,11 @@ class Birth(NamedTuple):
 
 
 def birth_of(pid: int) -> Birth | None:
-    """None where it is not told: the process has gone, or there is no /proc."""
+    """Return None if the process has ended, or if this system has no /proc."""
     if boot_time is None:
         return None
-    try:
-        fields = RealOs.content(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-        age = boot_time() - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return Birth(monotonic() - age, int(fields[1]))
-    except (OSError, ValueError, IndexError):
+    stat = proc.birth(pid)
+    if stat is None:
         return None
+    age = boot_time() - stat.start / os.sysconf("SC_CLK_TCK")
+    return Birth(monotonic() - age, stat.parent)

@@ -99,12 +99,14 @@ def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
 def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
     """Those whose thread still is in the function that opened them: its frames hold them, which no object refers to."""
     found: dict[int, list[Record]] = {}
-    started = [record for record in records if record.maker() is not None and record.origin is not None]
+    started = [
+        record for record in records if record.opener_thread() is not None and record.call_site is not None
+    ]
     frames = sys._current_frames() if started else {}
     for record in started:
-        thread, origin = record.maker(), record.origin
+        thread, call_site = record.opener_thread(), record.call_site
         frame = frames.get(thread.ident or 0) if thread is not None else None
-        while frame is not None and origin is not None and frame.f_code not in origin.task:
+        while frame is not None and call_site is not None and frame.f_code not in call_site.task:
             frame = frame.f_back
         if frame is not None:
             found.setdefault(id(thread), []).append(record)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import _socket
 import itertools
-import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.leaks.call_site import CallSite
 from pytest_sockets.leaks.identity import socket_at
 from pytest_sockets.originals import wall_clock
 
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import Walked
     from pytest_sockets.leaks.owner import Owner, Scope
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
 """(fd, inode or serial number): stays the same while a socket is open, and never returns."""
 
-_TYPE_BITS: Final = 0xF
-"""SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
 _numbers: Final = itertools.count(1)
 fileno: Final[Callable[[Any], int]] = _socket.socket.fileno
 """A socket's descriptor by C code: subclasses of a suite may have a `fileno` of their own."""
@@ -35,7 +33,6 @@ def no_object() -> None:
 class Record:
     """One socket. The Python object, if there is one, is referred to weakly: nothing here keeps it alive."""
 
-    key: Key | None = None
     accepted = False
     no_owner = False
     """Not the suite's: accepted by a listener that was there before, or opened by a plugin."""
@@ -44,32 +41,49 @@ class Record:
     pair: tuple[Key, int] | None = None
     """Which end of what one socketpair() made: the key of its first end, and 0 or 1."""
     duplicate_of: Key | None = None
-    at_home = True
+    on_test_thread = True
     """Created in the thread that runs the tests."""
     listener: Record | None = None
     """What it was accepted on, if that has a record."""
-    thread: Origin | None = None
+    thread: CallSite | None = None
     """Where the thread that opened it was started, if that was another one than that of the tests."""
-    during: Owner | None = None
+    concurrent_owner: Owner | None = None
     """Who ran meanwhile, if that thread worked for another one."""
     superseded = False
     """Another record is this socket's, or its descriptor has been reused."""
     life: Any = None
     """What a timeline remembers of it."""
 
-    def __init__(self, scope: Scope, origin: Origin | None, family: int, kind: int) -> None:
-        self.owner, self.phase = scope
-        self.opener = self.owner
+    opener_thread: Callable[[], threading.Thread | None] = staticmethod(no_object)
+    """The thread that created it, if that was another one than that of the tests."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        call_site: CallSite | Walked | None,
+        key: Key | None = None,
+        ref: Callable[[], Any] = no_object,
+    ) -> None:
+        self.phase = scope.phase
+        self.owner = self.opener = scope.owner
         """Whose code opened it; `owner` is another one when a wider fixture keeps it."""
-        self.origin = origin
-        self.family = family
-        self.kind = kind
+        self.walked = call_site
+        self.key = key
+        self.ref = ref
         self.number = next(_numbers)
         """In the order of opening."""
         self.created = wall_clock()
-        self.ref: Callable[[], Any] = no_object
-        self.maker: Callable[[], threading.Thread | None] = no_object
-        """The thread that created it, if that was another one than that of the tests."""
+
+    @property
+    def call_site(self) -> CallSite | None:
+        """Where it was opened. Made when it is asked for first: most sockets are closed before anybody asks."""
+        if type(self.walked) is tuple:
+            self.walked = CallSite(*self.walked)
+        return self.walked  # type: ignore[return-value]
+
+    @call_site.setter
+    def call_site(self, call_site: CallSite | None) -> None:
+        self.walked = call_site
 
     @property
     def seems_open(self) -> bool:
@@ -94,10 +108,3 @@ class Record:
         from pytest_sockets.table import own_socket  # a run without suspects needs no table entries
 
         return own_socket.describe(self.key[0])
-
-    @property
-    def protocol(self) -> str:
-        """The protocol by its family and type, also when it is closed."""
-        if self.family == getattr(socket, "AF_UNIX", None):
-            return "unix"
-        return "udp" if self.kind & _TYPE_BITS == socket.SOCK_DGRAM else "tcp"

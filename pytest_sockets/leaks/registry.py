@@ -55,18 +55,21 @@ class Registry:
     def add(self, record: Record) -> None:
         """A socket has been opened, or found. A second object for the same descriptor is the same socket."""
         assert record.key is not None
-        fd = record.key[0]
+        fd, owner = record.key[0], record.owner
         known = self._newest.get(fd)
         if known is not None and not known.superseded:
-            if known.key == record.key and known.origin is not None:
+            if known.key == record.key and known.call_site is not None:
                 known.ref = record.ref  # TLS wrapping
                 return
             # Another thread's look may have found the descriptor of accept() before its event.
             self._replace(known)
-        if record.key in self._untracked.foreign or _opened_by_a_plugin(record, self.session):
+        foreign = self._untracked.foreign
+        if (foreign and record.key in foreign) or (
+            owner.kind != "test" and _opened_by_a_plugin(record, self.session)
+        ):
             record.no_owner = True
         self._newest[fd] = record
-        record.owner.has_records = True
+        owner.has_records = True
 
     def detach(self, sock: Any, fd: int) -> None:
         """The object has given up its descriptor, which stays open."""
@@ -110,12 +113,12 @@ class Registry:
         self._note_threads()
         if self.children is not None and self.children.any_known:
             self.children.checkpoint(self.current.get())
-        self._untracked.look()
+        self._untracked.look(self.forget_closed())
         if self.timeline is not None:
-            for record in self._records():
-                self._still_open(record)
+            self.timeline.closed(tuple(self._replaced))
             self.timeline.look(self.open_records())
-        self._replaced.clear()
+        if self._replaced:
+            self._replaced.clear()
 
     def is_idle(self) -> bool:
         """Whether nobody has done anything since `rest`, so that the end of who ran needs no look at all.
@@ -136,7 +139,7 @@ class Registry:
         self.touched = bool(
             self._untracked.any_seen
             or self.timeline is not None
-            or (children is not None and (children.any_known or children.any_left))
+            or (children is not None and (children.any_seen or children.any_left))
         )
 
     def end(self, owner: Owner) -> None:
@@ -149,12 +152,14 @@ class Registry:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether an owner that has ended has left anything open."""
-        return any(self._is_suspect(record) for record in self._records())
+        """Whether an owner that has ended has left anything that was open at the last checkpoint, or may have."""
+        if self._newest and any(map(_is_suspect, tuple(self._newest.values()))):
+            return True
+        return self.timeline is not None or (self.children is not None and self.children.any_left)
 
     def suspects(self) -> list[Record]:
         """Every open socket of the owners that have ended, each once, in the order of their ends."""
-        found = [record for record in self._records() if self._is_suspect(record) and record.is_open]
+        found = [record for record in tuple(self._newest.values()) if _is_suspect(record) and record.is_open]
         for record in found:
             record.judged = True
         return sorted(found, key=lambda record: (record.owner.end_number, record.number))
@@ -226,11 +231,19 @@ class Registry:
 
     # -- for `untracked` -------------------------------------------------------------------------------------
 
-    def with_objects(self) -> int:
-        """Count the open sockets that have a Python object; without a system call."""
-        return sum(
-            record.ref is not no_object and record.seems_open for record in tuple(self._newest.values())
-        )
+    def forget_closed(self) -> int:
+        """Forget the sockets whose object is closed or gone. Returns how many have an open one; without a system call."""
+        newest, replaced, count = self._newest, self._replaced, 0
+        for fd, record in tuple(newest.items()):
+            sock = record.ref()
+            if sock is not None and fileno(sock) == fd:
+                count += 1
+            elif record.ref is not no_object:
+                record.superseded = True
+                replaced.append(record)
+                if newest.get(fd) is record:  # and not another thread's new socket
+                    del newest[fd]
+        return count
 
     def without_objects(self) -> list[Record]:
         """The records of sockets that have no Python object."""
@@ -247,18 +260,7 @@ class Registry:
     # -- inner -----------------------------------------------------------------------------------------------
 
     def _records(self) -> list[Record]:
-        return [record for record in list(self._newest.values()) if not record.no_owner]
-
-    def _is_suspect(self, record: Record) -> bool:
-        return record.owner.end_number > 0 and not record.judged and self._still_open(record)
-
-    def _still_open(self, record: Record) -> bool:
-        if record.seems_open:
-            return True
-        if record.key is not None and self._newest.get(record.key[0]) is record:
-            self._replace(record)
-            del self._newest[record.key[0]]
-        return False
+        return [record for record in tuple(self._newest.values()) if not record.no_owner]
 
     def _replace(self, record: Record) -> None:
         record.superseded = True
@@ -279,8 +281,12 @@ def _descriptor_of(sock: Any) -> int:
         return fd if type(fd) is int else -1
 
 
+def _is_suspect(record: Record) -> bool:
+    return record.owner.end_number > 0 and not record.judged and not record.no_owner
+
+
 def _opened_by_a_plugin(record: Record, session: Owner) -> bool:
     """Or by a library's own thread: opened for nobody, with no line of the user's."""
-    if record.owner is not session and (record.owner.kind != "import" or record.at_home):
+    if record.owner is not session and (record.owner.kind != "import" or record.on_test_thread):
         return False
-    return record.origin is None or not record.origin.in_users_code
+    return record.call_site is None or not record.call_site.in_users_code

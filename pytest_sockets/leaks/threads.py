@@ -11,7 +11,7 @@ from pytest_sockets import own_threads
 from pytest_sockets.leaks.call_site import TEST_TOOLS
 
 if TYPE_CHECKING:
-    from pytest_sockets.leaks.call_site import Origin
+    from pytest_sockets.leaks.call_site import CallSite
     from pytest_sockets.leaks.owner import Owner
 
 _POOLS: Final = (
@@ -35,13 +35,13 @@ class ThreadOwners:
         self._session = session
         self._home = threading.get_ident()
         self._owners: weakref.WeakKeyDictionary[threading.Thread, Owner] = weakref.WeakKeyDictionary()
-        self._origins: weakref.WeakKeyDictionary[threading.Thread, Origin] = weakref.WeakKeyDictionary()
+        self._call_sites: weakref.WeakKeyDictionary[threading.Thread, CallSite] = weakref.WeakKeyDictionary()
         self.active: dict[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
         self._nameless = self._count_nameless()
         """Threads without a Thread object, started by `_thread` or by C code, that ran before the suite."""
 
     @property
-    def at_home(self) -> bool:
+    def on_test_thread(self) -> bool:
         """Whether the calling thread is the one that runs the tests."""
         return threading.get_ident() == self._home
 
@@ -52,20 +52,20 @@ class ThreadOwners:
             return False
         return any(thread not in self._owners for thread in tuple(self.active.values()))
 
-    def starting(self, thread: threading.Thread, owner: Owner, origin: Origin) -> None:
+    def starting(self, thread: threading.Thread, owner: Owner, call_site: CallSite) -> None:
         """The calling thread starts `thread` there, working for `owner`. A thread can be started once."""
         if thread not in self._owners:
             self._owners[thread] = owner
-            self._origins[thread] = origin
+            self._call_sites[thread] = call_site
 
     @property
     def calling(self) -> threading.Thread | None:
         """The thread that calls, if it has an object."""
         return self.active.get(threading.get_ident())
 
-    def origin_of(self, thread: threading.Thread) -> Origin | None:
+    def start_of(self, thread: threading.Thread) -> CallSite | None:
         """Where that thread was started, if that is known."""
-        return self._origins.get(thread)
+        return self._call_sites.get(thread)
 
     def note(self, owner: Owner) -> None:
         """Threads that were not there before were started in the scope of `owner`."""

@@ -6,9 +6,11 @@ gone at the next checkpoint.
 
 from __future__ import annotations
 
+import _socket
 import dataclasses
+import socket
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import address_events
 from pytest_sockets.leaks.records import fileno
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(slots=True)
 class _Life:
     opened: float
+    protocol: str = "tcp"
     entry: SocketEntry | None = None
     address: str = ""
     died: float | None = None
@@ -57,7 +60,7 @@ class Timeline:
 
     def created(self, record: Record, sock: Any) -> None:
         """Told in the thread that opens the socket."""
-        life = record.life = _Life(wall_clock())
+        life = record.life = _Life(wall_clock(), _protocol_of(sock))
 
         def died(_: object) -> None:
             life.died = wall_clock()
@@ -102,5 +105,18 @@ def _summed_up(record: Record, life: _Life, closed: float | None) -> Life:
     entry = life.entry
     if entry is not None:
         return Life(record, str(entry), entry.protocol, entry.status, life.opened, closed, now)
-    protocol = record.protocol
-    return Life(record, f"{protocol} {life.address}".strip(), protocol, CLOSE, life.opened, closed, now)
+    text = f"{life.protocol} {life.address}".strip()
+    return Life(record, text, life.protocol, CLOSE, life.opened, closed, now)
+
+
+_TYPE_BITS: Final = 0xF
+"""SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
+_family_of: Final[Any] = _socket.socket.family.__get__
+_type_of: Final[Any] = _socket.socket.type.__get__
+
+
+def _protocol_of(sock: Any) -> str:
+    """The protocol that a socket object has; a closed socket has lost its own."""
+    if _family_of(sock) == getattr(socket, "AF_UNIX", None):
+        return "unix"
+    return "udp" if _type_of(sock) & _TYPE_BITS == socket.SOCK_DGRAM else "tcp"

@@ -58,16 +58,23 @@ class Untracked:
         """The inodes of all open sockets."""
         return set(self._listed().values())
 
-    def look(self) -> None:
-        """Find what is new, if the number of descriptors says that there may be any."""
+    def look(self, with_objects: int) -> None:
+        """Find what is new, if the number of descriptors says that there may be any.
+
+        `with_objects`: how many of them are sockets with a Python object.
+        """
         if self._new:
             self._seen = self._seen or any(not record.superseded for record in self._new)
             self._new.clear()
         fds = self._registry.fds
         if not fds.available:
             return
-        count = fds.count()
-        others = count - self._registry.with_objects()
+        try:
+            count = fds.quick()
+        except OSError as error:  # a test has closed the descriptor
+            raise_unless_system(error)
+            count = fds.count()
+        others = count - with_objects
         if others == self._others and not self._seen:
             self.last_count = count
             return
@@ -77,7 +84,7 @@ class Untracked:
             return
         self.last_count = fds.recount()
         self._list()
-        self._others = self.last_count - self._registry.with_objects()
+        self._others = self.last_count - self._registry.forget_closed()
         ended = monotonic()
         if ended - began > _SLOW_LISTING:
             self._list_again_at = ended + _PAUSE * (ended - began)
@@ -113,12 +120,10 @@ class Untracked:
         scope = Scope(scope.owner, "call" if scope.phase == "teardown" else scope.phase)
         original = self._registry.by_inode(key[1])
         if original is not None:
-            record = Record(scope, original.origin, original.family, original.kind)
+            record = Record(scope, original.call_site, key)
             record.duplicate_of, record.pair = original.key, original.pair
-            record.key = key
             return record
-        record = Record(scope, None, 0, 0)
-        record.key = key
+        record = Record(scope, None, key)
         self._new.append(record)
         give_to_listener(record, self._registry)
         if record.no_owner:
@@ -141,7 +146,7 @@ def give_to_listener(record: Record, registry: Registry) -> None:
             continue
         if _listens_at(other.key[0], entry):
             record.owner = record.opener = other.owner
-            record.origin, record.accepted = other.origin, True
+            record.call_site, record.accepted = other.call_site, True
             return
     record.no_owner = any(_listens_at(fd, entry) for fd, _ in registry.foreign()[:_LISTENERS_SEARCHED])
 

@@ -29,7 +29,7 @@ class Listener:
 
     __slots__ = ()
 
-    def socket_opened(self, sock: Any, frame: FrameType, *, given: bool) -> None:
+    def socket_opened(self, sock: Any, frame: FrameType, given: bool) -> None:
         """`sock` has its descriptor; `frame` is that of its constructor, which is about to return.
 
         `given`: the descriptor was an argument of the constructor.
@@ -57,65 +57,84 @@ _SOCKET: Final[Any] = RealSocket.__base__
 """The interpreter's own class, whatever is in its place by now."""
 
 
+def _tells(event: str) -> Callable[[Callable[..., tuple[Any, ...]]], Callable[..., None]]:
+    """Call this method of each listener with the arguments that the decorated function returns."""
+
+    def decorate(arguments: Callable[..., tuple[Any, ...]]) -> Callable[..., None]:
+        def tell(*happened: Any) -> None:
+            __tracebackhide__ = True
+            try:
+                told = arguments(*happened)
+            except BaseException as error:  # noqa: BLE001
+                _pass_on(error, event, *_listeners)
+                return
+            for listener in _listeners:
+                try:
+                    getattr(listener, event)(*told)
+                except BaseException as error:  # noqa: BLE001
+                    _pass_on(error, event, listener)
+
+        return tell
+
+    return decorate
+
+
+def _pass_on(error: BaseException, event: str, *listeners: Listener) -> None:
+    """Raise what came from outside: it is the user's. An error of this plugin's goes to the listener that made it."""
+    __tracebackhide__ = True
+    if comes_from_outside(error):
+        raise without_own_frames(error)
+    for listener in listeners:
+        listener.failed(event.replace("_", " "), error)
+
+
 def _socket_opened(frame: FrameType, _: Any) -> None:
-    known = frame.f_locals
-    sock = known["self"]
-    if not issubclass(type(sock), _socket.socket):
-        sock = sock._sock  # gevent's object has one
-    if issubclass(type(sock), RealSocket):
+    # Written out: what `_tells` adds is a tenth of the cost of a socket.
+    __tracebackhide__ = True
+    try:
+        known = frame.f_locals
+        sock, given = known["self"], known.get("fileno") is not None
+        if type(sock) is not _SOCKET:
+            if not issubclass(type(sock), _socket.socket):
+                sock = sock._sock  # gevent's object has one
+            if issubclass(type(sock), RealSocket):
+                return
+    except BaseException as error:  # noqa: BLE001
+        _pass_on(error, "socket_opened", *_listeners)
         return
-    given = known.get("fileno") is not None
     for listener in _listeners:
-        listener.socket_opened(sock, frame, given=given)
+        try:
+            listener.socket_opened(sock, frame, given)
+        except BaseException as error:  # noqa: BLE001
+            _pass_on(error, "socket_opened", listener)
 
 
-def _socket_detached(frame: FrameType, fd: Any) -> None:
-    sock = frame.f_locals["self"]
-    for listener in _listeners:
-        listener.socket_detached(sock, fd)
+@_tells("socket_detached")
+def _socket_detached(frame: FrameType, fd: Any) -> tuple[Any, ...]:
+    return frame.f_locals["self"], fd
 
 
-def _thread_starting(frame: FrameType) -> None:
-    thread = frame.f_locals["self"]
-    for listener in _listeners:
-        listener.thread_starting(thread, frame)
+@_tells("thread_starting")
+def _thread_starting(frame: FrameType) -> tuple[Any, ...]:
+    return frame.f_locals["self"], frame
 
 
-def _child_starting(frame: FrameType) -> None:
+@_tells("child_starting")
+def _popen_starting(frame: FrameType) -> tuple[Any, ...]:
     known = frame.f_locals
-    for listener in _listeners:
-        listener.child_starting(known["self"], frame, known["args"])
+    return known["self"], frame, known["args"]
 
 
-def _process_starting(frame: FrameType) -> None:
-    for listener in _listeners:
-        listener.child_starting(None, frame, ())
+@_tells("child_starting")
+def _process_starting(frame: FrameType) -> tuple[Any, ...]:
+    return None, frame, ()
 
 
-_LATER: Final = (
+_LATER: Final[Any] = (
     ("gevent._socket3", "socket", "__init__", "returned", _socket_opened),
     ("multiprocessing.process", "BaseProcess", "start", "started", _process_starting),
 )
 """Imported by the suite, often after the run began."""
-
-
-def _guarded(handle: Callable[..., None]) -> Callable[..., None]:
-    """An error of a listener never reaches the user's call; an exception that came from outside does."""
-
-    @functools.wraps(handle)
-    def guarded(*args: Any) -> None:
-        if not _listeners:
-            return
-        __tracebackhide__ = True
-        try:
-            handle(*args)
-        except BaseException as error:  # noqa: BLE001
-            if comes_from_outside(error):
-                raise without_own_frames(error)  # noqa: B904  (it is the same one)
-            for listener in _listeners:
-                listener.failed(handle.__name__.strip("_").replace("_", " "), error)
-
-    return guarded
 
 
 class _Watcher:
@@ -129,12 +148,12 @@ class _Watcher:
         """Watch what has been imported. A second call does nothing."""
         if self._events.active:
             return
-        count_forks()
+        _watch_forks()
         self._events.start()
-        self._events.watch(_SOCKET.__init__, returned=_guarded(_socket_opened))
-        self._events.watch(_SOCKET.detach, returned=_guarded(_socket_detached))
-        self._events.watch(threading.Thread.start, started=_guarded(_thread_starting))
-        self._events.watch(subprocess.Popen.__init__, started=_guarded(_child_starting))
+        self._events.watch(_SOCKET.__init__, returned=_socket_opened)
+        self._events.watch(_SOCKET.detach, returned=_socket_detached)
+        self._events.watch(threading.Thread.start, started=_thread_starting)
+        self._events.watch(subprocess.Popen.__init__, started=_popen_starting)
         self.look_again()
 
     def look_again(self) -> None:
@@ -145,9 +164,9 @@ class _Watcher:
         for module, owner, name, when, handle in _LATER:
             if module in sys.modules:
                 function = getattr(getattr(sys.modules[module], owner, None), name, None)
-                self._events.watch(function, **{when: _guarded(handle)})
+                self._events.watch(function, **{when: handle})
         for copy in _socket.socket.__subclasses__():  # eventlet imports the module `socket` a second time
-            self._events.watch(vars(copy).get("__init__"), returned=_guarded(_socket_opened))
+            self._events.watch(vars(copy).get("__init__"), returned=_socket_opened)
 
     def stop(self) -> None:
         """Leave every function as it was."""
@@ -158,24 +177,16 @@ class _Watcher:
 _watcher: Final = _Watcher()
 look_again: Final = _watcher.look_again
 
-forks = 0
-"""How often this process has forked, also by C code, since the first listener came."""
-
 
 @functools.cache
-def count_forks() -> None:
-    """Count forks from now on. A hook for them can never be removed, so there is one for all runs of this process."""
+def _watch_forks() -> None:
+    """Hear of forks from now on. A hook for them can never be removed, so there is one for all runs of this process."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_about_to_fork)
 
 
-_fork: Final = _guarded(_process_starting)
-
-
 def _about_to_fork() -> None:
-    global forks
-    forks += 1
-    _fork(sys._getframe(1))
+    _process_starting(sys._getframe(1))
 
 
 def listen(listener: Listener) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import _socket
-import collections
-import functools
-import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import watcher
 from pytest_sockets.leaks.records import fileno
-from pytest_sockets.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    import pytest
+    from pytest_sockets.leaks.records import Record
+    from pytest_sockets.leaks.registry import Registry
 
 TITLE: Final = "address already in use (pytest-sockets)"
 
@@ -34,71 +31,65 @@ def explanation(error: BaseException, captured: Sequence[str]) -> str | None:
         from pytest_sockets.asserting import in_use
 
         if address.host is None and address.port is None:
-            last = recent.last()
-            inherited = last is not None and recent.may_be_inherited(last[1])
+            last = _recent.last()
+            inherited = last is not None and _recent.may_be_inherited(last[1])
             return in_use.guessed_explanation(bind_errors.guesses(error), last, inherited=inherited)
-        return in_use.explanation(address, inherited=recent.may_be_inherited(address.port))
+        return in_use.explanation(address, inherited=_recent.may_be_inherited(address.port))
     except Exception as trouble:  # noqa: BLE001  (a failed explanation must not hide the error)
         return f"pytest-sockets could not explain it: {type(trouble).__name__}: {trouble}"
 
 
 class _RecentAddresses(watcher.Listener):
-    """The addresses of the sockets that were opened last and are still open.
+    """The addresses of this run's open sockets.
 
     An error whose traceback shows no bind() call with a readable address may be about one of these.
     """
 
-    def __init__(self) -> None:
-        self._test: collections.deque[Callable[[], Any]] = collections.deque(maxlen=16)
-        self._run: collections.deque[Callable[[], Any]] = collections.deque(maxlen=256)
-        """Also those of earlier tests."""
+    def __init__(self, open_records: Callable[[], list[Record]]) -> None:
+        self._open_records = open_records
         self._inherited: set[int] = set()
-
-    def socket_opened(self, sock: Any, frame: object, *, given: bool) -> None:  # noqa: ARG002  (of a Listener)
-        """Remember it, weakly."""
-        reference = weakref.ref(sock)
-        self._test.append(reference)
-        self._run.append(reference)
 
     def child_starting(self, starter: Any, frame: object, command: Any) -> None:  # noqa: ARG002  (of a Listener)
         """The child may inherit what is open now."""
-        for address in self._addresses(self._run):
-            if type(address) is tuple:
-                self._inherited.add(address[1])
+        self._inherited.update(address[1] for _, address in self._newest_first() if type(address) is tuple)
 
     def may_be_inherited(self, port: int | None) -> bool:
         """Whether a socket of this process had the port when it started a child."""
         return port in self._inherited
 
-    def forget(self) -> None:
-        """A test is over: the error of the next one is not about its addresses."""
-        self._test.clear()
-
     def last(self) -> tuple[str, int] | None:
-        """The newest address of this test; None if that is the path of a unix socket."""
-        newest = next(iter(self._addresses(self._test)), None)
-        return newest if type(newest) is tuple else None
+        """The newest address of the test that runs; None if that is the path of a unix socket."""
+        for record, address in self._newest_first():
+            if record.opener.scope == "function" and not record.opener.over:
+                return address if type(address) is tuple else None
+        return None
 
-    @staticmethod
-    def _addresses(references: Iterable[Callable[[], Any]]) -> Iterator[Any]:
-        """Newest first: (host, port) of each that is bound, and the paths of unix sockets."""
-        for reference in reversed(tuple(references)):
-            sock = reference()
+    def _newest_first(self) -> Iterator[tuple[Record, Any]]:
+        """(host, port) of each that is bound, and the paths of unix sockets."""
+        for record in sorted(self._open_records(), key=lambda record: -record.number):
+            sock = record.ref()
             if sock is None or fileno(sock) < 0:
                 continue
             address: Any = _socket.socket.getsockname(sock)
             if type(address) is not tuple:
-                yield address
+                yield record, address
             elif len(address) >= 2 and type(address[1]) is int and address[1] > 0:
-                yield str(address[0]), address[1]
+                yield record, (str(address[0]), address[1])
 
 
-recent: Final = _RecentAddresses()
+_recent = _RecentAddresses(list)
 
 
-def watch(config: pytest.Config) -> None:
-    """Record addresses only where sockets are watched anyway."""
-    settings = config.stash[SETTINGS]
-    if settings.leaks != "off" or settings.unclosed != "off":
-        watcher.listen(recent)
-        config.add_cleanup(functools.partial(watcher.stop_listening, recent))
+def watch(registry: Registry) -> Callable[[], None]:
+    """Explain with the sockets of this registry from now on; returns what ends it. Nested runs follow each other."""
+    global _recent
+    before, mine = _recent, _RecentAddresses(registry.open_records)
+    _recent = mine
+    watcher.listen(mine)
+
+    def stop() -> None:
+        global _recent
+        _recent = before
+        watcher.stop_listening(mine)
+
+    return stop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,9 +56,8 @@ class DroppedSockets:
     def note_opened(self, connection: Any) -> None:
         """A library has made this connection, whose socket C code opened: no other event has its line."""
         scope = self._ledger.current.get()
-        origin = capture(sys._getframe(2), self._ledger.places)
-        record = Record(scope, origin, socket.AF_INET, socket.SOCK_STREAM)
-        record.key = _key_of(connection)
+        call_site = capture(sys._getframe(2), self._ledger.places)
+        record = Record(scope, call_site, _key_of(connection))
         self._opened[record.key] = record
         if len(self._opened) > _MOST_OPENED:
             self._opened = {key: record for key, record in self._opened.items() if record.is_open}
@@ -67,7 +65,7 @@ class DroppedSockets:
     def note_dying(self, sock: Any) -> None:
         """Called by the interpreter's finalization of an open socket, in any thread."""
         record = self._ledger.dying(sock)
-        if record is None or record.origin is None:
+        if record is None or record.call_site is None:
             record = self._opened.pop(_key_of(sock), record)
         if record is None:
             return
@@ -79,7 +77,7 @@ class DroppedSockets:
         """The judge's collections closed these. No finalizer of a Python object has seen those that C code opened."""
         for record, entry in collected:
             self.collected += 1
-            if self.watch is not None and record.origin is None and entry is not None:
+            if self.watch is not None and record.call_site is None and entry is not None:
                 self._seen.append((record, entry))
 
     def take(self) -> Iterator[Dropped]:

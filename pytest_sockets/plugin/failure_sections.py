@@ -19,7 +19,7 @@ from pytest_sockets.table import own_fds
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-__all__ = ["pytest_exception_interact", "pytest_sessionstart"]
+__all__ = ["pytest_exception_interact"]
 """The only names that pytest inspects, see `HookObject`."""
 
 TOO_MANY: Final = "too many open files (pytest-sockets)"
@@ -179,12 +179,6 @@ def pytest_exception_interact(call: pytest.CallInfo[Any], report: object) -> Non
             section = _section(call.excinfo.value, ())
         if section is not None:
             add_section(report, *section)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Record the addresses that are bound, if sockets are watched anyway."""
-    address_in_use.watch(session.config)
 
 
 def __dir__() -> list[str]:

@@ -221,9 +221,9 @@ def _give_to_late_fixture(record: Record) -> None:
     """pytest-trio runs its fixtures inside the test's call: a fixture's own function on the stack tells them apart."""
     test = record.opener
     info = getattr(test.context, "_fixtureinfo", None) if test.kind == "test" else None
-    if info is None or record.origin is None or record.phase != "call":
+    if info is None or record.call_site is None or record.phase != "call":
         return
-    codes = record.origin.codes
+    codes = record.call_site.codes
     for name, definitions in info.name2fixturedefs.items():
         for definition in definitions:
             if getattr(definition.func, "__code__", None) in codes and definition.scope == "function":

@@ -99,6 +99,7 @@ class LeakDetection(HookObject):
         attribution.on_error = self.errors.record
         self.registry.current.find_finalizers(_FINISH, self._live)
         self._config.add_cleanup(functools.partial(watcher.stop_listening, attribution))
+        self._config.add_cleanup(address_in_use.watch(self.registry))
         self._begin()
         before, lookups.socket_opener = lookups.socket_opener, self._opener
         self._config.add_cleanup(functools.partial(setattr, lookups, "socket_opener", before))
@@ -150,12 +151,7 @@ class LeakDetection(HookObject):
     @property
     def _has_suspects(self) -> bool:
         """Whether an owner that has ended, or a child of one, may have left something."""
-        return (
-            self.registry.has_suspects
-            or self.registry.timeline is not None
-            or (self._children is not None and self._children.any_left)
-            or (self._verdicts is not None and self._verdicts.eventful)
-        )
+        return self.registry.has_suspects or (self._verdicts is not None and self._verdicts.eventful)
 
     def finish(self) -> Payload | None:
         """What is left to tell when the process ends; None if it is nothing."""
@@ -172,7 +168,7 @@ class LeakDetection(HookObject):
         record = self.registry.by_inode(inode)
         if record is None:
             return None
-        place = record.origin.opened_at(self.registry.places) if record.origin is not None else None
+        place = record.call_site.opened_at(self.registry.places) if record.call_site is not None else None
         return f"{record.opener}, at {place.file}:{place.line}" if place is not None else str(record.opener)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -284,7 +280,9 @@ class LeakDetection(HookObject):
             failure_sections.explain(item, call.excinfo.value, call.when)
         if call.when == "teardown":
             try:
-                if not self.registry.is_idle() or self._watch is not None:
+                if self.registry.is_idle() and self._watch is None:
+                    self.registry.current.end_test()
+                else:
                     self._end_test(item, call)
             except (KeyboardInterrupt, SystemExit, pytest.exit.Exception):
                 raise
@@ -295,8 +293,8 @@ class LeakDetection(HookObject):
                     )
                 else:
                     self.errors.record(f"judging {item.nodeid}", error)
+                self.registry.current.end_test()
             self._previous, self._item = item, None
-            self.registry.current.end_test()
             if self._erring:
                 self._erring.clear()
 
@@ -324,7 +322,6 @@ class LeakDetection(HookObject):
                 self._outbox().note(item.nodeid, opened)
         finally:
             self._opened_before = registry.opened
-            address_in_use.recent.forget()
             registry.rest()
 
     def _judge_test(self, item: pytest.Item, opened: int) -> list[Finding]:

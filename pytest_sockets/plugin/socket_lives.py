@@ -35,7 +35,7 @@ class SocketLives:
         return noted
 
     def _note(self, life: Life, leak: str | None = None) -> None:
-        origin = life.record.origin
+        call_site = life.record.call_site
         self._noted.append(
             SocketLife(
                 tuple_text=life.text,
@@ -44,7 +44,7 @@ class SocketLives:
                 opened=life.opened,
                 closed=life.closed,
                 owner=str(self._builder.named_owner(life.record)),
-                opened_at=origin.opened_at(self._places) if origin else None,
+                opened_at=call_site.opened_at(self._places) if call_site else None,
                 leak=leak,
                 worker=self._worker,
                 judged=life.seen if leak else None,

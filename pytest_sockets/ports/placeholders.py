@@ -49,11 +49,6 @@ def release(port: int, kinds: tuple[int, ...] = (TCP, UDP)) -> None:
         _close(_placed.pop((port, kind), ()))
 
 
-def is_placed(port: int) -> bool:
-    """Whether the port has a placeholder."""
-    return (port, TCP) in _placed or (port, UDP) in _placed
-
-
 def after_fork() -> None:
     """In a forked child: close the inherited descriptors. Those of the parent keep the ports."""
     for sockets in _placed.values():

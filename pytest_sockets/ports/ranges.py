@@ -6,10 +6,10 @@ import bisect
 import dataclasses
 import itertools
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.errors import SettingError
+from pytest_sockets.table.port_settings import ephemeral_range, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,10 +33,6 @@ USUAL: Final = Span(10240, 65535)
 """The default range: below lie the ports of most services that a developer's machine may start at any time."""
 ENOUGH: Final = 1000
 """With fewer ports outside the ephemeral range than this, ports inside it are used too, with placeholders."""
-
-_PROC: Final = Path("/proc/sys/net/ipv4")
-_EPHEMERAL_ELSEWHERE: Final = {"freebsd": Span(10000, 65535), "openbsd": Span(1024, 49151)}
-_IANA_DYNAMIC: Final = Span(49152, 65535)  # the default of macOS and Windows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,23 +136,15 @@ def chosen_ranges(low: int, high: int, kernel: Kernel, workers: int = 1) -> Port
 
 
 def read_kernel() -> Kernel:
-    """This system's ephemeral range, reserved ports and first unprivileged port; the usual ones where it does not tell."""
+    """This system's ephemeral range, reserved ports and first unprivileged port; the usual ones where it hides them."""
+    ephemeral = Span(*ephemeral_range())
     if sys.platform != "linux":
-        known = (span for name, span in _EPHEMERAL_ELSEWHERE.items() if sys.platform.startswith(name))
-        return Kernel(next(known, _IANA_DYNAMIC))
-    low, high = (_read("ip_local_port_range") or "32768 60999").split()
+        return Kernel(ephemeral)
     return Kernel(
-        ephemeral=Span(int(low), int(high)),
-        reserved=parse_spans(_read("ip_local_reserved_ports")),
-        unprivileged_start=int(_read("ip_unprivileged_port_start") or 1024),
+        ephemeral,
+        reserved=parse_spans(setting("ip_local_reserved_ports")),
+        unprivileged_start=int(setting("ip_unprivileged_port_start") or 1024),
     )
-
-
-def _read(name: str) -> str:
-    try:
-        return (_PROC / name).read_text(encoding="ascii").strip()
-    except OSError:  # gVisor and hardened containers hide some
-        return ""
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:

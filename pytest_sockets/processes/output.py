@@ -10,6 +10,8 @@ import tempfile
 import weakref
 from typing import Final
 
+from pytest_sockets.printable import cut_at_start
+
 KEPT: Final = 1024 * 1024
 """Bytes of the end that stay readable after `close()`."""
 LINES: Final = 20
@@ -47,7 +49,8 @@ class Output:
     def tail(self, start: int = 0, lines: int = LINES) -> list[str]:
         """The last lines written since byte `start`, without empty ones."""
         text = self.read(max(start, self.size() - _TAIL))
-        return [_cut(line.rstrip()) for line in text.splitlines() if line.strip()][-lines:]
+        # the end of a long line: its beginning is missing anyway if the tail starts inside it
+        return [cut_at_start(line.rstrip(), _LINE) for line in text.splitlines() if line.strip()][-lines:]
 
     def close(self) -> None:
         """Keep the last mebibyte in memory and close the file."""
@@ -55,11 +58,6 @@ class Output:
             first = max(0, self.size() - KEPT)
             self._kept = (first, self.read(first).encode(errors="replace"))
             self._close()
-
-
-def _cut(line: str) -> str:
-    """The end of a long line: the beginning is missing anyway if the tail starts inside it."""
-    return line if len(line) <= _LINE else f"...{line[-_LINE:]}"
 
 
 def _nameless() -> int:

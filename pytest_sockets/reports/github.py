@@ -9,7 +9,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from pytest_sockets.printable import printable
+from pytest_sockets.printable import printable, shortened
 from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.grouping import by_opening_line
 from pytest_sockets.reports.markdown_report import render_markdown
@@ -56,7 +56,7 @@ def _command(level: str, group: Group, repository: Repository) -> str:
         [f"{len(names) - _MOST_OWNERS} more"] if len(names) > _MOST_OWNERS else []
     )
     message = "\n".join(
-        printable(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}...")
+        printable(shortened(line, _LONGEST))
         for line in (f"Opened at {first.place} {group.whose}", *owners, f"Fix: {advice(first)}")
     )
     properties = {"title": f"pytest-sockets: {printable(title)}"}

@@ -9,6 +9,7 @@ import datetime
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_sockets.printable import shortened
 from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.json_report import sort_key
 from pytest_sockets.reports.status_text import STATUS_WORDS
@@ -194,7 +195,7 @@ def _by_start(tests: Iterable[TestSpan]) -> list[TestSpan]:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return shortened(text, MAX_TEXT)
 
 
 def _worker_order(worker: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pytest_sockets.leaks.findings import UNCLOSED
-from pytest_sockets.printable import printable, short_command
+from pytest_sockets.printable import printable, short_command, shortened
 from pytest_sockets.reports.advice import advice
 from pytest_sockets.reports.grouping import by_opening_line
 from pytest_sockets.reports.run import number
@@ -90,7 +90,7 @@ def _more(findings: Sequence[Finding]) -> str:
 
 
 def _bounded(lines: Iterable[str]) -> list[str]:
-    return [line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..." for line in map(printable, lines)]
+    return [shortened(printable(line), _LONGEST) for line in lines]
 
 
 def _alike(findings: Iterable[Finding]) -> list[list[Finding]]:

@@ -48,7 +48,7 @@ class EchoServer(StreamServer):
     `host`: 127.0.0.1, ::1, "localhost" (both), or a path for a unix socket ("@name" is an abstract one); by default a unix
     socket gets a path in a new directory that only this user can enter. `port=0`: any free one; a unix socket has no port,
     and another value is refused.
-    `reply(data)` or `reply(data, record)`: gives the answer to each piece that comes in; None or b"" is no answer. It
+    `reply(data)` or `reply(data, record)`: gives the answer to each piece that comes in; None or b"" sends nothing. It
     runs in the servers' own thread and must not block. `greeting`: sent at accept. `faults`: see `pytest_sockets.faults`.
     `max_buffer`: so many bytes per connection are kept for a client that does not read, then the server stops reading
     from it. `record`: so many bytes of each connection are kept in its record. `backlog`: as in listen(2).

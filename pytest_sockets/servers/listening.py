@@ -69,7 +69,9 @@ def bind_all(kind: int, host: str, port: int, backlog: int) -> list[Bound]:
 
 def _check_port(port: int) -> None:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise SettingError(f"port={port!r} is no port number; use 0 (any free one) to 65535")
+        raise SettingError(
+            f"port={port!r} is not a valid port number; use a number up to 65535, or 0 for any free port"
+        )
 
 
 def _bind(kind: int, host: str, port: int, backlog: int) -> Bound:

@@ -33,7 +33,6 @@ PAUSED: Final = 1
 TOO_MUCH: Final = 2
 HANGS: Final = 4
 ENDED: Final = 8
-CONNECTING: Final = 16
 
 OPEN, DRAINING, CLOSED = range(3)
 

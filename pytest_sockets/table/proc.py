@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_sockets.originals import RealOs
 
@@ -125,20 +125,28 @@ def parse_command_line(raw: bytes) -> str:
     return text[0].strip() if len(text) == 1 else shlex.join(text)
 
 
-def birth(pid: int) -> tuple[str, int] | None:
-    """Return the state letter ("Z": zombie) and the start time in clock ticks, which differs for a reused pid.
+class Stat(NamedTuple):
+    """What /proc/PID/stat says: the state letter ("Z": zombie), the start time in clock ticks, the parent's pid.
 
-    None if the process has ended.
+    The start time differs for a reused pid. The parent changes when it ends before the process.
     """
+
+    state: str
+    start: int
+    parent: int
+
+
+def birth(pid: int) -> Stat | None:
+    """Return the state, start time and parent; None if the process has ended."""
     raw = _read(f"/proc/{pid}/stat")
     return parse_stat(raw) if raw is not None else None
 
 
-def parse_stat(raw: bytes) -> tuple[str, int] | None:
-    """Return the state letter and start time of /proc/PID/stat; None if it is cut short."""
+def parse_stat(raw: bytes) -> Stat | None:
+    """Return the facts of /proc/PID/stat; None if it is cut short."""
     fields = raw.rpartition(b")")[2].split()  # the name before it may contain anything
     try:
-        return fields[0].decode("ascii"), int(fields[19])
+        return Stat(fields[0].decode("ascii"), int(fields[19]), int(fields[1]))
     except (IndexError, ValueError):  # a process may end while it is read
         return None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import time
 
 import pytest
@@ -126,11 +125,3 @@ def test_a_port_of_the_ephemeral_range_or_below_1024_says_what_may_take_it(monke
         assert messages.port_facts(port).startswith(f"{port} {ephemeral}; take a port from")
     assert messages.port_facts(1023).startswith("1023 is a well-known port: system services use it;")
     assert [messages.port_facts(port) for port in (1024, 39_999, 50_001)] == [None, None, None]
-
-
-def test_the_ephemeral_range_is_the_kernels_or_else_iana_s(monkeypatch):
-    if sys.platform == "linux":
-        with open("/proc/sys/net/ipv4/ip_local_port_range") as file:
-            assert messages.ephemeral_range() == tuple(map(int, file.read().split()))
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert messages.ephemeral_range() == (49152, 65535)

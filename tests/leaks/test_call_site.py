@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import doctest
 import json
 import os
@@ -68,40 +69,40 @@ class TestPlaces:
 
 class TestStacks:
     def test_the_users_line_behind_a_library_is_the_one(self, places):
-        origin = call_through(f"{STDLIB}/site-packages/lib.py", lambda: capture(sys._getframe(1), places))
-        opened_at, here = origin.opened_at(places), "call_through"
+        call_site = call_through(f"{STDLIB}/site-packages/lib.py", lambda: capture(sys._getframe(1), places))
+        opened_at, here = call_site.opened_at(places), "call_through"
         assert (opened_at.file, opened_at.function) == (THIS, here)
-        assert [frame.function for frame in origin.stack(places)[:2]] == ["library_call", "call_through"]
+        assert [frame.function for frame in call_site.stack(places)[:2]] == ["library_call", "call_through"]
 
     def test_the_innermost_of_several_users_lines_wins(self, places):
         def inner():
             return capture(sys._getframe(), places), line_here()
 
-        origin, line = inner()
-        assert origin.opened_at(places) == (type(origin.opened_at(places)))(THIS, line, "inner")
+        call_site, line = inner()
+        assert call_site.opened_at(places) == (type(call_site.opened_at(places)))(THIS, line, "inner")
 
     def test_a_line_number_is_exact_across_lines_of_one_call(self, places):
-        origin = capture(
+        call_site = capture(
             sys._getframe(),
             places,
         )
-        assert origin.opened_at(places).line in range(line_here() - 4, line_here())
+        assert call_site.opened_at(places).line in range(line_here() - 4, line_here())
 
     def test_a_user_behind_a_hundred_library_calls_is_found(self, places):
         names = {"capture": capture, "sys": sys, "places": places}
         source = "def deep(n): return deep(n - 1) if n else capture(sys._getframe(), places)"
         exec(compile(source, f"{STDLIB}/site-packages/deep.py", "exec"), names)
-        origin = names["deep"](100)
-        assert origin.opened_at(places).file == THIS
-        assert len(origin.stack(places)) <= 12
+        call_site = names["deep"](100)
+        assert call_site.opened_at(places).file == THIS
+        assert len(call_site.stack(places)) <= 12
 
     def test_without_a_users_line_it_is_the_library_beside_socket_py(self):
         nowhere = Places(Path("/nowhere"))
-        nowhere.is_users = lambda _: False
-        origin = call_through(
+        nowhere.marked = collections.defaultdict(int)
+        call_site = call_through(
             f"{STDLIB}/socket.py", lambda: capture(sys._getframe(1), nowhere), "create_server"
         )
-        assert origin.opened_at(nowhere).function == "call_through"
+        assert call_site.opened_at(nowhere).function == "call_through"
 
     def test_equal_lines_are_equal_and_others_are_not(self, places):
         first, second = (capture(sys._getframe(), places) for _ in range(2))
@@ -120,10 +121,10 @@ class TestStacks:
             thing = Thing()
             return capture(sys._getframe(), places), weakref.ref(thing)
 
-        origin, thing = opens()
+        call_site, thing = opens()
         gc.collect()
         assert thing() is None
-        assert origin.in_users_code
+        assert call_site.in_users_code
 
 
 class TestDoctests:
@@ -218,12 +219,12 @@ class TestChildTasks:
 
             beside = asyncio.create_task(bystander())
             await asyncio.sleep(0)
-            origin = await self.in_a_child(places, gather)
+            call_site = await self.in_a_child(places, gather)
             beside.cancel()
-            return origin
+            return call_site
 
-        origin = self.outside(asyncio.run, two())
-        assert not origin.in_users_code
+        call_site = self.outside(asyncio.run, two())
+        assert not call_site.in_users_code
 
 
 def test_a_script_that_calls_pytest_main_is_not_the_opener(suite):
@@ -255,7 +256,7 @@ def test_what_the_socket_module_does_between_is_in_the_stack(ledger, test_owner,
         ledger.checkpoint()
         ledger.end(test_owner)
         (record,) = ledger.suspects()
-    *between, opened = record.origin.stack(places)[:3]
+    *between, opened = record.call_site.stack(places)[:3]
     assert [(os.path.basename(frame.file), frame.function) for frame in between] == [
         ("socket.py", "__init__"),
         ("socket.py", "create_server"),

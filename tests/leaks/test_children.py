@@ -75,7 +75,7 @@ def test_a_listening_child_is_its_starters_with_pid_port_and_command(books, star
     (found,) = listeners(books)
     assert (found.child.pid, found.entry.pid) == (process.pid, process.pid)
     assert (found.entry.local.port, found.child.scope.owner) == (int(port), books.current.get().owner)
-    assert found.child.origin.opened_at(books.places).file == "tests/leaks/test_children.py"
+    assert found.child.call_site.opened_at(books.places).file == "tests/leaks/test_children.py"
     assert "socket.create_server" in found.command
 
 

@@ -30,10 +30,20 @@ AT_ONCE = 6
 TOPICS = sorted({scenario.topic for scenario in SCENARIOS.values() if scenario.plain})
 
 
+def _all_of(topic):
+    """The plain scenarios of a topic in one run."""
+    members = [scenario for scenario in SCENARIOS.values() if scenario.topic == topic and scenario.plain]
+    return together(topic, [scenario for scenario in members if not scenario.missing()])
+
+
 @pytest.fixture(scope="module")
 def runs(request, tmp_path_factory):
-    """The runs of all selected scenarios, as futures: they are under way while the first ones are judged."""
-    wanted = [item.callspec.params["name"] for item in request.session.items if _is_scenario(item)]
+    """The runs of all selected topics and scenarios, as futures: they are under way while the first ones are judged."""
+    items = [
+        item.callspec.params for item in request.session.items if "runs" in getattr(item, "fixturenames", ())
+    ]
+    topics = {params["topic"]: _all_of(params["topic"]) for params in items if "topic" in params}
+    alone = {params["name"]: SCENARIOS[params["name"]] for params in items if "name" in params}
     with contextlib.ExitStack() as stack:
         if AVAILABLE:
             start = functools.partial(stack.enter_context(ForkServer()).run, way=Way())
@@ -41,15 +51,11 @@ def runs(request, tmp_path_factory):
             start = functools.partial(run, way=Way(), environment=stack.enter_context(peers()))
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(AT_ONCE))
         yield {
-            name: pool.submit(start, SCENARIOS[name], tmp_path_factory.mktemp("suite"))
-            for name in wanted
-            if not SCENARIOS[name].missing()
+            name: pool.submit(start, scenario, tmp_path_factory.mktemp("suite"))
+            for name, scenario in (topics | alone).items()  # the topics take longest, so they start first
+            if not scenario.missing()
         }
         pool.shutdown(cancel_futures=True)
-
-
-def _is_scenario(item):
-    return item.path == Path(__file__) and "name" in getattr(getattr(item, "callspec", None), "params", {})
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -67,14 +73,12 @@ def test_scenario_is_judged_as_it_promises(name, runs):
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_topic_in_one_run_is_judged_as_its_scenarios_promise(topic, tmp_path):
-    members = [scenario for scenario in SCENARIOS.values() if scenario.topic == topic and scenario.plain]
-    all_of_them = together(topic, [scenario for scenario in members if not scenario.missing()])
-    with peers() as environment:
-        done = run(all_of_them, tmp_path, Way(), environment)
-    assert done.as_promised(all_of_them), done.output
+def test_topic_in_one_run_is_judged_as_its_scenarios_promise(topic, runs):
+    scenarios = _all_of(topic)
+    done = runs[topic].result()
+    assert done.as_promised(scenarios), done.output
     assert done.report is not None, done.output
-    verdict = compare(all_of_them, done.report["leaks"])
+    verdict = compare(scenarios, done.report["leaks"])
     assert not verdict.problems, "\n".join([*verdict.problems, "", done.output])
 
 

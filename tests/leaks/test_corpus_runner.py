@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import socket
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from pytest_sockets.waiting import wait_until
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpus"
 sys.path.append(str(CORPUS))
@@ -101,6 +104,31 @@ def test_a_forked_suite_looks_like_a_new_process_and_its_children_are_killed(ser
     assert (done.exit_code, done.outcomes) == (0, {"passed": 4}), done.output
     pid = int((folder / "pid.txt").read_text())
     assert psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)[1] == []
+
+
+WAITS = """
+import os, time
+
+def test_waits():
+    open("began", "w").close()
+    deadline = time.monotonic() + 30
+    while not os.path.exists("go"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+"""
+
+
+def test_a_slow_suite_does_not_hold_up_the_result_of_another(server, tmp_path):
+    for name in ("slow", "fast"):
+        (tmp_path / name).mkdir()
+    slow, slow_folder = write(tmp_path / "slow", WAITS)
+    fast, fast_folder = write(tmp_path / "fast", "def test_passes(): pass\n")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.run, slow, slow_folder, Way())
+        assert wait_until((slow_folder / "began").exists, 30)
+        assert server.run(fast, fast_folder, Way()).exit_code == 0
+        (slow_folder / "go").touch()
+        assert waiting.result().exit_code == 0, waiting.result().output
 
 
 def test_a_suite_that_kills_its_process_is_reported(server, tmp_path):

@@ -108,9 +108,9 @@ def test_ten_thousand_commands_leave_the_daemons_start_in_bounded_books(starting
 
 
 def test_a_client_that_names_the_port_is_not_the_server(scope, places):
-    origin = capture(sys._getframe(), places)
-    server = Start(1.0, scope, origin, ("python", "-m", "server", "/run/port"))
-    client = Start(2.0, scope, origin, ("python", "-m", "client", "4001"))
+    call_site = capture(sys._getframe(), places)
+    server = Start(1.0, scope, call_site, ("python", "-m", "server", "/run/port"))
+    client = Start(2.0, scope, call_site, ("python", "-m", "client", "4001"))
     title = "python -m server /run/port"
     assert [start.is_of(title, 4001) for start in (server, client)] == [True, True]
     assert [start.is_exactly(title) for start in (server, client)] == [True, False]

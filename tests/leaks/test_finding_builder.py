@@ -79,11 +79,11 @@ class TestOpen:
 
     def test_notes_are_joined_in_their_order(self, explainer, record, test_owner):
         test_owner.raised = True
-        record.during = Owner("test", "t.py::test_other", "function")
+        record.concurrent_owner = Owner("test", "t.py::test_other", "function")
         assert explainer.open(verdict(record, "first")).note == (
             f"first; {SETUP_RAISED}; opened while test t.py::test_other ran"
         )
-        record.during = Owner("fixture", "x", "function")
+        record.concurrent_owner = Owner("fixture", "x", "function")
         test_owner.raised = False
         assert explainer.open(verdict(record)).note is None
 
@@ -100,7 +100,7 @@ class TestOpen:
         thread = SimpleNamespace(in_users_code=True, opened_at=lambda places: place)
         record.thread = thread
         assert explainer._in_thread(record) is None
-        record.origin = None
+        record.call_site = None
         assert explainer._in_thread(record) == "opened in a thread that was started at t.py:3 in starts"
         thread.in_users_code = False
         assert explainer._in_thread(record) is None
@@ -129,12 +129,12 @@ class TestHolders:
         assert explainer._holders(record) == explainer._holders(record) == ("held",)
         assert len(asked) == 1
         for number in range(MOST_EXPLAINED - 1):
-            record.origin = number
+            record.call_site = number
             assert explainer._holders(record) == ("held",)
-        record.origin = "one more"
+        record.call_site = "one more"
         assert explainer._holders(record) == ()
         assert len(asked) == MOST_EXPLAINED == 25
-        record.origin = 3
+        record.call_site = 3
         assert explainer._holders(record) == ("held",)
 
     def test_real_holders_are_searched_for_so_many_lines_and_remembered_for_each(
@@ -159,7 +159,7 @@ class TestChild:
     @pytest.fixture
     def child(self, test_owner):
         opener = Owner("test", "t.py::opener", "function")
-        return SimpleNamespace(pid=42, opener=opener, scope=Scope(test_owner, "setup"), origin=None)
+        return SimpleNamespace(pid=42, opener=opener, scope=Scope(test_owner, "setup"), call_site=None)
 
     def test_it_is_its_owners_with_the_command_line_masked(self, explainer, child, test_owner):
         finding = explainer.child(ChildListener(child, ENTRY, "redis --password=secret"))

@@ -227,7 +227,7 @@ class TestWhichEndIsNamed:
 class TestNotes:
     def record(self, **more):
         owner = Owner("test", "t.py::test_x", "function")
-        record = Record(Scope(owner, "call"), None, socket.AF_INET, socket.SOCK_STREAM)
+        record = Record(Scope(owner, "call"), None)
         for name, value in more.items():
             setattr(record, name, value)
         return record
@@ -245,12 +245,16 @@ class TestNotes:
 
     @pytest.mark.parametrize(
         "change",
-        [{"at_home": False}, {"origin": None}, {"origin": SimpleNamespace(called_by_user=False)}],
+        [
+            {"on_test_thread": False},
+            {"call_site": None},
+            {"call_site": SimpleNamespace(called_by_user=False)},
+        ],
         ids=["another thread's", "no line", "a loop's"],
     )
     def test_an_end_that_the_users_code_did_not_open_is_not_mentioned(self, finding_entry, change):
-        here = self.record(origin=SimpleNamespace(called_by_user=True))
-        other = self.record(origin=SimpleNamespace(called_by_user=True), owner=here.owner)
+        here = self.record(call_site=SimpleNamespace(called_by_user=True))
+        other = self.record(call_site=SimpleNamespace(called_by_user=True), owner=here.owner)
         verdicts = [connection_ends.Verdict(here, finding_entry(1, 2), None)]
         for name, value in change.items():
             setattr(other, name, value)
@@ -273,17 +277,17 @@ class TestNotes:
 
     def test_it_is_added_to_the_verdict_of_the_same_connection_and_owner(self, finding_entry):
         user = SimpleNamespace(called_by_user=True)
-        mine = self.record(origin=user)
+        mine = self.record(call_site=user)
         elsewhere, foreign = (
-            self.record(origin=user, owner=mine.owner),
-            self.record(origin=user, owner=CLIENT),
+            self.record(call_site=user, owner=mine.owner),
+            self.record(call_site=user, owner=CLIENT),
         )
         verdicts = [
             connection_ends.Verdict(elsewhere, finding_entry(3, 4)),
             connection_ends.Verdict(foreign, finding_entry(1, 2)),
             connection_ends.Verdict(mine, finding_entry(1, 2), "kept"),
         ]
-        other = self.record(origin=user, owner=mine.owner)
+        other = self.record(call_site=user, owner=mine.owner)
         connection_ends._add_other_end(verdicts, other, finding_entry(2, 1))
         assert [verdict.note for verdict in verdicts] == [
             None,
@@ -296,9 +300,9 @@ class TestNotes:
             return SocketEntry("unix", "AF_UNIX", Endpoint(""), None, "ESTABLISHED", fd)
 
         user = SimpleNamespace(called_by_user=True)
-        one = self.record(origin=user, pair=((3, 33), 0))
-        two = self.record(origin=user, pair=((5, 55), 0), owner=one.owner)
-        other = self.record(origin=user, pair=((5, 55), 1), owner=one.owner)
+        one = self.record(call_site=user, pair=((3, 33), 0))
+        two = self.record(call_site=user, pair=((5, 55), 0), owner=one.owner)
+        other = self.record(call_site=user, pair=((5, 55), 1), owner=one.owner)
         verdicts = [
             connection_ends.Verdict(one, unnamed_end(3)),
             connection_ends.Verdict(two, unnamed_end(5)),
@@ -383,7 +387,9 @@ class TestPatience:
         enter(ledger, Scope(Owner("test", "t2", "function"), "call"))
         opened.append(socket.socket())
         ledger.checkpoint()
-        next(record for record in ledger.open_records() if record.key[0] == opened[1].fileno()).origin = None
+        next(
+            record for record in ledger.open_records() if record.key[0] == opened[1].fileno()
+        ).call_site = None
         assert len(judge(grace=2.0)) == 1
         assert waits == [0.02, 1.98]
 

@@ -225,7 +225,7 @@ class Books(RuleBasedStateMachine):
         assert len(keys) == len(set(keys)), "a socket is suspect twice"
         assert set(keys) == expected
         assert all(record.owner is owner for record in suspects)
-        assert all(record.origin is not None for record in suspects), "every line here is the user's"
+        assert all(record.call_site is not None for record in suspects), "every line here is the user's"
         self.told |= expected
         return suspects
 

@@ -277,7 +277,7 @@ class TestDescriptors:
         try:
             (record,) = suspects(ledger, test_owner)
             assert record.key[0] == fd
-            assert record.origin.opened_at(ledger.places).function == self_name()
+            assert record.call_site.opened_at(ledger.places).function == self_name()
         finally:
             os.close(fd)
 
@@ -285,7 +285,7 @@ class TestDescriptors:
         fd = socket.socket(socket.AF_INET, socket.SOCK_DGRAM).detach()
         try:
             (record,) = suspects(ledger, test_owner)
-            assert (record.key[0], record.origin.opened_at(ledger.places).function) == (fd, self_name())
+            assert (record.key[0], record.call_site.opened_at(ledger.places).function) == (fd, self_name())
         finally:
             os.close(fd)
 
@@ -297,7 +297,7 @@ class TestDescriptors:
         try:
             (record,) = suspects(ledger, test_owner)
             assert (record.key[0], record.duplicate_of[0]) == (fd, original)
-            assert record.origin.opened_at(ledger.places).function == self_name()
+            assert record.call_site.opened_at(ledger.places).function == self_name()
         finally:
             os.close(fd)
 
@@ -330,7 +330,7 @@ class TestDescriptors:
         try:
             found = suspects(ledger, test_owner)
             assert sorted(record.key[0] for record in found) == sorted((left, right))
-            assert {record.origin for record in found} == {None}
+            assert {record.call_site for record in found} == {None}
         finally:
             os.close(left)
             os.close(right)

@@ -34,7 +34,7 @@ class Notes(watcher.Listener):
             frame = frame.f_back
         self.seen.append((event, *facts, frame and frame.f_code.co_name))
 
-    def socket_opened(self, sock, frame, *, given):
+    def socket_opened(self, sock, frame, given):
         self.note("socket", frame, sock.fileno())
 
     def socket_detached(self, sock, fd):
@@ -288,7 +288,7 @@ REPORTS = """
 
     class Listener(watcher.Listener):
         seen = []
-        def socket_opened(self, sock, frame, *, given): self.note("socket", frame)
+        def socket_opened(self, sock, frame, given): self.note("socket", frame)
         def child_starting(self, starter, frame, command): self.note("child", frame)
         def note(self, what, frame):
             while frame.f_code.co_filename != __file__:

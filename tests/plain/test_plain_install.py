@@ -51,7 +51,7 @@ class Suite:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
-            env=environment | {"COLUMNS": "160"},
+            env=environment | {"COLUMNS": "160", "PYTHONDONTWRITEBYTECODE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -65,6 +65,11 @@ class Suite:
 @pytest.fixture
 def suite(tmp_path):
     return Suite(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pytest_help(tmp_path_factory):
+    return Suite(tmp_path_factory.mktemp("help")).command("pytest", "--help").output
 
 
 def modules():
@@ -199,9 +204,9 @@ ACCEPTED = {
 
 
 class TestOptions:
-    def test_every_option_is_accepted(self, suite):
+    def test_every_option_is_accepted(self, suite, pytest_help):
         """Together in one run; the table replaces a run, and strict contradicts an update."""
-        offered = self.offered(suite)
+        offered = set(re.findall(r"^ +(--sockets-[a-z-]+)", pytest_help, re.MULTILINE))
         assert sorted(offered - ACCEPTED.keys()) == [], "extend ACCEPTED"
         apart = {"--sockets-table", "--sockets-baseline-strict"}
         done = suite.run(CLEAN, *(self.word(name) for name in sorted(offered - apart)))
@@ -222,8 +227,8 @@ class TestOptions:
         assert "Traceback" not in done.output
 
     @pytest.mark.parametrize("suffix", ["json", "html", "md", "sarif"])
-    def test_a_report_is_written_or_its_extra_is_named(self, suite, suffix):
-        if suffix not in self.suffixes(suite):
+    def test_a_report_is_written_or_its_extra_is_named(self, suite, pytest_help, suffix):
+        if f".{suffix}" not in pytest_help.partition("--sockets-report")[2][:300]:
             pytest.skip(f"this version writes no .{suffix}")
         done = suite.run(LEAKY, f"--sockets-report=sockets.{suffix}")
         if suffix == "html" and not HAS_HTML:
@@ -237,15 +242,6 @@ class TestOptions:
         done = suite.command("pytest", "--sockets-table", "-p", "no:randomly")
         assert done.returncode == 0, done.output
         assert "LOCAL" in done.output.upper(), done.output
-
-    def offered(self, suite):
-        return set(
-            re.findall(r"^ +(--sockets-[a-z-]+)", suite.command("pytest", "--help").output, re.MULTILINE)
-        )
-
-    def suffixes(self, suite):
-        section = suite.command("pytest", "--help").output.partition("--sockets-report")[2][:300]
-        return re.findall(r"\.(json|html|md|sarif)\b", section)
 
     def word(self, name):
         value = ACCEPTED[name]

@@ -135,6 +135,12 @@ def held_pool(make_pool, block):
 
 
 @pytest.fixture
+def has_placeholder():
+    """`has_placeholder(port)`: whether this process has a placeholder on the TCP or UDP port."""
+    return lambda port: any(placed == port for placed, _ in placeholders._placed)
+
+
+@pytest.fixture
 def namespace():
     """The words that run a command in a new network namespace with loopback up, as `sh -c` script prefix."""
     if sys.platform != "linux" or os.geteuid() or not shutil.which("unshare") or not shutil.which("ip"):

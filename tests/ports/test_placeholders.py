@@ -27,10 +27,10 @@ def plain_server(port, host="127.0.0.1"):
     return server
 
 
-def test_a_held_port_cannot_be_bound_by_another_process(held_pool, make_peer):
+def test_a_held_port_cannot_be_bound_by_another_process(held_pool, make_peer, has_placeholder):
     """What the kernel refuses to a plain bind of N it never gives to bind(0) or connect() of anybody."""
     port = held_pool.reserve().port
-    assert placeholders.is_placed(port)
+    assert has_placeholder(port)
     with pytest.raises(Exception, match="Address already in use"):
         make_peer().bind(port)
 
@@ -58,14 +58,14 @@ def test_a_plain_udp_server_of_this_process_gets_the_port(held_pool):
         assert server.recv(10) == b"ping"
 
 
-def test_binding_tcp_does_not_release_udp(held_pool, make_peer):
+def test_binding_tcp_does_not_release_udp(held_pool, has_placeholder):
     port = held_pool.reserve().port
     with plain_server(port):
-        assert placeholders.is_placed(port)
+        assert has_placeholder(port)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
-def test_an_asyncio_server_listens_beside_the_held_socket(held_pool, host):
+def test_an_asyncio_server_listens_beside_the_held_socket(held_pool, host, has_placeholder):
     port = held_pool.reserve().port
 
     async def serve():
@@ -77,7 +77,7 @@ def test_an_asyncio_server_listens_beside_the_held_socket(held_pool, host):
             await writer.wait_closed()
 
     asyncio.run(serve())
-    assert placeholders.is_placed(port), "it is held still: a second start finds it free"
+    assert has_placeholder(port), "it is held still: a second start finds it free"
     asyncio.run(serve())
 
 
@@ -121,14 +121,14 @@ def test_a_connect_to_a_held_port_is_refused_and_a_datagram_too(held_pool):
                 client.recv(10)
 
 
-def test_a_port_in_use_is_not_held_by_halves(make_pool, block):
+def test_a_port_in_use_is_not_held_by_halves(make_pool, block, has_placeholder):
     low = block(1)
     pool = make_pool(low, low, held=True)
     with socket.socket(type=socket.SOCK_DGRAM) as other:
         other.bind(("127.0.0.1", low))
         with pytest.raises(PortUnavailable):
             pool.reserve()
-        assert not placeholders.is_placed(low)
+        assert not has_placeholder(low)
     plain_server(low).close()
     assert pool.reserve().port == low
 
@@ -159,13 +159,13 @@ def test_a_process_that_holds_nothing_gets_no_audit_hook(block):
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=30)
 
 
-def test_a_forked_child_holds_nothing_and_its_parent_still_does(held_pool):
+def test_a_forked_child_holds_nothing_and_its_parent_still_does(held_pool, has_placeholder):
     port = held_pool.reserve().port
     child = os.fork()
     if child == 0:
-        os._exit(placeholders.is_placed(port) or bool(held_pool.kept))
+        os._exit(has_placeholder(port) or bool(held_pool.kept))
     assert os.waitpid(child, 0)[1] == 0
-    assert placeholders.is_placed(port)
+    assert has_placeholder(port)
     held_pool.release(port)
     plain_server(port).close()
 

@@ -14,7 +14,6 @@ import threading
 import pytest
 
 from pytest_sockets.errors import PortUnavailable, QueryError, SettingError
-from pytest_sockets.ports import placeholders
 from pytest_sockets.ports.probing import Prober
 from pytest_sockets.real_socket import own_fds
 from pytest_sockets.service_names import port_name, service_name
@@ -371,7 +370,7 @@ def test_with_bindv6only_an_ipv4_listener_is_still_noticed(make_peer, namespace,
 
 
 class TestGivingBack:
-    def test_a_released_or_closed_port_has_no_placeholder_left(self, held_pool):
+    def test_a_released_or_closed_port_has_no_placeholder_left(self, held_pool, has_placeholder):
         """Another program may bind it from then on."""
         for release in (
             lambda one: one.release(),
@@ -379,9 +378,9 @@ class TestGivingBack:
             lambda _: held_pool.close(),
         ):
             reservation = held_pool.reserve()
-            assert placeholders.is_placed(reservation.port)
+            assert has_placeholder(reservation.port)
             release(reservation)
-            assert not placeholders.is_placed(reservation.port)
+            assert not has_placeholder(reservation.port)
             bound(socket.AF_INET, "127.0.0.1", reservation.port).close()
 
     def test_it_says_what_was_released_once(self, make_pool, block):

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_sockets.errors import SettingError
-from pytest_sockets.ports import ranges
 from pytest_sockets.ports.ranges import (
     ENOUGH,
     NODE_PORTS,
@@ -25,6 +24,7 @@ from pytest_sockets.ports.ranges import (
     read_kernel,
     without,
 )
+from pytest_sockets.table import port_settings
 
 LINUX = Kernel(Span(32768, 60999))
 WIDE = Kernel(Span(1024, 65535))
@@ -175,7 +175,7 @@ class TestEdges:
 
     def test_a_linux_that_hides_its_settings_has_the_usual_ones(self, monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "platform", "linux")
-        monkeypatch.setattr(ranges, "_PROC", tmp_path)
+        monkeypatch.setattr(port_settings, "_FOLDER", str(tmp_path))
         assert read_kernel() == Kernel(Span(32768, 60999), (), 1024)
         (tmp_path / "ip_local_port_range").write_text("40000\t50000\n")
         (tmp_path / "ip_local_reserved_ports").write_text("41000-41010,8080\n")

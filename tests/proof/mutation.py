@@ -96,6 +96,7 @@ TESTS = {
     "table/netlink.py": _TABLE,
     "table/proc.py": _TABLE,
     "table/own_fds.py": _TABLE,
+    "asserting/wait_conditions.py": _WAITS,
     "asserting/waits.py": _WAITS,
     "asserting/messages.py": _WAITS,
     "servers/faults/ending.py": _FAULTS,

@@ -170,7 +170,7 @@ class TestLeaks:
     def test_a_text_of_600_characters_is_whole(self, finding_factory):
         page = Page(Run("1", findings=[finding_factory(note="x" * 600), finding_factory(note="y" * 601)]))
         assert "x" * 600 in page.data["texts"]
-        assert "y" * 599 + "\N{HORIZONTAL ELLIPSIS}" in page.data["texts"]
+        assert "y" * 597 + "..." in page.data["texts"]
 
     def test_every_status_has_its_words(self):
         assert set(page_data.page_data(Run("1"))["words"]) == set(STATUSES)

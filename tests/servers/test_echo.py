@@ -132,8 +132,8 @@ def test_urls():
     ("settings", "message"),
     [
         ({"transport": "sctp"}, "'sctp' is not a transport; use one of: tcp, udp, unix, tls"),
-        ({"port": 70000}, "port=70000 is no port number"),
-        ({"port": True}, "port=True is no port number"),
+        ({"port": 70000}, "port=70000 is not a valid port number"),
+        ({"port": True}, "port=True is not a valid port number"),
         ({"host": "no.such.host.invalid"}, "is not an address of this machine"),
         ({"reply": b"x"}, "reply=b'x': use a function"),
         ({"greeting": "x"}, "greeting='x': use bytes"),

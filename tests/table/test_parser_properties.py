@@ -197,7 +197,7 @@ class TestProc:
     ):
         fields = [str(number).encode() for number in range(4, 22)]
         whole = b"%d (%s) %s " % (pid, name, state.encode()) + b" ".join(fields) + b" %d 23 24\n" % start
-        assert proc.parse_stat(whole) == (state, start)
+        assert proc.parse_stat(whole) == (state, start, 4)
         before = whole.index(b" %d 23" % start, len(whole) - 30)
         assert proc.parse_stat(whole[: min(cut, before)]) is None
 

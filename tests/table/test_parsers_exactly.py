@@ -280,7 +280,7 @@ class TestProc:
 
     def test_stat_and_children_that_are_cut_are_not_said(self):
         fields = b" ".join([b"7", b"(a) b)", b"Z", *(b"%d" % n for n in range(4, 30))])
-        assert proc.parse_stat(fields) == ("Z", 22)
+        assert proc.parse_stat(fields) == ("Z", 22, 4)
         assert proc.parse_stat(b"7 (x) S 1 2 3") is None
         assert proc.parse_stat(b"") is None
         assert proc.parse_children(b"1 22 333 ") == [1, 22, 333]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.metadata
 import json
 import os
 import runpy
@@ -25,13 +26,14 @@ import sys
 import time
 from typing import Any
 
+from _pytest.config import default_plugins
+
 _CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x41
 _PRELOADED = (
-    "asyncio", "concurrent.futures", "http.client", "http.server", "logging", "socketserver", "ssl", "subprocess",
-    "unittest", "urllib.request", "psutil", "pytest", "_pytest.pytester", "_pytest.doctest", "_pytest.unittest",
-    "_pytest.junitxml", "_pytest.python", "_pytest.terminal", "_pytest.unraisableexception", "examiner.peers",
+    "asyncio", "concurrent.futures", "http.client", "http.server", "logging", "pdb", "socketserver", "ssl", "subprocess",
+    "unittest", "urllib.request", "psutil", "pytest", "_pytest.pytester", "examiner.peers",
 )  # fmt: skip
 
 _GIVEN = ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -42,6 +44,9 @@ def main() -> None:
     """Serve jobs until stdin ends, then end what still runs."""
     for name in _PRELOADED:
         __import__(name)
+    for name in default_plugins:
+        __import__(f"_pytest.{name}")
+    importlib.metadata.entry_points()  # the installed packages, which each run of pytest searches
     running: dict[int, Any] = {}
     pending = b""
     while True:

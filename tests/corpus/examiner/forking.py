@@ -6,6 +6,7 @@ and in a network namespace of its own where the system allows that. tests/leaks/
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import subprocess
@@ -29,6 +30,8 @@ class ForkServer:
     """Runs suites in forked children; a context manager."""
 
     def __init__(self, python: str = sys.executable, environment: dict[str, str] | None = None) -> None:
+        # The children write no bytecode: each would compile the plugin again, which takes as long as the rest of its run.
+        compileall.compile_dir(PROJECT / "pytest_sockets", quiet=2)
         variables = environment_of(Way(python)) | (environment or {})
         path = os.pathsep.join([variables["PYTHONPATH"], str(PROJECT / "tests" / "corpus")])
         self._process = subprocess.Popen(
@@ -39,7 +42,8 @@ class ForkServer:
             start_new_session=True,
         )
         self._sending = threading.Lock()
-        self._receiving = threading.Lock()
+        self._news = threading.Condition()
+        self._reading = False
         self._sent = 0
         self._answers: dict[int, int | None] = {}
 
@@ -108,11 +112,21 @@ class ForkServer:
             return self._sent
 
     def _answer(self, number: int) -> int | None:
-        """The exit status of a job. A thread that waits for its own answer keeps those of the others."""
+        """The exit status of a job. Of the threads that wait, one reads the answers of all."""
         assert self._process.stdout is not None
-        with self._receiving:
+        with self._news:
             while number not in self._answers:
-                line = self._process.stdout.readline()
+                if self._reading:
+                    self._news.wait()
+                    continue
+                self._reading = True
+                self._news.release()
+                try:
+                    line = self._process.stdout.readline()
+                finally:
+                    self._news.acquire()
+                    self._reading = False
+                    self._news.notify_all()
                 if not line:
                     return None  # the server is gone
                 answer = json.loads(line)

@@ -77,15 +77,15 @@ class Oracle:
         finally:
             borrowed.detach()
 
-    def settled(self) -> set[tuple[int, int]]:
-        """What is open after the grace time and a collection."""
+    def settled(self, known: set[tuple[int, int]]) -> set[tuple[int, int]]:
+        """What is open, apart from `known`, after the grace time and a collection."""
         deadline = monotonic() + GRACE
-        while (left := self.sockets() - self.before) and monotonic() < deadline:
+        while (left := self.sockets() - known) and monotonic() < deadline:
             sleep(0.02)
         if left:
             gc.collect()
             gc.collect()
-            remaining = self.sockets() - self.before
+            remaining = self.sockets() - known
             self.garbage += len(left - remaining)
             left = remaining
         return left
@@ -99,9 +99,7 @@ class Oracle:
     def pytest_runtest_protocol(self) -> Iterator[None]:
         """After each test's whole protocol."""
         result = yield
-        left = self.settled()
-        self.crossing |= left
-        # Already named: the next test must not count them again.
+        self.crossing |= self.settled(self.before | self.crossing)
         return result
 
     def pytest_warning_recorded(self, warning_message: Any) -> None:
@@ -114,7 +112,7 @@ class Oracle:
 
     def finish(self) -> None:
         """After the last teardown, hook and clean-up."""
-        end = self.settled()
+        end = self.settled(self.before)
         children = [child for child in psutil.Process().children(recursive=True) if self._listens(child)]
         result = {
             "crossing": len(self.crossing),
