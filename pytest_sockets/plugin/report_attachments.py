@@ -85,8 +85,8 @@ class ReportAttachments(HookObject):
                     self._attach(report)
             else:
                 self._attach(report)
-        elif self._take is not None:
-            self._take(report)
+        else:
+            self._hand_over(report)
         if self._passed_by > _PATIENCE and not self._stays:
             self._registered = False
             self._plugins.unregister(self)
@@ -96,8 +96,15 @@ class ReportAttachments(HookObject):
             self._put_on(report)
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
             self._trouble(f"reporting the leaks of {report.nodeid}", error)
-        if self._take is not None:
+        self._hand_over(report)
+
+    def _hand_over(self, report: pytest.TestReport) -> None:
+        if self._take is None:
+            return
+        try:
             self._take(report)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            self._trouble(f"counting the sockets of {report.nodeid}", error)
 
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid
