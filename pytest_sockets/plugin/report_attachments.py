@@ -85,8 +85,8 @@ class ReportAttachments(HookObject):
                     self._attach(report)
             else:
                 self._attach(report)
-        elif self._on_report is not None:
-            self._on_report(report)
+        else:
+            self._hand_over(report)
         if self._idle_tests > _PATIENCE and not self._stays:
             self._registered = False
             self._plugins.unregister(self)
@@ -96,8 +96,15 @@ class ReportAttachments(HookObject):
             self._put_on(report)
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
             self._record_error(f"reporting the leaks of {report.nodeid}", error)
-        if self._on_report is not None:
+        self._hand_over(report)
+
+    def _hand_over(self, report: pytest.TestReport) -> None:
+        if self._on_report is None:
+            return
+        try:
             self._on_report(report)
+        except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            self._record_error(f"counting the sockets of {report.nodeid}", error)
 
     def _put_on(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid
