@@ -89,7 +89,6 @@ class LeakEvaluation:
 
     # -- occasions -------------------------------------------------------------------------------------------
 
-    @alarm_paused()
     def judge_test(
         self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, payload: Payload
     ) -> list[Finding]:

@@ -17,7 +17,7 @@ from pytest_sockets.leaks import watcher
 from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
-from pytest_sockets.leaks.outside import comes_from_outside, without_own_frames
+from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
 from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.plugin import address_in_use, failure_sections, leak_failure
@@ -312,7 +312,7 @@ class LeakDetection(HookObject):
             opened = registry.opened - self._opened_before
             self._told += opened
             if self._has_suspects:
-                with self._unraisable.kept(), registry.fds.spare():
+                with alarm_paused(), self._unraisable.kept(), registry.fds.spare():
                     errors = self._judge_test(item, opened)
                     if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
                         self._attachments().force_failure(item.nodeid)

@@ -120,5 +120,6 @@ class ReportAttachments(HookObject):
                 ci_properties.attach(self._config, report, waiting.leaks)
         if nodeid in self._forced:
             self._forced.discard(nodeid)
-            report.outcome = "failed"
-            vars(report).pop("wasxfail", None)
+            if report.outcome != "rerun":  # the word of rerunfailures: this attempt does not count
+                report.outcome = "failed"
+                vars(report).pop("wasxfail", None)
