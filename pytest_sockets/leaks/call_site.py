@@ -256,7 +256,7 @@ def _append_waiting_coroutine(calls: list[tuple[CodeType, int]], places: Places)
         found = {
             call for coroutine in _waiting_coroutines() if (call := _innermost_users_call(coroutine, places))
         }
-    except Exception:  # noqa: BLE001  (other libraries' internals; the call_site just stays without this line)
+    except Exception:  # noqa: BLE001  (other libraries' internals; the call site just lacks this line)
         return None
     if len(found) != 1:  # several tests' tasks wait in one loop: a guess could blame the wrong line
         return None

@@ -23,11 +23,10 @@ class CurrentScope:
         self._test: Any = None
         self._name = ""
         self._phase = "setup"
-        self._owners: dict[str, Owner] = {}
-        """The owner of the test that runs, once anything asked for it: most tests open nothing. Whichever thread is the
-        first makes it for all, which a dictionary does atomically."""
-        self._scopes: dict[str, Scope] = {}
-        """The same by phase. Each test has dictionaries of its own: another thread may be about to fill the last test's."""
+        self._made: tuple[dict[str, Owner], dict[str, Scope]] = {}, {}
+        """The owner of the test that runs by its name, and its scopes by phase, once anything asked for them: most tests
+        open nothing. Whichever thread is the first makes the owner for all, which a dictionary does atomically. Each test
+        has a pair of its own, since another thread may still be about to fill that of the last test."""
         self._finish: CodeType | None = None
         self._finishing: Mapping[Any, Owner] = {}
 
@@ -42,13 +41,13 @@ class CurrentScope:
     def end_test(self) -> None:
         """The next test has not begun: what opens meanwhile belongs to the session."""
         self._test, self._phase, self._entered = None, "teardown", None
-        if self._owners:
-            self._owners, self._scopes = {}, {}
+        if self._made[0]:
+            self._made = {}, {}
 
     @property
     def test_owner(self) -> Owner | None:
         """The owner of the test that runs, if it has done anything that needs one."""
-        return self._owners.get(self._name)
+        return self._made[0].get(self._name)
 
     def find_finalizers(self, code: CodeType, owners: Mapping[Any, Owner]) -> None:
         """While `code` runs in a test's teardown, its variable `self` is the key of the owner in `owners`."""
@@ -74,10 +73,10 @@ class CurrentScope:
             owner = self._finalized()
             if owner is not None:
                 return Scope(owner, phase)
-        return self._scopes.get(phase) or self._of_test(phase)
+        return self._made[1].get(phase) or self._of_test(phase)
 
     def _of_test(self, phase: str) -> Scope:
-        owners, scopes, name, test = self._owners, self._scopes, self._name, self._test
+        (owners, scopes), name, test = self._made, self._name, self._test
         if test is None:
             return Scope(self._session, phase)
         owner = owners.get(name) or owners.setdefault(name, Owner("test", name, "function", test))
