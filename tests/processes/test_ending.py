@@ -54,7 +54,9 @@ def test_nginx_with_two_workers_also_as_a_daemon(tmp_path: Path, free_port: int,
         with socket.create_connection(server.address) as client:
             client.sendall(b"GET / HTTP/1.0\r\n\r\n")
             assert client.recv(9) == b"HTTP/1.1 "
-        assert wait_until(lambda: len(server.tree()) == 3, 10)  # the first worker may answer before the second exists
+        assert wait_until(
+            lambda: len(server.tree()) == 3, 10
+        )  # the first worker may answer before the second exists
         tree = server.tree()
         assert server.is_running
         server.stop()
