@@ -51,7 +51,7 @@ def test_the_leak_is_found_and_only_that(suite, name, workers, mode):
     plugin = "pytest-retry" if name == "retry" else module
     plugins = (plugin,) + ("xdist",) * bool(workers and module != "xdist")
     done = suite.run(f"--sockets-leaks={mode}", *options, *workers, plugins=plugins, anew=True)
-    # A leak that is an error at teardown makes rerunfailures run the test again. Both leaks are told, and the last one counts.
+    # rerunfailures runs a test again whose teardown fails: both leaks are told, and the last one counts.
     again = 2 if name == "repeat" or (name, mode) == ("rerunfailures", "error") else 1
     assert len(done.leaks) == again, done.text
     assert {leak["nodeid"].partition("[")[0] for leak in done.leaks} == {"test_a.py::test_leak"}
