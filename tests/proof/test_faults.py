@@ -178,7 +178,7 @@ class TestTheSystemRefuses:
             "pytest_sockets.leaks.registry.Registry.leave",
             "pytest_sockets.leaks.registry.Registry.suspects",
             "pytest_sockets.leaks.registry.Registry.end",
-            "pytest_sockets.leaks.call_site.Origin.stack",
+            "pytest_sockets.leaks.call_site.CallSite.stack",
             "pytest_sockets.leaks.referrers.holders",
             "pytest_sockets.leaks.reachability.keepers",
             "pytest_sockets.leaks.children.Children.checkpoint",
