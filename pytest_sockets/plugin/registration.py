@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -115,18 +116,19 @@ class _Parts:
     def end(self) -> None:
         """Deliver the last payload of this process; with xdist, on the worker's output."""
         try:
-            data = self._last_batch()
+            data = self._last_payload()
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
+            text = f"sending the last results: {type(error).__name__}: {error}"
             data = {
                 **NOTHING,
-                "internal_errors": [f"sending the last results: {type(error).__name__}: {error}"],
-            }
+                "rest": json.dumps({"internal_errors": [text]}),
+            }  # as Payload.as_json() makes it
         if self.reporting is not None:
             self.reporting.gather(data)
         else:
             self._config.workeroutput[OUTPUT] = data  # type: ignore[attr-defined]
 
-    def _last_batch(self) -> dict[str, Any]:
+    def _last_payload(self) -> dict[str, Any]:
         rest = self.detection.finish() if self.detection is not None else None
         counts = self._config.stash.get(COUNTS, None)
         if rest is None and counts is None:

@@ -120,6 +120,9 @@ class ReportAttachments(HookObject):
                 ci_properties.attach(self._config, report, waiting.leaks)
         if nodeid in self._forced:
             self._forced.discard(nodeid)
-            if report.outcome in ("passed", "skipped"):  # else rerunfailures made it a "rerun", which does not count
+            if report.outcome in (
+                "passed",
+                "skipped",
+            ):  # else rerunfailures made it a "rerun", which does not count
                 report.outcome = "failed"
                 vars(report).pop("wasxfail", None)

@@ -149,9 +149,9 @@ class Reporting(HookObject):
 
             self._gather(Payload.from_json(data))
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
-            self.trouble("gathering the results of the tests", error)
+            self.record_error("gathering the results of the tests", error)
 
-    def trouble(self, what: str, error: Exception) -> None:
+    def record_error(self, what: str, error: Exception) -> None:
         """Report a failure of this plugin once at the end, and let the run go on."""
         text = f"{what}: {type(error).__name__}: {error}"
         if text not in self.run.internal_errors:
@@ -166,7 +166,7 @@ class Reporting(HookObject):
         run.listening.extend(payload.listening)
         run.notes.extend(payload.notes)
         run.internal_errors.extend(
-            trouble for trouble in payload.internal_errors if trouble not in run.internal_errors
+            text for text in payload.internal_errors if text not in run.internal_errors
         )
         run.collected += payload.collected
         for rule, hits in payload.rule_hits.items():
@@ -235,7 +235,7 @@ class Reporting(HookObject):
         try:
             self._finish(complete=not stopped)
         except Exception as error:  # noqa: BLE001  (an internal error never changes the outcome)
-            self.trouble("finishing the reports", error)
+            self.record_error("finishing the reports", error)
         self._passed = session.exitstatus == pytest.ExitCode.OK
         if (self._without_teardown or self._strict_failure) and self._passed:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -333,7 +333,7 @@ class Reporting(HookObject):
         try:
             self._config.hook.pytest_sockets_report(report=as_report(run), config=self._config)
         except Exception as error:  # noqa: BLE001  (the results of the tests matter more)
-            self.trouble("a pytest_sockets_report hook failed", error)
+            self.record_error("a pytest_sockets_report hook failed", error)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Show the section if there is one, one line of totals, and annotations."""
