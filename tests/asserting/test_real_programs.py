@@ -14,6 +14,7 @@ import pytest
 
 from pytest_sockets.asserting import checks, waits
 from pytest_sockets.asserting.holder_text import who_holds
+from pytest_sockets.errors import ProcessDied
 from pytest_sockets.table.readers import reader
 
 if TYPE_CHECKING:
@@ -151,5 +152,5 @@ def test_a_server_that_cannot_bind_ends_the_wait_with_its_own_words(port: int, s
             "redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--logfile", ""
         )
         process.wait(30)
-    with pytest.raises(waits.ProcessDied, match=f"process {process.pid} exited with status 1"):
+    with pytest.raises(ProcessDied, match=f"process {process.pid} exited with status 1"):
         waits.wait_listening(port, process=process)
