@@ -147,9 +147,11 @@ class Attribution(watcher.Listener):
         listener = self._registry.newest(fd)
         if listener is None or listener.ref() is not sock:
             number = identity.socket_at(fd)
-            listener = self._registry.newest(fd) if number is not None else None
-            if listener is None or listener.key != (fd, number):
-                record.no_owner = number is not None and self._registry.is_foreign((fd, number))
+            if number is None:
+                return
+            record.no_owner = self._registry.is_foreign((fd, number))
+            listener = self._registry.at((fd, number))
+            if listener is None:
                 return
         if listener.no_owner:
             record.no_owner = True
