@@ -82,10 +82,13 @@ def _tells(event: str) -> Callable[[Callable[..., tuple[Any, ...]]], Callable[..
 def _pass_on(error: BaseException, event: str, *listeners: Listener) -> None:
     """Raise what came from outside: it is the user's. An error of this plugin's goes to the listener that made it."""
     __tracebackhide__ = True
-    if comes_from_outside(error):
-        raise without_own_frames(error)
-    for listener in listeners:
-        listener.failed(event.replace("_", " "), error)
+    try:
+        if comes_from_outside(error):
+            raise without_own_frames(error)
+        for listener in listeners:
+            listener.failed(event.replace("_", " "), error)
+    finally:
+        del error  # its traceback has this frame: the cycle would keep the user's sockets open
 
 
 def _socket_opened(frame: FrameType, _: Any) -> None:

@@ -22,7 +22,10 @@ class InternalErrors:
     def record(self, what: str, error: BaseException) -> None:
         """Record an error of this plugin; raise what came from outside."""
         if comes_from_outside(error):
-            raise without_own_frames(error)
+            try:
+                raise without_own_frames(error)
+            finally:
+                del error  # its traceback has this frame: the cycle would keep the user's objects alive
         text = f"{what}: {type(error).__name__}: {error}"
         if len(self.texts) < _MOST and text not in self.texts:
             self.texts.append(text)

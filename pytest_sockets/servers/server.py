@@ -478,7 +478,10 @@ def _raise(failures: Sequence[Failure]) -> None:
     __tracebackhide__ = True
     error = combined(failures)
     if error is not None:
-        raise error.with_traceback(None)
+        try:
+            raise error.with_traceback(None)
+        finally:
+            del error  # its traceback has this frame: the cycle would keep the user's sockets open
 
 
 def _lines(records: list[Any]) -> str:

@@ -179,7 +179,10 @@ def _listed() -> int:
 def raise_unless_system(error: OSError) -> None:
     """Raise an error that no system call has made: a signal handler of the suite may raise TimeoutError anywhere."""
     if error.errno is None:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: the cycle would keep the user's objects alive
 
 
 def socket_inode(fd: int) -> int | None:

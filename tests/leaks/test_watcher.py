@@ -13,6 +13,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -243,8 +244,30 @@ def test_each_alarm_that_lands_in_a_listener_is_raised_once(notes):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    gc.collect()  # the sockets that nobody got are dropped here
+    gc.collect()  # the sockets that nobody got are dropped here at the latest
     assert notes.errors == []
+
+
+def test_an_exception_from_outside_is_in_no_cycle_which_would_keep_sockets_open(notes):
+    class Late(KeyboardInterrupt):
+        pass
+
+    def interrupted():
+        try:
+            socket.socket()
+        except Late as error:
+            return weakref.ref(error)
+
+    def late(*_):
+        raise Late
+
+    notes.socket_opened = late
+    gc.disable()
+    try:
+        with pytest.warns(ResourceWarning):  # nobody has got the socket
+            assert interrupted()() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.skipif(MONITORING is None, reason="sys.monitoring came with Python 3.12")
