@@ -141,14 +141,13 @@ class Readiness:
 
 
 def listener_of(server: ServerProcess) -> SocketEntry | None:
-    """The first socket that the tree came to listen on, preferably one that answers for the host."""
+    """The listening socket with the lowest descriptor, parents before children; one that answers for the host wins."""
     protocol = server.command.protocol
     found = [
         entry
         for entry in holders.listening_of(server.tree())
         if entry.protocol == protocol and (entry.status == model.LISTEN or protocol == "udp")
     ]
-    found.sort(key=lambda entry: entry.inode or 0)
     host = server.command.host
     if not addresses.is_wildcard(host):
         test = takes(addresses.Wanted(host, None))
