@@ -30,6 +30,7 @@ def ledger(places):
     books.begin()
     yield books
     watcher.stop_listening(attribution)
+    books.fds.close()
 
 
 @pytest.fixture

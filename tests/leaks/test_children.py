@@ -38,6 +38,7 @@ def books(places):
     ledger.current.enter(Scope(Owner("test", "test_one", "function"), "call"))
     yield ledger
     watcher.stop_listening(listener)
+    ledger.fds.close()
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ class TestHolders:
         kept.append(socket.socket())
         kept.append(socket.socket())
         ledger.checkpoint()
-        records = sorted(ledger.open_records(), key=lambda one: one.key)
+        records = sorted(ledger.open_records(), key=lambda one: one.number)
         found = [bool(explainer.open(Verdict(one, one.entry)).held_by) for one in records]
         assert found == [True, True, True, False]
 

@@ -236,6 +236,7 @@ class Books(RuleBasedStateMachine):
 
     def teardown(self):
         watcher.stop_listening(self.attribution)
+        self.ledger.fds.close()
         for key in tuple(self.owners):
             sock = self.forget(key)
             os.close(key[0]) if sock is None else sock.close()
