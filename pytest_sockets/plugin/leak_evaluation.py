@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.registry import Registry
     from pytest_sockets.plugin.settings import Settings
     from pytest_sockets.plugin.socket_lives import SocketLives
+    from pytest_sockets.reports.spans import SocketLife
 
     Live = Callable[[], Sequence[tuple[Owner, list[Any]]]]
 
@@ -90,22 +91,26 @@ class LeakEvaluation:
     # -- occasions -------------------------------------------------------------------------------------------
 
     def judge_test(
-        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live, payload: Payload
-    ) -> list[Finding]:
-        """Fill `payload` after the teardown of `item`, in which `erring` can err. Returns that for which it must fail.
+        self, item: pytest.Item, erring: Collection[Owner], previous: str, live: Live
+    ) -> list[Leak]:
+        """Return the leaks after the teardown of `item`, in which `erring` can err.
 
         What ended in this test's set-up was last used in the `previous` one.
         """
+        leaks = []
         if self._known is not None:
             self._known.attempt += 1
         for owner, finding, mode in self._found(live, getattr(item, "funcargs", None) or {}, final=False):
             at_test = owner in erring or owner.context is item
             nodeid = item.nodeid if at_test or owner.kind == "test" else previous or item.nodeid
-            payload.leaks.append(self._leak(finding, nodeid, mode, can_err=at_test))
-        payload.lives.extend(self._lives.take() if self._lives is not None else ())
-        warned = [leak.finding for leak in payload.leaks if leak.mode == "warn" and not leak.known]
+            leaks.append(self._leak(finding, nodeid, mode, can_err=at_test))
+        warned = [leak.finding for leak in leaks if leak.mode == "warn" and not leak.known]
         warn(item, warned, self._ledger.places)
-        return [leak.finding for leak in payload.leaks if leak.raised]
+        return leaks
+
+    def take_lives(self) -> Sequence[SocketLife]:
+        """Return the lives of the sockets that ended since the last call, if a report shows them."""
+        return self._lives.take() if self._lives is not None else ()
 
     @alarm_paused()
     def judge_rest(self, nodeid: str, live: Live) -> None:
@@ -118,7 +123,7 @@ class LeakEvaluation:
         if self.watch is not None:
             self.watch.stop()
         rest = Payload(opened=untold, leaks=self._late, collected=self._dropped.collected)
-        rest.lives.extend(self._lives.take() if self._lives is not None else ())
+        rest.lives.extend(self.take_lives())
         rest.rule_hits, rest.ignored = self._filter.ignores.hits, self._filter.ignores.ignored
         rest.internal_errors.extend(self._filter.errors)
         if self._judge.ran_out_of_patience:

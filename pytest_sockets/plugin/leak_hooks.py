@@ -310,27 +310,35 @@ class LeakDetection(HookObject):
                 registry.end(owner)
             registry.current.end_test()
             opened = registry.opened - self._opened_before
-            self._told += opened
+            if opened:
+                self._tell_opened(item, opened)
             if self._has_suspects:
                 with alarm_paused(), self._unraisable.kept(), registry.fds.spare():
-                    errors = self._judge_test(item, opened)
+                    errors = self._judge_test(item)
                     if errors and leak_failure.put_into(call, item, errors, failed=self._failed is item):
                         self._attachments().force_failure(item.nodeid)
-            elif opened and self._count is not None:
-                self._count(opened)
-            elif opened:
-                self._attachments().note(item.nodeid, opened)
         finally:
             self._opened_before = registry.opened
             registry.rest()
 
-    def _judge_test(self, item: pytest.Item, opened: int) -> list[Finding]:
-        """The findings with which this teardown must fail."""
+    def _tell_opened(self, item: pytest.Item, opened: int) -> None:
+        self._told += opened
+        if self._count is not None:
+            self._count(opened)
+        else:
+            self._attachments().note(item.nodeid, opened)
+
+    def _judge_test(self, item: pytest.Item) -> list[Finding]:
+        """The findings with which this teardown must fail. Most suspects are closed by a collection, and leave no result."""
         if self._raising is item and self._failed is not item:
             leak_failure.forget_expected_failure()
-        payload = self._attachments().new(item.nodeid, opened)
         previous = self._previous.nodeid if self._previous is not None else ""
-        return self._judging().judge_test(item, self._erring, previous, self._alive, payload)
+        judging = self._judging()
+        leaks = judging.judge_test(item, self._erring, previous, self._alive)
+        lives = judging.take_lives()
+        if leaks or lives:
+            self._attachments().attach(item.nodeid, leaks, lives)
+        return [leak.finding for leak in leaks if leak.raised]
 
     # -- fixtures --------------------------------------------------------------------------------------------
 

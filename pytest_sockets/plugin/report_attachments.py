@@ -10,11 +10,12 @@ from pytest_sockets.plugin.hook_object import HookObject
 from pytest_sockets.plugin.reporting import OUTPUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from pytest_sockets.plugin.payload import Payload
+    from pytest_sockets.plugin.payload import Leak, Payload
     from pytest_sockets.plugin.unraisable import Unraisable
+    from pytest_sockets.reports.spans import SocketLife
 
 _PATIENCE: Final = 100
 """Tests without results until the hook is unregistered. Registration costs more than an idle hook call."""
@@ -58,17 +59,19 @@ class ReportAttachments(HookObject):
             self._registered = True
             self._plugins.register(self, "sockets-report-attachments")
 
-    def new(self, nodeid: str, opened: int) -> Payload:
-        """Return an empty payload for a test that opened this many sockets, one of which may be a leak."""
+    def attach(self, nodeid: str, leaks: Iterable[Leak], lives: Iterable[SocketLife]) -> None:
+        """Attach what a test left, besides how many sockets it opened."""
         # Imported now: when the report is made, the test may have used up the descriptors that an import needs.
         from pytest_sockets.plugin import ci_properties, payload  # noqa: F401
 
+        opened = self._waiting.get(nodeid, 0)
+        self._waiting[nodeid] = payload.Payload(
+            opened=opened if isinstance(opened, int) else opened.opened, leaks=list(leaks), lives=list(lives)
+        )
         self._stay_registered()
-        waiting = self._waiting[nodeid] = payload.Payload(opened=opened)
-        return waiting
 
     def note(self, nodeid: str, opened: int) -> None:
-        """Record how many sockets a test opened that left none."""
+        """Record how many sockets a test opened."""
         self._waiting[nodeid] = opened
         self._stay_registered()
 

@@ -115,7 +115,7 @@ class Reporting(HookObject):
             self.gather(data)
 
     def count(self, opened: int) -> None:
-        """Count the sockets of a test of this process that left none; its reports need not carry the number."""
+        """Count the sockets of a test of this process; its reports need not carry the number."""
         if self._run is None:
             with own_fds.spare():  # for an import, if the test has used up all descriptors
                 run = self.run
