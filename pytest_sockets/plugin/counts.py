@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_sockets.plugin.reporting import COUNTS
+from pytest_sockets.plugin.results import COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

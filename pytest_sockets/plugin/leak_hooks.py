@@ -18,26 +18,27 @@ from pytest_sockets.leaks.attribution import watch
 from pytest_sockets.leaks.call_site import Places
 from pytest_sockets.leaks.children import Children
 from pytest_sockets.leaks.outside import alarm_paused, comes_from_outside, without_own_frames
-from pytest_sockets.leaks.owner import Owner, Scope
+from pytest_sockets.leaks.owner import Owner
 from pytest_sockets.leaks.registry import Registry
 from pytest_sockets.plugin import address_in_use, failure_sections, leak_failure
+from pytest_sockets.plugin.fixture_hooks import FixtureHooks
 from pytest_sockets.plugin.hook_object import HookObject
+from pytest_sockets.plugin.import_hooks import ImportHooks
 from pytest_sockets.plugin.internal_errors import InternalErrors, guarded
-from pytest_sockets.plugin.owners import owner_of
-from pytest_sockets.plugin.reporting import wants_timeline
+from pytest_sockets.plugin.results import wants_timeline
+from pytest_sockets.plugin.scope_changes import ScopeChanges
 from pytest_sockets.plugin.unraisable import Unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     import pluggy
-    from _pytest.fixtures import FixtureDef
 
     from pytest_sockets.leaks.findings import Finding
     from pytest_sockets.plugin.leak_evaluation import LeakEvaluation
     from pytest_sockets.plugin.payload import Payload
     from pytest_sockets.plugin.report_attachments import ReportAttachments
-    from pytest_sockets.plugin.reporting import Reporting
+    from pytest_sockets.plugin.results import Results
     from pytest_sockets.plugin.settings import Settings
 
 _FINISH: Final = pytest.FixtureDef.finish.__code__
@@ -50,7 +51,7 @@ class LeakDetection(HookObject):
         self,
         config: pytest.Config,
         settings: Settings,
-        reporting: Reporting | None,
+        results: Results | None,
     ) -> None:
         self._config = config
         self._settings = settings
@@ -61,25 +62,20 @@ class LeakDetection(HookObject):
         self.errors = InternalErrors()
         self._verdicts: LeakEvaluation | None = None
         self._watch: Any = None
-        self._on_report = reporting.on_report if reporting is not None else None
-        self._count = reporting.count if reporting is not None and not settings.counts_every_test else None
+        self._on_report = results.on_report if results is not None else None
+        self._count = results.count if results is not None and not settings.counts_every_test else None
         """Counts a test's sockets at once; else the number travels on the test's report."""
         self._unraisable = Unraisable()
         self._made_attachments: ReportAttachments | None = None
-        self._live: dict[FixtureDef[Any], Owner] = {}
-        self._imports: list[Owner] = []
-        self._used: set[object] = set()
-        """What the tests that ran are in, if an import has opened anything."""
-        self._item: pytest.Item | None = None
-        """Set up and not yet torn down."""
+        scopes = ScopeChanges(self.registry, self.errors)
+        self.fixtures = FixtureHooks(self.registry, scopes, self.errors, self._unraisable)
+        self.imports = ImportHooks(self.registry, scopes)
         self._session: Any = None
         self._previous: pytest.Item | None = None
         self._failed: pytest.Item | None = None
         self._raising: pytest.Item | None = None
         """Its set-up or call raised, as a failure or as an expected one."""
         self._opened_before = self._told = 0
-        self._erring: set[Owner] = set()
-        """Fixtures that ended in this teardown, which therefore can err for them; others ended in another test's set-up."""
 
     # -- the session -----------------------------------------------------------------------------------------
 
@@ -97,7 +93,7 @@ class LeakDetection(HookObject):
         """Watch sockets, threads and children from now on; what is open now has no owner."""
         attribution = watch(self.registry)
         attribution.on_error = self.errors.record
-        self.registry.current.find_finalizers(_FINISH, self._live)
+        self.registry.current.find_finalizers(_FINISH, self.fixtures.live)
         self._config.add_cleanup(functools.partial(watcher.stop_listening, attribution))
         self._config.add_cleanup(address_in_use.watch(self.registry))
         self._begin()
@@ -106,7 +102,7 @@ class LeakDetection(HookObject):
 
     @guarded
     def _begin(self) -> None:
-        self._session = self._config.pluginmanager.get_plugin("session")
+        self._session = self.fixtures.session = self._config.pluginmanager.get_plugin("session")
         self.registry.begin()
         self._config.add_cleanup(self.registry.fds.close)
         settings = self._settings
@@ -171,37 +167,6 @@ class LeakDetection(HookObject):
         place = record.call_site.opened_at(self.registry.places) if record.call_site is not None else None
         return f"{record.opener}, at {place.file}:{place.line}" if place is not None else str(record.opener)
 
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_make_collect_report(self, collector: pytest.Collector) -> Generator[None, object, None]:
-        """What a module opens when it is imported is owned by that import."""
-        name = collector.nodeid
-        if isinstance(collector, pytest.File):
-            self.registry.places.collected(str(collector.path))
-        if isinstance(collector, pytest.Directory) and (collector.path / "conftest.py").is_file():
-            name = f"{name}/conftest.py"
-        owner = Owner("import", name, "module", collector)
-        before = self._enter(Scope(owner, "import"))
-        yield
-        self._leave(before)
-        if self.registry.owns(owner):
-            self._imports.append(owner)
-
-    def _enter(self, scope: Scope) -> Scope | None:
-        try:
-            # What a test's set-up opens outside of fixtures, the fixture that comes next is not charged with: nobody looks.
-            return self.registry.enter(scope, look=self._item is not None)
-        except BaseException as error:  # noqa: BLE001
-            self.registry.current.enter(scope)
-            self.errors.record("entering a scope", error)
-            return None
-
-    def _leave(self, before: Scope | None) -> None:
-        try:
-            self.registry.leave(before)
-        except BaseException as error:  # noqa: BLE001
-            self.registry.current.enter(before)
-            self.errors.record("leaving a scope", error)
-
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, pluggy.Result[object], None]:
         """After the last teardown: judge the session, the imports, and what was put off until now."""
@@ -217,15 +182,12 @@ class LeakDetection(HookObject):
     @guarded
     def _finish_session(self) -> None:
         self.registry.checkpoint()
-        # With xdist, -k or --lf a module is imported of which no test runs here, nor the teardown that would close.
-        imports = [owner for owner in self._imports if owner.context in self._used]
-        late = [*self._live.values(), *imports, self._session_owner]
-        for owner in late:
+        for owner in (*self.fixtures.live.values(), *self.imports.used(), self._session_owner):
             self.registry.end(owner)
-        self._live.clear()
+        self.fixtures.live.clear()
         self.registry.fds.close()  # for the reports, if a test has used up all others
         if self._has_suspects:
-            last = self._previous or self._item
+            last = self._previous or self.fixtures.item
             self._judging().judge_rest(last.nodeid if last is not None else "", self._alive)
 
     @pytest.hookimpl(tryfirst=True)
@@ -251,11 +213,6 @@ class LeakDetection(HookObject):
         """What runs from here on tears down."""
         self.registry.current.go_on("teardown")
 
-    @property
-    def _tears_down(self) -> bool:
-        """Whether finalizers of a test run: it is taken from the stack before them."""
-        return self._item is not None and self._item not in self._session._setupstate.stack
-
     def pytest_exception_interact(self, node: object, report: object) -> None:
         """Only called for a failure: the leaks of a failed test are a note, not a second failure.
 
@@ -271,10 +228,9 @@ class LeakDetection(HookObject):
         An interrupted phase (KeyboardInterrupt, pytest.exit) makes no report: nothing can be said of what its frames keep.
         """
         if call.when == "setup":
-            self._item, self._failed, self._raising = item, None, None
+            self.fixtures.item, self._failed, self._raising = item, None, None
             self.registry.current.go_on("call")
-            if self._imports:
-                self._used.update(item.listchain())
+            self.imports.note_ran(item)
         if call.excinfo is not None:
             self._raising = item
             failure_sections.explain(item, call.excinfo.value, call.when)
@@ -294,9 +250,9 @@ class LeakDetection(HookObject):
                 else:
                     self.errors.record(f"judging {item.nodeid}", error)
                 self.registry.current.end_test()
-            self._previous, self._item = item, None
-            if self._erring:
-                self._erring.clear()
+            self._previous, self.fixtures.item = item, None
+            if self.fixtures.ended:
+                self.fixtures.ended.clear()
 
     def _end_test(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """It has done something: what it opened is counted, what it left is judged."""
@@ -334,67 +290,14 @@ class LeakDetection(HookObject):
             leak_failure.forget_expected_failure()
         previous = self._previous.nodeid if self._previous is not None else ""
         judging = self._judging()
-        leaks = judging.judge_test(item, self._erring, previous, self._alive)
+        leaks = judging.judge_test(item, self.fixtures.ended, previous, self._alive)
         lives = judging.take_lives()
         if leaks or lives:
             self._attachments().attach(item.nodeid, leaks, lives)
         return [leak.finding for leak in leaks if leak.raised]
 
-    # -- fixtures --------------------------------------------------------------------------------------------
-
-    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
-    def pytest_fixture_setup(
-        self, fixturedef: FixtureDef[Any], request: pytest.FixtureRequest
-    ) -> Generator[None, pluggy.Result[object], None]:
-        """The innermost set-up owns what is opened meanwhile; a fixture's dependencies are set up before its own."""
-        owner = owner_of(fixturedef, request)
-        if owner is None:
-            yield  # the current owner goes on; each parameter of a test comes here
-            return
-        before = self._enter(Scope(owner, "setup"))
-        self._live[fixturedef] = owner  # in the order of set-up
-        outcome = yield
-        owner.raised = outcome.excinfo is not None
-        try:
-            self._leave(before)
-        except BaseException as error:  # noqa: BLE001  (raised here, pluggy would warn, too)
-            outcome.force_exception(without_own_frames(error))
-
-    def pytest_fixture_post_finalizer(self, fixturedef: FixtureDef[Any]) -> None:
-        """Older pytest calls this for fixtures that were finished before: those have no result any more."""
-        if fixturedef.cached_result is None:
-            return
-        owner = self._live.pop(fixturedef, None)
-        if owner is None:
-            return
-        try:
-            if self._tears_down:
-                if owner.scope != "function":
-                    with self._unraisable.kept():
-                        self._hand_over(fixturedef, owner)
-                self._erring.add(owner)
-            self.registry.end(owner)
-        except BaseException as error:  # noqa: BLE001
-            self.errors.record(f"the end of {owner}", error)
-
-    def _hand_over(self, fixturedef: FixtureDef[Any], owner: Owner) -> None:
-        """What a wider fixture still keeps after its teardown is its own, also in the last test that uses it.
-
-        After an earlier test it would be found with the live fixtures; whose a leak is must not hang on the tests' order.
-        """
-        left = self.registry.left_open(
-            owner for owner in (self.registry.current.test_owner, *self._erring) if owner is not None
-        )
-        if left:
-            from pytest_sockets.leaks import reachability, teardown_analysis
-            from pytest_sockets.plugin.live_objects import kept_by
-
-            roots = kept_by(fixturedef, owner) + teardown_analysis.named_by_teardown(fixturedef.func)
-            for record in reachability.keepers(left, [(owner, roots)]):
-                self.registry.reassign(record, owner)
-
     def _alive(self) -> list[tuple[Owner, list[Any]]]:
         """The owners that are not over, with what each keeps."""
         from pytest_sockets.plugin.live_objects import LiveObjects
 
-        return LiveObjects(self._config, self._session, self.registry).alive(self._live)
+        return LiveObjects(self._config, self._session, self.registry).alive(self.fixtures.live)

@@ -1,4 +1,4 @@
-"""Register the hook objects that a process needs: leak detection where tests run, reporting where results arrive."""
+"""Register the hook objects that a process needs: leak detection where tests run, the report where results arrive."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_sockets.plugin.hook_object import HookObject
-from pytest_sockets.plugin.reporting import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Reporting
+from pytest_sockets.plugin.results import COUNTS, NOTHING, OUTPUT, USAGE_ERROR, Results
+from pytest_sockets.plugin.run_report import RunReport
 from pytest_sockets.plugin.shared_processes import SharedProcesses
 
 if TYPE_CHECKING:
@@ -34,17 +35,17 @@ def register(config: pytest.Config, settings: Settings) -> None:
         from pytest_sockets.plugin import leak_support
 
         leak_support.check(config, settings)
-    if not hasattr(config, "workerinput"):
-        # Before the detection: of two trylast wrappers, the later one is the inner. The detection then finishes first.
-        parts.reporting = Reporting(config, settings)
-        config.pluginmanager.register(parts.reporting, "sockets-reporting")
+    selection = None
     if settings.baseline is not None:
         from pytest_sockets.plugin.selection import Selection
 
         selection = Selection(config)
         config.pluginmanager.register(selection, "sockets-selection")
-        if parts.reporting is not None:
-            parts.reporting.watch_selection(selection)
+    if not parts.is_worker:
+        parts.results = Results(settings)
+        # Before the detection: of two trylast wrappers, the later one is the inner. The detection then finishes first.
+        report = RunReport(config, settings, parts.results, selection)
+        config.pluginmanager.register(report, "sockets-run-report")
     if _is_xdist_controller(config):
         parts.do_without_detection()
         config.pluginmanager.register(SharedProcesses(), "sockets-shared-processes")
@@ -80,7 +81,8 @@ class _Parts:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config = config
         self._settings = settings
-        self.reporting: Any = None
+        self.results: Results | None = None
+        """None on an xdist worker."""
         self.detection: LeakDetection | None = None
 
     def do_without_detection(self) -> None:
@@ -89,8 +91,8 @@ class _Parts:
 
         manager = self._config.pluginmanager
         manager.register(FailureWatch(), "sockets-failures")
-        if self.reporting is not None:
-            manager.register(Receiver(self.reporting), "sockets-receiver")
+        if self.results is not None:
+            manager.register(Receiver(self.results), "sockets-receiver")
 
     def add_detection(self) -> LeakDetection:
         """Add the leak detection, in `pytest_configure` or when a mark turns it on."""
@@ -100,8 +102,10 @@ class _Parts:
         for name in ("sockets-failures", "sockets-receiver"):
             if manager.has_plugin(name):
                 manager.unregister(name=name)
-        self.detection = LeakDetection(self._config, self._settings, self.reporting)
+        self.detection = LeakDetection(self._config, self._settings, self.results)
         manager.register(self.detection, "sockets-detection")
+        manager.register(self.detection.fixtures, "sockets-fixtures")
+        manager.register(self.detection.imports, "sockets-imports")
         return self.detection
 
     @property
@@ -123,8 +127,8 @@ class _Parts:
                 **NOTHING,
                 "rest": json.dumps({"internal_errors": [text]}),
             }  # as Payload.as_json() makes it
-        if self.reporting is not None:
-            self.reporting.gather(data)
+        if self.results is not None:
+            self.results.gather(data)
         else:
             self._config.workeroutput[OUTPUT] = data  # type: ignore[attr-defined]
 
@@ -142,25 +146,25 @@ class _Parts:
 
 
 class Receiver(HookObject):
-    """Passes reports on to the reporting where no detection runs: on an xdist controller, or with detection off."""
+    """Adds each test report to the results where no detection runs: on an xdist controller, or with detection off."""
 
-    def __init__(self, reporting: Reporting) -> None:
-        self._reporting = reporting
+    def __init__(self, results: Results) -> None:
+        self._results = results
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Receive the reports of every worker."""
-        self._reporting.on_report(report)
+        self._results.on_report(report)
 
 
 class Ending(HookObject):
-    """Ends the session, after the detection has judged and before the reporting shows the results."""
+    """Ends the session, after the detection has judged and before the report shows the results."""
 
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, pluggy.Result[object], None]:
-        """Run after the detection and before the reporting: of trylast wrappers, the later one is the inner."""
+        """Run after the detection and before the report: of trylast wrappers, the later one is the inner."""
         outcome = yield
         if outcome.excinfo is None:
             self._parts.end()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from pytest_sockets.plugin.hook_object import HookObject
-from pytest_sockets.plugin.reporting import OUTPUT
+from pytest_sockets.plugin.results import OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
