@@ -1,7 +1,7 @@
 """The corpus as a matrix: what pytest-sockets and its alternatives find, on the right owner and line, and what they invent.
 
     python benchmarks/corpus.py                                      # this interpreter, plain, all tools
-    python benchmarks/corpus.py --tools sockets --ways plain xdist all --python python3.10 --python python3.13
+    python benchmarks/corpus.py --tools sockets --ways plain xdist all --python python3.11 --python python3.13
     python benchmarks/corpus.py --only 'threads/*' --verbose
 
 Ways: `plain` loads only the plugins that a scenario asks for; `xdist` adds -n 2 --dist loadfile; `all` loads every
