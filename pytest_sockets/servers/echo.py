@@ -10,7 +10,9 @@ from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
 from pytest_sockets.servers import listening
 from pytest_sockets.servers.connection import EchoConnection
-from pytest_sockets.servers.server import Server, StreamServer, check_sizes
+from pytest_sockets.servers.server import Server
+from pytest_sockets.servers.sizes import check_sizes
+from pytest_sockets.servers.stream_server import StreamServer
 
 if TYPE_CHECKING:
     import ssl
