@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import _thread
 import collections
-import heapq
-import itertools
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_sockets import originals, own_threads
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.originals import allocate_lock, get_ident, monotonic
 from pytest_sockets.servers.poller import READ, choose_poller
+from pytest_sockets.servers.timers import Timer, Timers
 from pytest_sockets.servers.wake_up import WakeUp, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_sockets.real_socket import RealSocket
+    from pytest_sockets.servers.hosted import Handler, HostedServer
 
     T = TypeVar("T")
 
@@ -43,38 +42,8 @@ _lost_pollers: Final[list[object]] = []
 """Their descriptors may be other code's by now. Freeing the objects would close those."""
 
 
-class Handler(Protocol):
-    """The owner of a socket: the hub calls it for each event on that socket."""
-
-    sock: RealSocket
-
-    def on_event(self, events: int) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-    def describe(self) -> str: ...
-
-
-class HostedServer(Protocol):
-    """A server that lives in the hub."""
-
-    def abandon_in_child(self) -> None: ...
-
-
 class HubStuck(ServerFault):
     """The hub's thread did not come back in time."""
-
-
-class Timer:
-    """A call at a later time, unless `cancel()` comes first."""
-
-    __slots__ = ("call", "owner")
-
-    def __init__(self, call: Callable[[], None], owner: Handler) -> None:
-        self.call: Callable[[], None] | None = call
-        self.owner = owner
-
-    def cancel(self) -> None:
-        """Never call it."""
-        self.call = None
 
 
 class Hub:
@@ -92,9 +61,7 @@ class Hub:
         self._identities: dict[int, object] = {}
         self._lock = allocate_lock()
         self._jobs: collections.deque[Callable[[], None]] = collections.deque()
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._order = itertools.count()
-        self._sleeps_until: float | None = None
+        self._timers = Timers()
         self._failed_polls = 0
         self._busy_with: Handler | None = None
         self._wake_up = WakeUp()
@@ -188,8 +155,8 @@ class Hub:
         """Run `call()` in the hub's thread after `seconds`."""
         due = monotonic() + seconds
         timer = Timer(call, owner)
-        heapq.heappush(self._timers, (due, next(self._order), timer))
-        if get_ident() != self._thread and (self._sleeps_until is None or due < self._sleeps_until):
+        is_sooner = self._timers.add(due, timer)
+        if is_sooner and get_ident() != self._thread:
             self._wake_up.wake()
         return timer
 
@@ -211,7 +178,7 @@ class Hub:
         """Serve until poll(2) fails; returns false when another thread serves from now on."""
         # Attributes become locals: with 50,000 rounds a second each look-up is a measurable part of a round trip.
         poll, acquire, release = self._poller.poll, self._lock.acquire, self._lock.release
-        find, timers, jobs = self._handlers.get, self._timers, self._jobs
+        find, timers, jobs = self._handlers.get, self._timers.heap, self._jobs
         handler: Handler | None = None
         while True:
             try:
@@ -328,19 +295,10 @@ class Hub:
 
     def _seconds_to_wait(self) -> float | None:
         longest = CHECK_SECONDS if self.hosted else None
-        if not self._timers:
+        if not self._timers.heap:
             return longest
-        seconds = self._until_next_timer()
+        seconds = self._timers.seconds_to_next()
         return seconds if longest is None else min(seconds, longest)
-
-    def _until_next_timer(self) -> float:
-        # Without the lock: a timer that another thread adds right now finds None and wakes the poll that follows.
-        self._sleeps_until = None
-        try:
-            self._sleeps_until = due = self._timers[0][0]
-        except IndexError:  # another thread took the last one
-            return 0.0
-        return max(0.0, due - monotonic())
 
     def _do_jobs(self) -> None:
         self._busy_with = None
@@ -348,17 +306,12 @@ class Hub:
             self._jobs.popleft()()
 
     def _ring(self) -> None:
-        now = monotonic()
-        self._sleeps_until = None
-        while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)[2]
-            if timer.call is None:
-                continue
-            self._busy_with = timer.owner
+        for owner, call in self._timers.take_due(monotonic()):
+            self._busy_with = owner
             try:
-                timer.call()
+                call()
             except BaseException as error:  # noqa: BLE001  (as in _serve)
-                timer.owner.failed(error)
+                owner.failed(error)
 
     def _noticed(self) -> None:
         if self._poller.needs_wake and get_ident() != self._thread:
