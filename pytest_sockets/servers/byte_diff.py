@@ -1,4 +1,4 @@
-"""How do two byte strings differ? The place of the first other byte, and both strings around it."""
+"""How do two byte strings differ? The place of the first other byte, and an excerpt of both around it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def byte_diff(expected: bytes, received: bytes) -> str:
     at = _first_difference(expected, received)
     start = max(0, at - _BEFORE)
     lines = [
-        f"expected {_cut(expected, 0)}, received {_cut(received, 0)}: they differ at byte {at}",
-        f"  expected: {_cut(expected, start)}",
-        f"  received: {_cut(received, start)}",
+        f"expected {excerpt(expected)}, received {excerpt(received)}: they differ at byte {at}",
+        f"  expected: {excerpt(expected, start)}",
+        f"  received: {excerpt(received, start)}",
     ]
     prefix = "..." if start else ""
     column = len("  expected: ") + len(prefix) + len(repr(expected[start:at])) - 1
@@ -29,6 +29,7 @@ def _first_difference(expected: bytes, received: bytes) -> int:
     return min(len(expected), len(received))
 
 
-def _cut(data: bytes, start: int) -> str:
-    piece = data[start : start + _SHOWN]
-    return f"{'...' if start else ''}{piece!r}{'...' if start + _SHOWN < len(data) else ''}"
+def excerpt(data: bytes, start: int = 0, *, most: int = _SHOWN) -> str:
+    """At most `most` bytes from `start`, as `repr` shows them; dots stand for what is left out on either side."""
+    piece = data[start : start + most]
+    return f"{'...' if start else ''}{piece!r}{'...' if start + most < len(data) else ''}"

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, overload
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
 from pytest_sockets.servers import listening
-from pytest_sockets.servers.connection import EchoConnection
-from pytest_sockets.servers.server import Server, StreamServer, check_sizes
+from pytest_sockets.servers.echo_connection import EchoConnection
+from pytest_sockets.servers.server import Server
+from pytest_sockets.servers.sizes import check_sizes
+from pytest_sockets.servers.stream_server import StreamServer
 
 if TYPE_CHECKING:
     import ssl

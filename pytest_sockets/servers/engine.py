@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.servers import listening
+from pytest_sockets.servers.current_hub import current_hub, give_up
 from pytest_sockets.servers.failures import Failures
 from pytest_sockets.servers.faults.base import ActiveFault, Fault
-from pytest_sockets.servers.hub import HubStuck, current_hub, give_up
+from pytest_sockets.servers.hub import HubStuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable

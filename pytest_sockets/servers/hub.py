@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import _thread
 import collections
-import heapq
-import itertools
-import os
-import sys
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pytest_sockets import originals, own_threads
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.originals import allocate_lock, get_ident, monotonic
-from pytest_sockets.real_socket import RealSocket
 from pytest_sockets.servers.poller import READ, choose_poller
+from pytest_sockets.servers.timers import Timer, Timers
+from pytest_sockets.servers.wake_up import WakeUp, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_sockets.servers.hosted import Handler, HostedServer
 
     T = TypeVar("T")
 
@@ -39,40 +38,12 @@ CHECK_SECONDS: Final = 1.0
 """How often a hub with servers looks, while nothing happens, whether its descriptors are still its own."""
 FORK_PATIENCE: Final = 0.2
 """Seconds that a fork waits for the hub's thread to end."""
-
-
-class Handler(Protocol):
-    """The owner of a socket: the hub calls it for each event on that socket."""
-
-    sock: RealSocket
-
-    def on_event(self, events: int) -> None: ...
-    def failed(self, error: BaseException) -> None: ...
-    def describe(self) -> str: ...
-
-
-class HostedServer(Protocol):
-    """A server that lives in the hub."""
-
-    def abandon_in_child(self) -> None: ...
+_lost_pollers: Final[list[object]] = []
+"""Their descriptors may be other code's by now. Freeing the objects would close those."""
 
 
 class HubStuck(ServerFault):
     """The hub's thread did not come back in time."""
-
-
-class Timer:
-    """A call at a later time, unless `cancel()` comes first."""
-
-    __slots__ = ("call", "owner")
-
-    def __init__(self, call: Callable[[], None], owner: Handler) -> None:
-        self.call: Callable[[], None] | None = call
-        self.owner = owner
-
-    def cancel(self) -> None:
-        """Never call it."""
-        self.call = None
 
 
 class Hub:
@@ -90,28 +61,22 @@ class Hub:
         self._identities: dict[int, object] = {}
         self._lock = allocate_lock()
         self._jobs: collections.deque[Callable[[], None]] = collections.deque()
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._order = itertools.count()
-        self._sleeps_until: float | None = None
+        self._timers = Timers()
         self._failed_polls = 0
         self._busy_with: Handler | None = None
-        self._wake_reader, self._wake_writer = _wake_pair()
-        self._poller.add(self._wake_reader.fileno(), READ)
-        self._wake_fds = tuple((sock.fileno(), _identity(sock.fileno())) for sock in self._wake_sockets())
+        self._wake_up = WakeUp()
+        self._poller.add(self._wake_up.fileno(), READ)
         self._generation = 0
         self._serves = True
         self._thread = self._native_id = 0
         self._start_thread()
-
-    def _wake_sockets(self) -> tuple[RealSocket, RealSocket]:
-        return self._wake_reader, self._wake_writer
 
     def _start_thread(self) -> None:
         """Serve in a new thread; one of an earlier generation ends when it next wakes."""
         self._generation += 1
         self._serves = True
         self._native_id = 0
-        self._thread = own_threads.start(self._serve, self._generation, self._wake_reader)
+        self._thread = own_threads.start(self._serve, self._generation, self._wake_up)
 
     @property
     def thread(self) -> int:
@@ -147,7 +112,7 @@ class Hub:
             done.release()
 
         self._jobs.append(job)
-        self._wake()
+        self._wake_up.wake()
         if not done.acquire(True, PATIENCE):
             raise HubStuck(self._stuck(on_behalf_of()))
         result, error = outcome[0]
@@ -170,7 +135,7 @@ class Hub:
         """Call `handler` for the events in `mask` on `fd`."""
         self._handlers[fd] = handler
         self._masks[fd] = mask
-        self._identities[fd] = _identity(fd)
+        self._identities[fd] = identity_of(fd)
         self._poller.add(fd, mask)
         self._noticed()
 
@@ -190,14 +155,14 @@ class Hub:
         """Run `call()` in the hub's thread after `seconds`."""
         due = monotonic() + seconds
         timer = Timer(call, owner)
-        heapq.heappush(self._timers, (due, next(self._order), timer))
-        if get_ident() != self._thread and (self._sleeps_until is None or due < self._sleeps_until):
-            self._wake()
+        is_sooner = self._timers.add(due, timer)
+        if is_sooner and get_ident() != self._thread:
+            self._wake_up.wake()
         return timer
 
     # The thread
 
-    def _serve(self, generation: int, wake_reader: RealSocket) -> None:
+    def _serve(self, generation: int, wake_up: WakeUp) -> None:
         self._thread = get_ident()
         self._native_id = _native_id()
         try:
@@ -206,14 +171,14 @@ class Hub:
         finally:
             if self._generation == generation:
                 self._serves = False  # the next call starts another thread
-            if wake_reader is not self._wake_reader:
-                wake_reader.close()
+            if wake_up is not self._wake_up:
+                wake_up.close_reader()
 
     def _serve_some(self, generation: int) -> bool:
         """Serve until poll(2) fails; returns false when another thread serves from now on."""
         # Attributes become locals: with 50,000 rounds a second each look-up is a measurable part of a round trip.
         poll, acquire, release = self._poller.poll, self._lock.acquire, self._lock.release
-        find, timers, jobs = self._handlers.get, self._timers, self._jobs
+        find, timers, jobs = self._handlers.get, self._timers.heap, self._jobs
         handler: Handler | None = None
         while True:
             try:
@@ -228,7 +193,7 @@ class Hub:
                 for fd, events in ready:
                     handler = find(fd)  # none: closed meanwhile, or the wake-up
                     if handler is None:
-                        self._woken(fd)
+                        self._wake_up.heard(fd)
                         continue
                     self._busy_with = handler
                     try:
@@ -277,29 +242,26 @@ class Hub:
         if not self._serves:
             return False
         try:
-            self._poller.change(self._wake_fds[0][0], READ)  # fails in any epoll instance but the hub's own
+            self._poller.change(self._wake_up.fileno(), READ)  # fails in any epoll instance but the hub's own
         except (OSError, ValueError, KeyError):
             return False
-        return all(_identity(fd) == identity for fd, identity in self._wake_fds)
+        return self._wake_up.is_sound()
 
     def _rebuild(self) -> None:
         """Make poller, wake-up sockets and thread anew, and take every server's descriptors along."""
         _lost_pollers.append(self._poller)
-        for sock, (fd, identity) in zip(self._wake_sockets(), self._wake_fds, strict=True):
-            if _identity(fd) != identity:
-                sock.detach()  # the number is some other file's now
-        old_writer = self._wake_writer
+        old = self._wake_up
+        old.detach_lost()
         self._poller = choose_poller()
-        self._wake_reader, self._wake_writer = _wake_pair()
-        self._wake_fds = tuple((sock.fileno(), _identity(sock.fileno())) for sock in self._wake_sockets())
-        self._poller.add(self._wake_reader.fileno(), READ)
+        self._wake_up = WakeUp()
+        self._poller.add(self._wake_up.fileno(), READ)
         for fd, handler in tuple(self._handlers.items()):
             self._take_along(fd, handler)
         self._start_thread()
-        old_writer.close()  # wakes the old thread, which then ends
+        old.close_writer()  # wakes the old thread, which then ends
 
     def _take_along(self, fd: int, handler: Handler) -> None:
-        if _identity(fd) == self._identities[fd]:
+        if identity_of(fd) == self._identities[fd]:
             try:
                 self._poller.add(fd, self._masks[fd])
             except OSError:
@@ -318,7 +280,7 @@ class Hub:
             if not self._is_sound():
                 return False
             self._generation += 1
-            self._wake()
+            self._wake_up.wake()
         finally:
             self._lock.release()
         deadline = monotonic() + FORK_PATIENCE
@@ -333,19 +295,10 @@ class Hub:
 
     def _seconds_to_wait(self) -> float | None:
         longest = CHECK_SECONDS if self.hosted else None
-        if not self._timers:
+        if not self._timers.heap:
             return longest
-        seconds = self._until_next_timer()
+        seconds = self._timers.seconds_to_next()
         return seconds if longest is None else min(seconds, longest)
-
-    def _until_next_timer(self) -> float:
-        # Without the lock: a timer that another thread adds right now finds None and wakes the poll that follows.
-        self._sleeps_until = None
-        try:
-            self._sleeps_until = due = self._timers[0][0]
-        except IndexError:  # another thread took the last one
-            return 0.0
-        return max(0.0, due - monotonic())
 
     def _do_jobs(self) -> None:
         self._busy_with = None
@@ -353,34 +306,16 @@ class Hub:
             self._jobs.popleft()()
 
     def _ring(self) -> None:
-        now = monotonic()
-        self._sleeps_until = None
-        while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)[2]
-            if timer.call is None:
-                continue
-            self._busy_with = timer.owner
+        for owner, call in self._timers.take_due(monotonic()):
+            self._busy_with = owner
             try:
-                timer.call()
+                call()
             except BaseException as error:  # noqa: BLE001  (as in _serve)
-                timer.owner.failed(error)
-
-    def _wake(self) -> None:
-        try:
-            self._wake_writer.send(b"\0")
-        except OSError:  # the buffer is full of wake-ups, or other code has closed it
-            pass
-
-    def _woken(self, fd: int) -> None:
-        if fd == self._wake_reader.fileno():
-            try:
-                self._wake_reader.recv(4096)
-            except BlockingIOError:
-                pass
+                owner.failed(error)
 
     def _noticed(self) -> None:
         if self._poller.needs_wake and get_ident() != self._thread:
-            self._wake()
+            self._wake_up.wake()
 
     def abandon_in_child(self) -> None:
         """In a forked child: close what it inherited, and nothing else.
@@ -389,8 +324,7 @@ class Hub:
         parent's set. A listener that stays open here would keep the parent's port after its server stopped.
         """
         self._poller.close()
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self._wake_up.close()
         for server in self.hosted:
             server.abandon_in_child()
 
@@ -398,102 +332,3 @@ class Hub:
 def _may_run(native_id: int) -> bool:
     """Whether the kernel may still count this thread, 0 for one that has not begun; false where it lists none."""
     return not native_id or originals.RealOs.exists(f"/proc/self/task/{native_id}")
-
-
-def _identity(fd: int) -> object:
-    """Which file `fd` is now; None where the system gives sockets no number, and for a closed one."""
-    try:
-        status = originals.RealOs.fstat(fd)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
-
-
-def _wake_pair() -> tuple[RealSocket, RealSocket]:
-    """Two connected sockets. `socket.socketpair()` would ask the (perhaps blocked) `socket.socket`."""
-    try:
-        import _socket
-
-        ends = _socket.socketpair()  # type: ignore[attr-defined, unused-ignore]  # not on Windows
-    except (ImportError, AttributeError):
-        return _loopback_pair()
-    pair = tuple(RealSocket(end.family, end.type, end.proto, end.detach()) for end in ends)
-    for sock in pair:
-        sock.setblocking(False)
-    return pair[0], pair[1]
-
-
-def _loopback_pair() -> tuple[RealSocket, RealSocket]:
-    """What Windows has in place of socketpair(2)."""
-    listener = RealSocket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(1)
-    writer = RealSocket()
-    writer.connect(listener.getsockname())
-    reader, _ = listener.accepted()
-    listener.close()
-    for sock in (reader, writer):
-        sock.setblocking(False)
-    return reader, writer
-
-
-# The one hub of this process: made here, abandoned here.
-
-_creating = allocate_lock()
-_current: Hub | None = None
-_stuck: list[Hub] = []
-_lost_pollers: Final[list[object]] = []
-"""Their descriptors may be other code's by now. Freeing the objects would close those."""
-
-
-def current_hub() -> Hub:
-    """This process's hub, started by the first server."""
-    global _current
-    with _creating:
-        if _current is None:
-            _current = Hub()
-        return _current
-
-
-def give_up(hub: Hub) -> None:
-    """The hub's thread is stuck: the next server gets a new one."""
-    global _current
-    with _creating:
-        if _current is hub:
-            _current = None
-            _stuck.append(hub)
-
-
-_ended_for_fork: list[Hub] = []
-
-
-def _before_fork() -> None:
-    """End the thread for a moment: `os.fork()` warns of running threads, as an error from 3.15 on under -W error."""
-    hub = _current
-    if hub is not None and not _ended_for_fork and hub.end_thread():
-        _ended_for_fork.append(hub)
-
-
-def _after_fork_in_parent() -> None:
-    while _ended_for_fork:
-        _ended_for_fork.pop().resume_thread()
-
-
-def _after_fork_in_child() -> None:
-    global _creating, _current
-    _creating = allocate_lock()
-    inherited: list[Any] = [hub for hub in (_current, *_stuck) if hub is not None]
-    _current = None
-    _stuck.clear()
-    _ended_for_fork.clear()
-    for hub in inherited:
-        hub.abandon_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    if sys.version_info[:2] not in (
-        (3, 11),
-        (3, 13),
-    ):  # 3.11 never warns; 3.13 counts after the thread is back
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent)
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -16,8 +16,10 @@ from pytest_sockets.servers import listening
 from pytest_sockets.servers.connection import Connection
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import WRITE
-from pytest_sockets.servers.server import Server, StreamServer, check_sizes
+from pytest_sockets.servers.server import Server
+from pytest_sockets.servers.sizes import check_sizes
 from pytest_sockets.servers.stream import CLOSED, OPEN, TOO_MUCH, StreamSocket
+from pytest_sockets.servers.stream_server import StreamServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

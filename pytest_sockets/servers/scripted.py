@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 from pytest_sockets import originals
 from pytest_sockets.errors import SettingError
 from pytest_sockets.servers.echo import MAX_BUFFER, RECORD, chosen_certificate, server_tls
-from pytest_sockets.servers.server import TIMEOUT, StreamServer
+from pytest_sockets.servers.observed import TIMEOUT
+from pytest_sockets.servers.stream_server import StreamServer
 from pytest_sockets.waiting import checked_timeout
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pytest_sockets.errors import (
     WaitTimeout,
     quoted,
 )
-from pytest_sockets.servers.byte_diff import byte_diff
+from pytest_sockets.servers.byte_diff import byte_diff, excerpt
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.handler_threads import HandlerStopped
 
@@ -252,11 +252,7 @@ class ScriptedConnection:
 
     def _text(self, headline: str) -> str:
         held = self._stream.inbox.peek()
-        came = (
-            f"what came instead: {held[:_SHOWN]!r}{'...' if len(held) > _SHOWN else ''}"
-            if held
-            else "nothing came"
-        )
+        came = f"what came instead: {excerpt(held, most=_SHOWN)}" if held else "nothing came"
         return f"{headline}\n{came}\n  {self.record}"
 
 

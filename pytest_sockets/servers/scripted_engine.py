@@ -20,7 +20,8 @@ from pytest_sockets.servers.scripted_connection import (
     StillWaiting,
 )
 from pytest_sockets.servers.scripted_stream import ScriptedStream
-from pytest_sockets.servers.stream_engine import SHOWN, StreamEngine
+from pytest_sockets.servers.short_list import short_list
+from pytest_sockets.servers.stream_engine import StreamEngine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,14 +146,13 @@ class ScriptedEngine(StreamEngine):
         if callable(self._script) or self.failures:
             return
         count, came = len(self._script), len(self.records)
-        unused = [f"  {number}: {_name(one)}" for number, one in enumerate(self._script)][came:]
+        unused = [f"{number}: {_name(one)}" for number, one in enumerate(self._script)][came:]
         if not unused:
             return
-        more = [f"  and {len(unused) - SHOWN} more"] if len(unused) > SHOWN else []
         had = "this handler had no connection" if len(unused) == 1 else "these handlers had no connection"
         problem = (
             f"{self.name}: {came} of {count} connections came; {had}:\n"
-            + "\n".join([*unused[:SHOWN], *more])
+            + "\n".join(short_list(unused))
             + "\nlikely cause: the client gives up earlier, reuses a connection, or connects elsewhere"
         )
         self.failures.add(ServerFault(problem), self.name, accepted_at=NEVER, is_consequence=True)

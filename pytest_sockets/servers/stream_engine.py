@@ -14,6 +14,7 @@ from pytest_sockets.servers.engine import Engine, SocketHandler
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.poller import READ
 from pytest_sockets.servers.records import ConnectionRecord
+from pytest_sockets.servers.short_list import short_list
 from pytest_sockets.servers.transcript import new_events
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ _CLIENT_GONE: Final = frozenset(
 """How a socket answers whose client has gone already; EINVAL is macOS's word."""
 _NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _RETRY_ACCEPT: Final = 0.1
-SHOWN: Final = 5
-"""How many connections a message lists."""
 
 
 class StreamEngine(Engine):
@@ -272,9 +271,7 @@ class StreamEngine(Engine):
 
     def concerned(self) -> str:
         open_now = [connection.record for connection in tuple(self.connections.values())]
-        lines = [f"  {record}" for record in open_now[:SHOWN]]
-        if len(open_now) > SHOWN:
-            lines.append(f"  and {len(open_now) - SHOWN} more")
+        lines = short_list(open_now)
         waits = "it waits for these connections:" if lines else "it has no open connections"
         return "\n".join([f"{self.name}: {waits}", *lines])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_sockets.servers.connection import EchoConnection
+from pytest_sockets.servers.echo_connection import EchoConnection
 from pytest_sockets.servers.faults.base import Ending
 from pytest_sockets.servers.stream import ENDED, OPEN
 

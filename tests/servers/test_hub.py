@@ -14,8 +14,9 @@ import pytest
 
 from pytest_sockets.errors import ServerFault
 from pytest_sockets.servers import hub as hub_module
+from pytest_sockets.servers.current_hub import current_hub
 from pytest_sockets.servers.echo import EchoServer
-from pytest_sockets.servers.hub import HubStuck, current_hub
+from pytest_sockets.servers.hub import HubStuck
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 

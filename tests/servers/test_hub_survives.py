@@ -14,8 +14,9 @@ import sys
 import pytest
 
 from pytest_sockets import EchoServer, FaultProxy, ScriptedServer, ServerFault
+from pytest_sockets.servers import current_hub as current_hub_module
 from pytest_sockets.servers import hub as hub_module
-from pytest_sockets.servers.hub import current_hub
+from pytest_sockets.servers.current_hub import current_hub
 from pytest_sockets.servers.poller import SelectorPoller
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="epoll(7)")
@@ -26,8 +27,8 @@ def own_descriptors():
     hub = current_hub()
     return {
         "epoll": [hub._poller._epoll.fileno()],
-        "wake": [fd for fd, _ in hub._wake_fds],
-        "both": [hub._poller._epoll.fileno(), *(fd for fd, _ in hub._wake_fds)],
+        "wake": [fd for fd, _ in hub._wake_up.identities],
+        "both": [hub._poller._epoll.fileno(), *(fd for fd, _ in hub._wake_up.identities)],
     }
 
 
@@ -52,7 +53,7 @@ def reuse(fds):
 @pytest.fixture
 def private_hub(monkeypatch):
     """A hub of this test alone: what is done to it harms no session server."""
-    monkeypatch.setattr(hub_module, "_current", None)
+    monkeypatch.setattr(current_hub_module, "_current", None)
     yield current_hub()
     monkeypatch.setattr(hub_module, "CHECK_SECONDS", 1.0)
 
@@ -116,7 +117,7 @@ class TestForeignClose:
 
     def test_a_poll_that_fails_once_is_tried_again(self, clients, monkeypatch):
         """As select(2) on Windows does when another thread closes one of its sockets."""
-        monkeypatch.setattr(hub_module, "_current", None)
+        monkeypatch.setattr(current_hub_module, "_current", None)
         monkeypatch.setattr(hub_module, "choose_poller", SelectorPoller)
         real, failures = SelectorPoller.poll, []
 

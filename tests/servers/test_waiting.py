@@ -24,8 +24,8 @@ def test_it_wakes_promptly(tcp_echo_server, stopwatch):
     """When it happens, not at the end of the timeout."""
     clients = []
     timer = threading.Timer(0.3, lambda: clients.append(tcp_echo_server.connect()))
-    timer.start()
     watch = stopwatch()
+    timer.start()
     tcp_echo_server.wait_connections(1)
     assert 0.29 < watch.seconds < 2
     timer.join()
