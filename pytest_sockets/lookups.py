@@ -11,6 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 socket_opener: Callable[[int], str | None] | None = None
-"""Return the opener of the socket with this inode: "test test_a.py::test_x, at test_a.py:3"."""
+"""Returns the opener of the socket with this inode: "test test_a.py::test_x, at test_a.py:3"."""
 port_fixture: Callable[[int], str | None] | None = None
-"""Return a sentence about a port that a fixture of the running test reserved; None for any other port."""
+"""Returns a sentence about a port that a fixture of the running test reserved; None for any other port."""

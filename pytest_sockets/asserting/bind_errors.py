@@ -53,7 +53,7 @@ _ADDRESSES: Final = (
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The exception, its causes, contexts and group members, each once."""
+    """Yield the exception, its causes, contexts and group members, each once."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting and len(seen) < _DEEPEST:

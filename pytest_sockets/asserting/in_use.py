@@ -95,7 +95,7 @@ def _holders(address: Address) -> tuple[list[Holder], str]:
     assert address.port is not None
     host = address.host
     if host is not None and addresses.parsed(host) is None:
-        host = None  # a name: whatever it resolved to then
+        host = None  # A host name may have resolved to other addresses then.
     for protocol in cast(
         "tuple[PortProtocol, ...]", (address.protocol,) if address.protocol else ("tcp", "udp")
     ):

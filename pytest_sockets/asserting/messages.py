@@ -29,7 +29,7 @@ STATUS_WORDS: Final = {
 
 
 def port_text(port: int, protocol: str = "tcp") -> str:
-    """`port 5432/tcp (postgresql)`."""
+    """Return `port 5432/tcp (postgresql)`."""
     return f"port {port_name(port, protocol)}"
 
 
@@ -68,7 +68,7 @@ def _span(seconds: float) -> str:
 
 
 def socket_text(entry: SocketEntry) -> str:
-    """`listens on 127.0.0.1:80`, `has a connection in ESTABLISHED on 127.0.0.1:80 with 127.0.0.1:5000`."""
+    """Return `listens on 127.0.0.1:80` or `has a connection in ESTABLISHED on 127.0.0.1:80 with 127.0.0.1:5000`."""
     words = STATUS_WORDS.get(entry.status, f"has a connection in {entry.status} on")
     if entry.protocol == "udp" and entry.remote:
         words = "has a connected UDP socket on"
@@ -87,7 +87,7 @@ def sentence(entry: SocketEntry, name: str | None = None) -> str:
 
 
 def _held_by_nobody(entry: SocketEntry) -> str:
-    """Describe a socket without an inode: on Linux, that is one before accept(2) or after close(2)."""
+    """Return a sentence about a socket without an inode: on Linux, one before accept(2) or after close(2)."""
     remote = f" with {entry.remote}" if entry.remote else ""
     left = f" for another {entry.time_wait_left:.1f} s" if entry.time_wait_left is not None else ""
     waiting = entry.status in (model.ESTABLISHED, model.SYN_RECV, model.CLOSE_WAIT)
@@ -140,5 +140,5 @@ def listed(lines: Iterable[str], most: int) -> list[str]:
 
 
 def entry_title(entry: SocketEntry) -> str:
-    """`4711 (redis-server)`."""
+    """Return `4711 (redis-server)`."""
     return entry_process(entry).removeprefix("this process, ").removeprefix("pid ")

@@ -107,7 +107,7 @@ def _ask(pid: int, inode: int) -> str | None:
 
 
 def start_answering() -> None:
-    """Answer other workers from now on. Only for xdist workers on Linux; no process asks one without siblings."""
+    """Answer other workers from now on, on Linux. Call it only in xdist workers, since no other process is asked."""
     global _listener
     if _listener is not None or sys.platform != "linux":
         return

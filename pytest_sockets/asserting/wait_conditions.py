@@ -1,4 +1,4 @@
-"""What a wait looks for in the socket table, and what its timeout says.
+"""The conditions of waits, and the texts of their timeouts.
 
 A condition is checked on demand; `waits` calls it until it is true or the time is over. No condition connects, except a
 `check` of the caller's own.
@@ -106,7 +106,7 @@ class ListeningWait(_Wait):
         return found
 
     def look_and_check(self) -> SocketTable | None:
-        """`look()`, and `check` must be true as well."""
+        """Return the listeners as `look()` does, once `check` is true as well."""
         __tracebackhide__ = True
         found = self.look()
         if found is None or self._check is None:
@@ -126,7 +126,7 @@ class ListeningWait(_Wait):
         return found if answer else None
 
     async def async_look_and_check(self) -> SocketTable | None:
-        """Do the same for a `check` that may be asynchronous."""
+        """Do the same as `look_and_check` for a `check` that may be asynchronous."""
         __tracebackhide__ = True
         found = self.look()
         if found is None or self._check is None:
@@ -195,7 +195,7 @@ class ListeningWait(_Wait):
             logging.getLogger("pytest_sockets").warning("waiting for %s: %s", self.place, "; ".join(others))
 
     def _instead(self) -> list[str]:
-        """Return what the process and its children listen on; without a process, the children of this one."""
+        """Return the listeners of the process and its children; without a process, of this process and its children."""
         own = [os.getpid(), *holders.descendants(os.getpid())]
         pids = own if self.process is None else self.process.pids()
         found = [entry for entry in holders.listening_of(pids) if entry.protocol == self.protocol]

@@ -1,4 +1,4 @@
-"""Watch the process or thread that should open a port: does it run, and what did it leave if it ended?"""
+"""Watch the process or thread that should open a port: whether it runs, and what it left after its end."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class WatchedProcess:
         self._files = {name: _redirected_to(pid, fd) for name, fd in (("stdout", 1), ("stderr", 2))}
 
     def ended(self) -> str | None:
-        """Ask the object that started the process, or else the process table."""
+        """Return how the process ended, according to the object that started it, or else to the process table."""
         poll: Callable[[], int | None] | None = getattr(self._process, "poll", None)
         status = (
             poll() if poll else getattr(self._process, "returncode", getattr(self._process, "exitcode", None))
@@ -98,7 +98,7 @@ class WatchedProcess:
         return [self.pid, *holders.descendants(self.pid)]
 
     def last_output(self) -> dict[str, list[str]]:
-        """Read a pipe that has no other reader, or the file to which a stream was redirected."""
+        """Return the end of each stream: from a pipe without another reader, or from the file of a redirection."""
         found: dict[str, list[str]] = {}
         for name, path in self._files.items():
             raw = _left_in_pipe(getattr(self._process, name, None))
@@ -210,7 +210,7 @@ def output_lines(found: dict[str, list[str]]) -> Iterator[str]:
 
 
 def ending(status: int | None) -> str:
-    """`exited with status 1`, `was killed by SIGKILL`."""
+    """Return `exited with status 1` or `was killed by SIGKILL`."""
     if status is None:
         return "has ended"
     if status >= 0:

@@ -1,6 +1,6 @@
-"""Which addresses are bound and connected to? Only audit events tell those of sockets that are closed soon after.
+"""Report the addresses of bind() and connect(). Audit events also cover sockets that are closed soon after.
 
-Their hook stays in the interpreter for good (PEP 578), so there is one, and it is installed when the first listener comes.
+An audit hook stays in the interpreter for good (PEP 578), so there is only one. The first listener installs it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class AddressListener(Protocol):
-        """Hears of each address in the thread that uses it."""
+        """The receiver of addresses. Called in the thread that uses the address."""
 
         def address_used(self, sock: Any, address: Any) -> None:
-            """bind() or connect() with this address is about to run."""
+            """Handle an address just before bind() or connect() runs."""
 
 
 _listeners: Final[weakref.WeakSet[AddressListener]] = weakref.WeakSet()
@@ -26,7 +26,7 @@ _hooked: Final[list[object]] = []
 
 
 def listen(listener: AddressListener) -> None:
-    """Let `listener` hear of addresses for as long as it lives, or until it is discarded."""
+    """Report addresses to `listener` for as long as it lives, or until it is discarded."""
     _listeners.add(listener)
     if not _hooked:
         _hooked.append(_on_audit_event)
@@ -45,4 +45,4 @@ def _on_audit_event(event: str, args: tuple[Any, ...]) -> None:
             listener.address_used(*args)
     except BaseException as error:  # noqa: BLE001  (raised here, it would abort the user's call)
         if comes_from_outside(error):
-            raise without_own_frames(error)  # noqa: B904  (it is the same one)
+            raise without_own_frames(error)  # noqa: B904  (it is the same error)

@@ -1,4 +1,4 @@
-"""Whose is a socket, thread or child? Decided when it is opened or started, by the scope, the thread and the listener."""
+"""Attribute each socket, thread and child to an owner when it is opened or started: by scope, thread and listener."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 _ACCEPT: Final = socket.socket.accept.__code__
 _GIVE_NEW: Final = ("accept", "socketpair", "dup", "fromfd")
-"""The functions of `socket` that make an object for a descriptor which no other object has."""
+"""The functions of `socket` that make an object for a descriptor that has no other object."""
 
 
 def watch(registry: Registry) -> Attribution:
-    """Fill this registry from now on; `watcher.stop_listening` ends it."""
+    """Fill this registry from now on, until `watcher.stop_listening`. Return the listener that fills it."""
     attribution = Attribution(registry)
     watcher.listen(attribution)
     return attribution
 
 
 class Attribution(watcher.Listener):
-    """Makes a record of each event and hands it to the registry. Called in any thread."""
+    """Adds a record of each event to the registry. Methods may be called in any thread."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
@@ -41,10 +41,10 @@ class Attribution(watcher.Listener):
         self._current = registry.current
         self._home = threading.get_ident()
         self.on_error: Callable[[str, BaseException], None] = lambda _what, _error: None
-        """Called, in any thread, with an error of this plugin's own."""
+        """A callback for internal errors of this plugin. It may be called in any thread."""
 
     def socket_opened(self, sock: Any, frame: FrameType, given: bool) -> None:
-        """Note a socket that Python code has opened."""
+        """Record a socket that Python code has opened."""
         fd = fileno(sock)
         if fd < 0:
             return
@@ -59,7 +59,7 @@ class Attribution(watcher.Listener):
             shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
             number = identity.SERIALS.claim(fd, reference, shared=shared)
         first = self._first_end(caller) if caller is not None else None
-        # Each event loop makes a pair: its two ends share one walk up the stack.
+        # Every event loop makes a socket pair. Walking the stack once for both ends halves the cost.
         walked = walk_up(frame, registry.places) if first is None else first.walked
         record = Record(scope, walked, (fd, number), reference)
         if not on_test_thread:
@@ -74,11 +74,11 @@ class Attribution(watcher.Listener):
             registry.timeline.created(record, sock)
 
     def socket_detached(self, sock: Any, fd: int) -> None:
-        """The descriptor outlives its object."""
+        """Note that the descriptor outlives its object."""
         self._registry.detach(sock, fd)
 
     def child_starting(self, starter: Any, frame: FrameType, command: Any) -> None:
-        """Note who starts a child process."""
+        """Record the owner that starts a child process."""
         registry = self._registry
         registry.touched = True
         if registry.children is not None:
@@ -86,13 +86,13 @@ class Attribution(watcher.Listener):
             registry.children.starting(self._scope_of_thread(), call_site, command, starter)
 
     def thread_starting(self, thread: threading.Thread, frame: FrameType) -> None:
-        """The thread will work for the owner that its starter works for."""
+        """Attribute the new thread to the owner that the starting thread works for."""
         self._registry.touched = True
         call_site = capture(frame, self._registry.places)
         self._threads.starting(thread, self._scope_of_thread().owner, call_site)
 
     def failed(self, event: str, error: BaseException) -> None:
-        """Noting this event failed."""
+        """Report that the record of this event failed."""
         self.on_error(f"noting: {event}", error)
 
     def _scope_of_thread(self) -> Scope:
@@ -110,7 +110,7 @@ class Attribution(watcher.Listener):
         record.concurrent_owner = running if running is not record.owner else None
 
     def _first_end(self, caller: FrameType) -> Record | None:
-        """The first end of the pair of which socketpair(), the standard library's or gevent's, makes the second now."""
+        """Return the first end of a pair while socketpair() makes the second (the standard library's or gevent's)."""
         if caller.f_code.co_name != "socketpair":
             return None
         sock = caller.f_locals.get("a")
@@ -119,7 +119,7 @@ class Attribution(watcher.Listener):
         return self._registry.newest(fileno(sock)) if sock is not None else None
 
     def _note_given_descriptor(self, record: Record, caller: FrameType, first: Record | None) -> None:
-        """accept(), dup(), fromfd(), socketpair() and TLS wrapping pass a descriptor to the constructor."""
+        """Attribute a socket made from a descriptor, as accept(), dup(), fromfd(), socketpair() and TLS wrapping do."""
         if caller.f_code is _ACCEPT:
             record.accepted = True
             if self._is_a_servers(record):
@@ -135,14 +135,14 @@ class Attribution(watcher.Listener):
             )  # accepted by gevent's hub, or another loop of its own
 
     def _is_a_servers(self, record: Record) -> bool:
-        """Whether a server opened it, not the user's code. One from before the suite accepts in the session's thread."""
+        """Whether a server opened it, not the user's code. A server older than the suite accepts in the session's thread."""
         call_site = record.call_site
         if call_site is None or not call_site.called_by_user or call_site.in_a_loop:
             return True
         return record.owner is self._registry.session and not record.on_test_thread
 
     def _give_to_listener(self, record: Record, sock: Any) -> None:
-        """What a library's loop accepts on a wider fixture's listener is that fixture's, whichever test runs the loop."""
+        """Attribute a connection that a library's loop accepts to the listener's owner, whichever test runs the loop."""
         fd = fileno(sock)
         listener = self._registry.newest(fd)
         if listener is None or listener.ref() is not sock:

@@ -1,7 +1,7 @@
-"""Which line opened a socket: the stack at its creation, kept as code objects and offsets, turned into text on demand.
+"""Find the line that opened a socket: the stack at its creation, as code objects and offsets, turned into text on demand.
 
-Costs (a socket()+close() is 6.8 us): the walk to the first line of the user's code 2 us; line numbers cost more than the
-walk, so they are computed only for what is reported.
+The walk to the first line of the user's code costs 2 us; socket() and close() together take 6.8 us. Line numbers cost
+more than the walk, so they are computed only for reported sockets.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = str(Path(__file__).parent.parent) + os.sep
 _STANDARD_LIBRARY: Final = str(Path(os.__file__).parent) + os.sep
-"""Where its Python code is; sysconfig would say the same, and takes a millisecond to be imported."""
+"""The folder of the standard library. sysconfig has the same answer, but takes a millisecond to import."""
 _DEPTH: Final = 200
-"""How far to walk for a line of the user's: requests alone is 14 deep, a recursive descent may be deeper."""
+"""The greatest distance to a line of the user's code: requests alone is 14 calls deep, recursive code is deeper."""
 _STEPS: Final = (None,) * _DEPTH
 _BEYOND: Final = 3
-"""How many of the user's lines above the innermost one are kept."""
+"""The number of lines of the user's code to keep above the innermost one."""
 _SHOWN: Final = 10
 _CONFTEST: Final = os.sep + "conftest.py"
 _EXAMPLE: Final = "<doctest "
@@ -34,27 +34,27 @@ PYTEST: Final = 2
 TEST_TOOLS: Final = frozenset(
     {"xdist", "execnet", "pytest_rerunfailures", "pytest_timeout", "coverage", "_pydevd_bundle", "debugpy"}
 )
-"""Packages that work beside a suite: their threads and sockets are not the suite's."""
+"""Packages that work beside a suite. Their threads and sockets do not belong to the suite."""
 
 
 class Places:
-    """Tells the user's own code from the standard library, installed packages and this plugin; one for each run."""
+    """Separates the user's code from the standard library, installed packages and this plugin. One instance for each run."""
 
     def __init__(self, rootdir: Path) -> None:
         self.rootdir = str(rootdir).rstrip(os.sep) + os.sep
         self._inside_library = self.rootdir.startswith(_STANDARD_LIBRARY)
         self.marked: Final[dict[str, int]] = _Marked(self._mark)
-        """USERS for a file of the user's own code, PYTEST for one of pytest's, 0 for any other."""
+        """USERS for a file of the user's code, PYTEST for a file of pytest, 0 for any other."""
 
         self.any_example = False
         """Whether code of a doctest has been seen."""
 
     def is_users(self, filename: str) -> bool:
-        """Whether `filename` is the user's own code."""
+        """Whether the file contains the user's code."""
         return self.marked[filename] == USERS
 
     def collected(self, filename: str) -> None:
-        """pytest collects this file: it is the user's wherever it lies, as with `--pyargs package`."""
+        """Count a file that pytest collects as the user's code, even inside an installed package (`--pyargs package`)."""
         self.marked[filename] = USERS
 
     def _mark(self, filename: str) -> int:
@@ -70,20 +70,20 @@ class Places:
         inside = self._inside_library and filename.startswith(self.rootdir)
         path = (
             filename[len(self.rootdir) :] if inside else filename
-        )  # `--pyargs package`: rootdir is an installed one
+        )  # With `--pyargs package`, rootdir can be an installed package.
         if "site-packages" in path or "dist-packages" in path:
             return False
         return inside or not filename.startswith(_STANDARD_LIBRARY)
 
     def relative(self, filename: str) -> str:
-        """The path as it is reported: below rootdir relative to it, with forward slashes."""
+        """Return the path to report: relative to rootdir if it is below it, with forward slashes."""
         if filename.startswith(self.rootdir):
             filename = filename[len(self.rootdir) :]
         return filename.replace(os.sep, "/")
 
 
 class _Marked(dict[str, int]):
-    """Numbers by file name, each found out once."""
+    """Numbers by file name. Each is computed on first use."""
 
     def __init__(self, find_out: Callable[[str], int]) -> None:
         self._find_out = find_out
@@ -94,14 +94,14 @@ class _Marked(dict[str, int]):
 
 
 Walked = tuple["list[tuple[CodeType, int]]", "int | None", bool]
-"""The calls, innermost first; which of them is the user's; whether that one is not on the stack but awaits what runs."""
+"""The calls, innermost first; the index of the user's call; whether that call awaits the stack instead of being on it."""
 
 
 class CallSite:
-    """Where a socket was created."""
+    """The stack at the creation of a socket."""
 
     thread: CallSite | None = None
-    """Where the thread that opened it was started, if it was not the tests' own."""
+    """The start of the thread that opened it; None for the thread that runs the tests."""
 
     def __init__(self, calls: list[tuple[CodeType, int]], users: int | None, awaited: bool) -> None:
         self._calls = calls
@@ -110,34 +110,34 @@ class CallSite:
 
     @property
     def in_users_code(self) -> bool:
-        """Whether a line of the user's own code is known."""
+        """Whether a line of the user's code is known."""
         return self._users is not None
 
     @property
     def called_by_user(self) -> bool:
-        """Whether a line of the user's own code was on the stack, rather than that of an event loop alone."""
+        """Whether a line of the user's code was on the stack, and not only one that awaits the opening code."""
         return self._users is not None and not self._awaited
 
     @property
     def in_a_loop(self) -> bool:
-        """Whether an event loop that the user's line runs called what opened it: that line asked for something else."""
+        """Whether an event loop lies between the user's line and the opening call: the line then only runs the loop."""
         return any(code.co_name == "_run_once" for code, _ in self._calls[: self._users])
 
     @property
     def task(self) -> set[CodeType]:
-        """The functions of which one still runs as long as what opened it goes on: the user's, or else a library's."""
+        """The functions that opened it: the user's, or else a library's. One of them runs while that work continues."""
         if self._users is not None:
             return {self._calls[self._users][0]}
         return {code for code, _ in self._calls if not code.co_filename.endswith("threading.py")}
 
     @property
     def codes(self) -> set[CodeType]:
-        """Every function on the stack."""
+        """The code of every function on the stack."""
         return {code for code, _ in self._calls}
 
     @property
     def is_a_test_tools(self) -> bool:
-        """Whether a tool that runs tests opened it for itself: rerunfailures a server, if a test runs pytest in-process."""
+        """Whether a tool that runs tests opened it for itself, such as rerunfailures in an in-process pytest."""
         for code, _ in self._calls[: self._users]:
             _, installed, path = code.co_filename.replace(os.sep, "/").rpartition("-packages/")
             if installed:
@@ -145,9 +145,10 @@ class CallSite:
         return False
 
     def opened_at(self, places: Places) -> Frame | None:
-        """The innermost line of the user's own code.
+        """Return the innermost line of the user's code.
 
-        Without one, the user's line that started the thread; then the innermost line that is not the socket module's.
+        If there is none, return the user's line that started the thread, or else the innermost line outside the socket
+        module.
         """
         if self._users is not None:
             return _frame(self._calls[self._users], places)
@@ -159,7 +160,7 @@ class CallSite:
         return None
 
     def stack(self, places: Places) -> tuple[Frame, ...]:
-        """Innermost first, bounded: the calls next to the socket and those next to the user's line."""
+        """Return a bounded stack, innermost first: the calls next to the socket, and those next to the user's line."""
         calls = self._calls
         if len(calls) > _SHOWN:
             end = (self._users or 0) + 1 + _BEYOND
@@ -189,12 +190,12 @@ def _line(code: CodeType, offset: int) -> int:
 
 
 def capture(frame: FrameType | None, places: Places) -> CallSite:
-    """The calls from `frame` outwards, up to the first line of the user's code and a few of the user's beyond."""
+    """Return the calls from `frame` outwards, up to the first line of the user's code and a few more of the user's lines."""
     return CallSite(*walk_up(frame, places))
 
 
 def walk_up(frame: FrameType | None, places: Places) -> Walked:
-    """`capture`, before a CallSite is made of it."""
+    """Return the calls from which `capture` makes a CallSite."""
     calls: list[tuple[CodeType, int]] = []
     users: int | None = None
     innermost, marked = frame, places.marked
@@ -207,7 +208,7 @@ def walk_up(frame: FrameType | None, places: Places) -> Walked:
                 users = len(calls)
                 break
             if code.co_name in _PYTEST_DOORS:
-                break  # beyond is who called pytest, a script of the user's perhaps: it opened nothing
+                break  # The callers of pytest, perhaps a script of the user, opened nothing.
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
     if users is not None:
@@ -227,9 +228,9 @@ _PYTEST_DOORS: Final = frozenset(
 
 
 def _as_written(calls: list[tuple[CodeType, int]], frame: FrameType | None) -> list[tuple[CodeType, int]]:
-    """Give the examples of a doctest the file and lines that they have there.
+    """Return the calls with the real file and lines of doctest examples.
 
-    They are compiled one by one, each as `<doctest NAME[NUMBER]>` with a line 1; the runner's frame knows the rest.
+    doctest compiles each example as `<doctest NAME[NUMBER]>`, starting at line 1. The runner's frame has the real place.
     """
     while frame is not None and not (
         frame.f_code.co_name == "__run" and "doctest" in frame.f_code.co_filename
@@ -238,7 +239,7 @@ def _as_written(calls: list[tuple[CodeType, int]], frame: FrameType | None) -> l
     try:
         test = frame.f_locals["test"]  # type: ignore[union-attr]
         return [(_moved(code, test), offset) for code, offset in calls]
-    except Exception:  # noqa: BLE001  (doctest's internals; the lines of some docstrings are not known, either)
+    except Exception:  # noqa: BLE001  (doctest's internals; some docstrings have no known line)
         return calls
 
 
@@ -251,14 +252,17 @@ def _moved(code: CodeType, test: Any) -> CodeType:
 
 
 def _append_waiting_coroutine(calls: list[tuple[CodeType, int]], places: Places) -> int | None:
-    """Find the user's line that awaits what runs now in a child task (happy eyeballs in anyio, trio and aiohttp)."""
+    """Append the user's line that awaits the running child task (happy eyeballs in anyio, trio and aiohttp).
+
+    Return its index in `calls`; None if it was not found.
+    """
     try:
         found = {
             call for coroutine in _waiting_coroutines() if (call := _innermost_users_call(coroutine, places))
         }
-    except Exception:  # noqa: BLE001  (other libraries' internals; the call site just lacks this line)
+    except Exception:  # noqa: BLE001  (other libraries' internals; only this line is missing then)
         return None
-    if len(found) != 1:  # several tests' tasks wait in one loop: a guess could blame the wrong line
+    if len(found) != 1:  # With tasks of several tests in one loop, a guess could blame the wrong line.
         return None
     calls.append(found.pop())
     return len(calls) - 1
@@ -287,13 +291,14 @@ _SUSPENDABLE: Final = {
     types.GeneratorType: ("gi_running", "gi_frame", "gi_yieldfrom"),
     types.AsyncGeneratorType: ("ag_running", "ag_frame", "ag_await"),
 }
-"""How to ask each of these whether it runs, where it stands and what it waits for."""
+"""For each type, the attributes with its running state, its frame and the object that it awaits."""
 
 
 def _innermost_users_call(coroutine: object, places: Places) -> tuple[CodeType, int] | None:
-    """Follow a chain of suspended coroutines inwards.
+    """Follow a chain of suspended coroutines inwards. Return the innermost call of the user's code.
 
-    A running one is never asked what it awaits: before 3.13, CPython then reads an arbitrary word of the stack and crashes.
+    The awaited object of a running coroutine is never read: before 3.13, CPython reads an arbitrary word of the stack and
+    crashes.
     """
     call = None
     for _ in range(_DEPTH):

@@ -1,4 +1,4 @@
-"""What children still listen on. Imported when a child has outlived its owner."""
+"""Find the listeners of child processes. Imported only when a child has outlived its owner."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class ChildListener(NamedTuple):
     entry: SocketEntry
     command: str | None
     left_behind: bool = False
-    """The process that was started has ended; this is one that it has started, as a shell does, or a daemon."""
+    """Whether the started process has ended, and this is a descendant of it (started by a shell, or a daemon)."""
     sharers: tuple[int, ...] = ()
-    """Other processes of that tree that have the same socket, by fork(2)."""
+    """Other processes of that tree that hold the same socket, inherited by fork(2)."""
 
     @property
     def identity(self) -> object:
-        """Workers that were forked share their parent's listener: it is one socket. Only psutil tells no inode."""
+        """A key of the socket. Forked workers share their parent's listener as one socket. psutil reports no inode."""
         return self.entry.inode if self.entry.inode is not None else (self.child.pid, self.entry.local)
 
 
@@ -39,7 +39,10 @@ def of_tree(
     *,
     left_behind: bool = False,
 ) -> Iterator[ChildListener]:
-    """The listeners of these processes, except those that this one shares (`shared`); one that several share is repeated."""
+    """Return the listeners of these processes, except those in `shared`, which this process holds as well.
+
+    A listener that several processes share is repeated.
+    """
     for entry in holders.listening_of([child.pid, *descendants], unix=watches_unix(kinds)):
         if watches(kinds, entry) and entry.inode not in shared and not _is_plumbing(entry):
             command = holders.command_line(entry.pid or child.pid)
@@ -47,7 +50,7 @@ def of_tree(
 
 
 def each_once(listeners: Iterator[ChildListener]) -> list[ChildListener]:
-    """The first process that has it, and who shares it."""
+    """Return each listener once: its first process, with the others that share it."""
     found: dict[object, ChildListener] = {}
     for listener in listeners:
         known = found.setdefault(listener.identity, listener)
@@ -58,11 +61,11 @@ def each_once(listeners: Iterator[ChildListener]) -> list[ChildListener]:
 
 
 _PLUMBING: Final = ("/listener-", "/sock-")
-"""What multiprocessing calls its own listeners; the second since Python 3.14 and late patch releases of 3.13."""
+"""The names of multiprocessing's own listeners. The second is used from Python 3.14 and late patch releases of 3.13 on."""
 
 
 def _is_plumbing(entry: SocketEntry) -> bool:
-    """multiprocessing's own (forkserver, managers), as `rules` has it for this process."""
+    """Whether multiprocessing opened it for itself (forkserver, managers). `rules` has the same check for this process."""
     return (
         entry.protocol == "unix"
         and "/pymp-" in entry.local.host

@@ -1,9 +1,8 @@
-"""Whose is a child process, and what do the children of ended owners still listen on?
+"""Attribute child processes to owners, and find the listeners of children that outlived their owner.
 
-`watcher` reports the start of a child in most ways of doing it, and C code that forks (uvloop) calls the interpreter's fork
-hooks; a test that did neither is not looked at. No event carries a pid, so children are found by comparing the list of
-children at the ends of scopes; waitid(2) with WNOWAIT says in one system call, without reaping anything, whether there is a
-child at all.
+`watcher` reports most starts of a child, and C code that forks (uvloop) calls the interpreter's fork hooks. A test without
+such an event is not examined. No event carries a pid, so children are found by comparing the list of children at the ends
+of scopes. waitid(2) with WNOWAIT reports in one system call whether any child exists, and reaps none.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Child:
-    """A child process and the scope and line that started it."""
+    """A child process, with the scope and the line that started it."""
 
     __slots__ = ("call_site", "opener", "pid", "scope")
 
@@ -35,19 +34,19 @@ class Child:
         self.pid = pid
         self.scope = scope
         self.opener = scope.owner
-        """The owner that started it; `scope` has another one when a wider fixture or the session keeps the process."""
+        """The owner that started it. `scope` has another owner if a wider fixture or the session keeps the process."""
         self.call_site = call_site
 
 
 _NO_OWNER: Final = Scope(NEVER_OVER, "setup")
 _MOST_READS: Final = 5
-"""Each thread that ends meanwhile spoils one."""
+"""Attempts to read the list of children. A thread that ends meanwhile spoils one attempt."""
 _LONGEST_START: Final = 2.0
-"""Seconds from the event to the fork, on a busy machine."""
+"""Seconds from the event to the fork, at most, on a busy machine."""
 
 
 def _has_children() -> bool:
-    """Whether this process has children; only multiprocessing's are known without waitid(2) (Windows, some macOS)."""
+    """Whether this process has children. Without waitid(2) (Windows, some macOS), only multiprocessing's are known."""
     if sys.platform == "win32" or not hasattr(os, "waitid"):
         return bool(_multiprocessing_children())
     try:
@@ -60,7 +59,7 @@ def _has_children() -> bool:
 
 
 class Children:
-    """The child processes of this run, each with who started it."""
+    """The child processes of this run, each with its owner."""
 
     def __init__(self, kinds: tuple[str, ...] = ("tcp", "udp")) -> None:
         self._kinds = kinds
@@ -70,18 +69,18 @@ class Children:
         self._reported: set[object] = set()
 
     def begin(self) -> None:
-        """Children that exist now are not the suite's."""
+        """Exclude the children that exist now: the suite did not start them."""
         self._starts.clear()
         self._known = {pid: Child(pid, _NO_OWNER, None) for pid in _child_pids()} if _has_children() else {}
 
     def keep_the_users(self) -> None:
-        """Of the children that were started since `begin` only those that the user's own code started are the suite's."""
+        """Exclude the children started since `begin` by anything but the user's code."""
         for child in self._known.values():
             if child.call_site is None or not child.call_site.in_users_code:
                 child.scope = _NO_OWNER
 
     def starting(self, scope: Scope, call_site: CallSite, command: Any, starter: Any) -> None:
-        """A child is about to be started there by `starter`; its pid shows at the next checkpoint."""
+        """Note that `starter` is about to start a child. The next checkpoint finds its pid."""
         if own_processes.is_starting():
             return
         from pytest_sockets.leaks.detached_processes import DetachedProcesses, Start
@@ -93,21 +92,21 @@ class Children:
 
     @property
     def any_known(self) -> bool:
-        """Whether a child runs or was started since the last checkpoint, as far as the interpreter knows."""
+        """Whether a child runs, or was started since the last checkpoint, as far as the interpreter knows."""
         return self.any_seen or bool(_multiprocessing_children())
 
     @property
     def any_seen(self) -> bool:
-        """Whether a child ran at the last checkpoint, or was started since."""
+        """Whether a child ran at the last checkpoint, or was started since then."""
         return bool(self._starts or self._known)
 
     def checkpoint(self, scope: Scope) -> None:
-        """Give the children that are new to the current scope."""
+        """Attribute new children to this scope."""
         if not self._starts and not _has_children():
             self._known.clear()
             return
         pids = {*_child_pids(), *_multiprocessing_pids()}
-        # When a thread ends, the kernel hands its children to another one: a list read meanwhile may lack some of them.
+        # When a thread ends, the kernel moves its children to another thread. A list read meanwhile may lack some of them.
         expected = {*self._known, *(start.pid for start in self._starts if start.pid is not None)}
         pids.update(pid for pid in expected - pids if _is_ours(pid))
         for pid in self._known.keys() - pids:
@@ -120,15 +119,15 @@ class Children:
                 continue
             start = known.get(pid) or self._guessed(pid)
             self._known[pid] = Child(pid, start.scope, start.call_site) if start else Child(pid, scope, None)
-        # A start whose child does not show yet may be just before its fork, in another thread.
+        # A start without a visible child may be just before its fork, in another thread.
         for start in tuple(self._starts):
             if start.pid is not None or start.at < monotonic() - _LONGEST_START:
                 self._starts.remove(start)
 
     def _guessed(self, pid: int) -> Start | None:
-        """Return the start of a process whose pid no Popen object has (yet): the last one before the process began.
+        """Return the start of a process whose pid no Popen object has (yet): the last start before the process began.
 
-        One start may bring several processes (multiprocessing's resource tracker).
+        One start may bring several processes, such as multiprocessing's resource tracker.
         """
         from pytest_sockets.leaks.process_start import TICK, birth_of
 
@@ -139,28 +138,28 @@ class Children:
         return candidates[-1] if candidates else None
 
     def any_of(self, owner: Owner) -> bool:
-        """Whether a child of `owner` runs, as of the last checkpoint."""
+        """Whether a child of `owner` ran at the last checkpoint."""
         return any(child.scope.owner is owner for child in self._known.values())
 
     @property
     def any_left(self) -> bool:
-        """Whether a child of an owner that is over still runs, as of the last checkpoint."""
+        """Whether a child of an ended owner ran at the last checkpoint."""
         if self._known and any(child.scope.owner.over for child in self._known.values()):
             return True
         return self._daemons is not None and self._daemons.any_left
 
     @property
     def left(self) -> list[Child]:
-        """The children that still ran at the last checkpoint and whose owner is over."""
+        """Return the children of ended owners that still ran at the last checkpoint."""
         return [child for child in self._known.values() if child.scope.owner.over]
 
     def listeners(self, shared: Container[int | None]) -> list[ChildListener]:
-        """The unreported listeners of ended owners' children, except those that this process shares (`shared`)."""
+        """Return the unreported listeners of ended owners' children, except those that this process holds too (`shared`)."""
         from pytest_sockets.leaks.child_listeners import each_once, of_tree
         from pytest_sockets.table import holders
 
         left = self.left
-        # A forkserver's children have their own starters: a child of its own starter is not its ancestor's.
+        # A forkserver's children have owners of their own: exclude them from the tree of their ancestor.
         trees = {child: holders.descendants(child.pid) for child in left}
         own = {child: [pid for pid in tree if pid not in self._known] for child, tree in trees.items()}
         found = [
@@ -174,18 +173,18 @@ class Children:
         return each_once(listener for listener in found if listener.identity not in self._reported)
 
     def keep(self, listener: ChildListener, owner: Owner) -> None:
-        """`owner` keeps this process: it is judged with that owner."""
+        """Reassign this process to `owner`, which keeps it. The process is judged when that owner ends."""
         listener.child.scope = Scope(owner, listener.child.scope.phase)
 
     def mark_reported(self, listener: ChildListener) -> None:
-        """It is not returned again."""
+        """Exclude the listener from later results."""
         self._reported.add(listener.identity)
         if self._daemons is not None:
             self._daemons.forget(listener.child.pid)
 
 
 def _reference(starter: Any) -> Callable[[], Any] | None:
-    """subprocess and multiprocessing start their processes by an object that will know the pid."""
+    """Return a weak reference to the object that will know the pid (of subprocess or multiprocessing)."""
     try:
         return weakref.ref(starter) if starter is not None else None
     except TypeError:
@@ -193,7 +192,7 @@ def _reference(starter: Any) -> Callable[[], Any] | None:
 
 
 def _as_words(words: Any) -> tuple[str, ...]:
-    """The command line given to Popen: a sequence of str, bytes or paths, or one text for a shell."""
+    """Return the words of a command line given to Popen: a sequence of str, bytes or paths, or one text for a shell."""
     if isinstance(words, (str, bytes)):
         return tuple(os.fsdecode(words).split())
     if type(words) not in (list, tuple):
@@ -207,12 +206,12 @@ def _multiprocessing_children() -> Any:
 
 
 def _multiprocessing_pids() -> list[int]:
-    """The children of a forkserver are not descendants of this process, but multiprocessing knows them."""
+    """Return the pids that multiprocessing knows. A forkserver's children may not be descendants of this process."""
     return [child.pid for child in tuple(_multiprocessing_children()) if child.pid is not None]
 
 
 def _child_pids() -> list[int]:
-    """The direct children, oldest first. Linux lists them for each thread that started some."""
+    """Return the direct children, oldest first. Linux lists them by the thread that started them."""
     if sys.platform != "linux":
         return _descendants()
     for _ in range(_MOST_READS):
@@ -225,7 +224,7 @@ def _child_pids() -> list[int]:
                 finally:
                     RealOs.close(fd)
         except OSError:
-            # A thread that ended meanwhile, no descriptor left, or a kernel without CONFIG_PROC_CHILDREN.
+            # The thread has ended, no descriptor is left, or the kernel lacks CONFIG_PROC_CHILDREN.
             continue
         return sorted(pids)
     return _descendants()

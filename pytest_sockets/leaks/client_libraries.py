@@ -1,8 +1,8 @@
-"""Whose client connected, when C code opened the connection?
+"""Find the client of a connection that C code opened.
 
-Clients written in C (gRPC channels, ZeroMQ sockets, libcurl handles) connect in threads of their own and at their first use.
-No Python object stands for the connection. If a wider fixture keeps such a client, and the test has left none of its own,
-the connection is that fixture's.
+Clients written in C (gRPC channels, ZeroMQ sockets, libcurl handles) connect in threads of their own, on first use. No
+Python object represents the connection. If a wider fixture keeps such a client, and the test has left none of its own, the
+connection belongs to that fixture.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ _CLIENTS: Final = {
     "cimpl": {"Consumer", "Producer"},  # confluent_kafka
     "uvloop": {"TCPTransport", "UDPTransport", "UnixTransport"},
 }
-"""By package, the classes whose objects open connections of their own."""
+"""By package, the classes whose objects open connections."""
 _KNOW_DESCRIPTORS: Final = frozenset(("psycopg", "psycopg2", "MySQLdb", "uvloop"))
-"""Whose connections need no guess: the search finds them by the descriptor that their objects tell."""
+"""Classes that need no guess: their objects report the descriptor of the connection."""
 
 
 class Clients:
-    """Remembers which clients earlier tests have left: those opened nothing for a later test."""
+    """Remembers the clients that earlier tests left, since those opened nothing for a later test."""
 
     def __init__(self) -> None:
         self._earlier: dict[int, Callable[[], Any] | None] = {}
-        """A weak reference by the id of its object; None where the type has no weak references, as Cython's."""
+        """A weak reference by the id of its object; None for types without weak references, such as Cython's."""
 
     def owners(self, nameless: list[Record], live: Sequence[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
-        """For each connection among these, which C code opened: the live owner whose client must have done it."""
+        """Return the live owner of each of these connections whose client must have opened it in C code."""
         kept = _clients_of(live)
         descriptors: set[int] = set()
         if not kept or self._any_new_beside(kept, descriptors):
-            return {}  # a new client beside those may be the test's own and have opened it as well
+            return {}  # A new client may belong to the test, and may have opened the connection.
         connections = [
             record
             for record in nameless
@@ -56,7 +56,7 @@ class Clients:
         return dict.fromkeys(connections, next(iter(kept.values())))
 
     def _any_new_beside(self, kept: dict[int, Owner], descriptors: set[int]) -> bool:
-        """Whether a client is neither kept by a live owner nor left by an earlier test. Fills in `descriptors`."""
+        """Whether a client is neither kept by a live owner nor left by an earlier test. Adds to `descriptors`."""
         types: dict[type, str | None] = {}
         any_new = False
         clients: dict[int, Callable[[], Any] | None] = {}
@@ -87,7 +87,7 @@ def _weakly(client: Any) -> Callable[[], Any] | None:
 
 
 def _clients_of(live: Sequence[tuple[Owner, list[Any]]]) -> dict[int, Owner]:
-    """The owner of each client without a known descriptor that a live owner leads to, by the id of its object."""
+    """Return the live owner that refers to each client without a known descriptor, by the id of the client."""
     kept: dict[int, Owner] = {}
     for owner, roots in live:
         for node in walk(roots):

@@ -1,8 +1,8 @@
-"""How to hear of the calls of a few Python functions without changing what users see of them.
+"""Observe the calls of a few Python functions without a visible change to them.
 
-From Python 3.12 on `sys.monitoring` reports local events of their code objects. It has six tool ids, and a suite that asks
-for the one in use here gets it: these events move to another id. On 3.11, or with no id left, the function runs another code
-object, which calls the original one. The function object, its signature and its place in the source stay the same.
+From Python 3.12 on, `sys.monitoring` reports local events of their code objects. It has six tool ids. If a suite asks for
+the id in use here, the suite gets it, and these events move to another id. On 3.11, or with no id left, the function runs
+another code object, which calls the original one. The function object, its signature and its source position stay the same.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 _monitoring: Final[Any] = getattr(sys, "monitoring", None)
 _TOOL_IDS: Final = (5, 4, 3)
-"""The other ids are set aside for debuggers, coverage and profilers."""
+"""The ids to use. The others are reserved for debuggers, coverage and profilers."""
 _NAME: Final = "pytest-sockets"
 
 
 class Watched(NamedTuple):
-    """A function, its own code object, and what to call."""
+    """A function, its original code object, and the callbacks for its events."""
 
     function: Any
     """A FunctionType."""
@@ -39,22 +39,22 @@ class CodeEvents:
 
     def __init__(self) -> None:
         self._watched: dict[int, Watched] = {}
-        """By the id of the code object: hashing one would hash all its instructions."""
+        """By the id of the code object, since hashing a code object hashes all its instructions."""
         self._way: _Monitoring | _StandIns | None = None
 
     @property
     def active(self) -> bool:
-        """Whether functions are watched now."""
+        """Whether functions are being watched."""
         return self._way is not None
 
     def start(self) -> None:
-        """Begin, with no function yet."""
+        """Start without any watched function."""
         self._way = _Monitoring.start(self._watched, self._move) or _StandIns()
 
     def watch(
         self, function: Any, *, started: Started | None = None, returned: Returned | None = None
     ) -> None:
-        """Watch a Python function. Anything else has no code and is left alone, and so is one that is watched."""
+        """Watch a Python function. Ignore a function that is watched already, and anything without Python code."""
         if type(function) is not types.FunctionType or self._way is None:
             return
         if all(one.function is not function for one in tuple(self._watched.values())):
@@ -63,14 +63,14 @@ class CodeEvents:
             self._way.add(watched)
 
     def stop(self) -> None:
-        """Leave every function as it was."""
+        """Restore every function."""
         way, self._way = self._way, None
         if way is not None:
             way.stop(self._watched.values())
         self._watched.clear()
 
     def _move(self, wanted: int) -> None:
-        """A suite wants this tool id: go on with another one, or with stand-ins."""
+        """Give the tool id `wanted` to the suite. Continue with another id, or with stand-ins."""
         if self._way is not None:
             self._way.stop(self._watched.values())
             self._way = _Monitoring.start(self._watched, self._move, wanted) or _StandIns()
@@ -98,7 +98,7 @@ class _Monitoring:
                 handle(sys._getframe(1), value)
 
         def use_tool_id(tool_id: int, name: str, /) -> None:
-            """Register a tool id. pytest-sockets, which stands in for this function, gives up its own id on demand."""
+            """Register a tool id. pytest-sockets replaces this function, and gives up its own id on demand."""
             __tracebackhide__ = True
             if tool_id == tool:
                 move(tool)
@@ -112,7 +112,7 @@ class _Monitoring:
     def start(
         cls, watched: dict[int, Watched], move: Callable[[int], None], wanted: int | None = None
     ) -> _Monitoring | None:
-        """Take an id that is free and not `wanted`; None if there is none."""
+        """Return an instance with a free id other than `wanted`; None if there is no such id."""
         for tool in _TOOL_IDS if _monitoring is not None else ():
             if tool != wanted and _monitoring.get_tool(tool) is None:
                 _monitoring.use_tool_id(tool, _NAME)
@@ -127,10 +127,10 @@ class _Monitoring:
         _monitoring.set_local_events(self._tool, watched.code, started | returned)
 
     def stop(self, watched: Iterable[Watched]) -> None:
-        """Give the tool id back."""
+        """Release the tool id."""
         if _monitoring.use_tool_id is self._stand_in:
             _monitoring.use_tool_id = self._real
-        if _monitoring.get_tool(self._tool) != _NAME:  # a suite has freed it
+        if _monitoring.get_tool(self._tool) != _NAME:  # the suite has freed it
             return
         for one in watched:
             _monitoring.set_local_events(self._tool, one.code, 0)
@@ -140,14 +140,14 @@ class _Monitoring:
 
 
 class _StandIns:
-    """Other code objects for the watched functions."""
+    """Replacement code objects for the watched functions."""
 
     def add(self, watched: Watched) -> None:
-        """Put the code object in."""
+        """Install the replacement code object."""
         watched.function.__code__ = _stand_in(watched)
 
     def stop(self, watched: Iterable[Watched]) -> None:
-        """Put the original ones back."""
+        """Restore the original code objects."""
         for one in watched:
             one.function.__code__ = one.code
 
@@ -157,14 +157,14 @@ _TEMPLATE: Final = (
     " def stand_in({parameters}): {free}; __tracebackhide__ = True; _started = '<started>'; _original = '<original>'; "
     "_returned = '<returned>'; _started(); _value = _original({arguments}); _returned(_value); return _value"
 )
-"""One line: a traceback shows the first line of the original function. `free` are its variables from outside, `__class__`
-for one: a code object can only be replaced by one that has the same."""
+"""A single line, so that a traceback shows the first line of the original function. `free` are its free variables, such as
+`__class__`: a code object can only be replaced by one with the same free variables."""
 _VARARGS: Final = 0x04
 _VARKEYWORDS: Final = 0x08
 
 
 def _stand_in(watched: Watched) -> CodeType:
-    """Code with the same parameters, name and place as the original, which it calls between the two events."""
+    """Return code with the parameters, name and position of the original. It calls the original between the two events."""
     function, code = watched.function, watched.code
     started, returned = watched.started, watched.returned
 
@@ -199,7 +199,7 @@ def _codes_in(code: CodeType) -> list[CodeType]:
 
 
 def _parameters(code: CodeType) -> tuple[str, str]:
-    """The parameters as a definition lists them, without defaults, and the same as a call passes them on."""
+    """Return the parameters as a definition lists them, without defaults, and as a call passes them on."""
     named = code.co_argcount + code.co_kwonlyargcount
     positional, keywords = code.co_varnames[: code.co_argcount], code.co_varnames[code.co_argcount : named]
     rest = list(code.co_varnames[named:])

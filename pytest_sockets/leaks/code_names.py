@@ -1,4 +1,4 @@
-"""Which globals, attributes and variables does a piece of code name?"""
+"""Find the globals, attributes and variables that a piece of code names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FUNCTIONS: Final = frozenset(
 
 @functools.lru_cache(maxsize=1024)
 def names_of(code: types.CodeType | None) -> Names:
-    """Globals, attributes and imports, also of the functions within."""
+    """Return the names of globals, attributes and imports, including those of nested functions."""
     if code is None:
         return frozenset()
     inner = (names_of(const) for const in code.co_consts if isinstance(const, types.CodeType))
@@ -30,7 +30,7 @@ def names_of(code: types.CodeType | None) -> Names:
 
 @functools.lru_cache(maxsize=1024)
 def names_after(code: types.CodeType, last: int) -> Names:
-    """The same and local variables, but only what stands after the instruction `last`."""
+    """Return the same names and those of local variables, only from the instructions after `last`."""
     names: set[str] = set()
     for instruction in dis.get_instructions(code):
         if instruction.offset <= last:
@@ -48,7 +48,7 @@ def names_after(code: types.CodeType, last: int) -> Names:
 
 @functools.lru_cache(maxsize=1024)
 def names_stored(code: types.CodeType | None) -> Names:
-    """The globals and attributes to which this code assigns."""
+    """Return the names of the globals and attributes to which this code assigns."""
     if code is None:
         return frozenset()
     stores = ("STORE_GLOBAL", "STORE_ATTR", "STORE_NAME")
@@ -62,7 +62,7 @@ def code_of(function: Any) -> types.CodeType | None:
 
 
 def name_of(function: Any) -> str:
-    """The name of a function or method, Python's or C's; empty for anything else."""
+    """Return the name of a Python or C function or method; "" for anything else."""
     if type(function) is types.MethodType:
         function = function.__func__
     name = function.__name__ if type(function) in _FUNCTIONS else ""

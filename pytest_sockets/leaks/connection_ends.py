@@ -1,4 +1,4 @@
-"""The two ends of one connection: they count once, and an accepted end goes with the client or listener that lives on."""
+"""Match the two ends of a connection. They count as one leak. An accepted end belongs to its live listener or client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IN_USE: Final = (model.LISTEN, model.ESTABLISHED)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """A socket that is a leak, as it was at that moment."""
+    """A leaked socket, described at the time of judgement."""
 
     record: Record
     entry: SocketEntry
@@ -27,13 +27,13 @@ class Verdict:
 
 
 class ConnectionEnds:
-    """Remembers which ends of this run have been named."""
+    """Remembers which ends have been reported in this run."""
 
     def __init__(self) -> None:
         self._named: set[Hashable] = set()
 
     def each_once(self, records: list[Record]) -> list[Verdict]:
-        """A verdict for each connection, and for each socket without one."""
+        """Return a verdict for each connection, and for each unconnected socket."""
         verdicts: list[Verdict] = []
         for record, entry in _in_order(records):
             if self.is_other_end(record, entry):
@@ -43,7 +43,7 @@ class ConnectionEnds:
         return verdicts
 
     def is_other_end(self, record: Record, entry: SocketEntry) -> bool:
-        """Whether the opposite end of this connection has been named; else remember this end."""
+        """Whether the opposite end of this connection has been reported. If not, remember this end."""
         ends = list(_ends(record, entry))
         if any(other in self._named for _, other in ends):
             return True
@@ -52,7 +52,7 @@ class ConnectionEnds:
 
 
 def living_end(record: Record, ledger: Registry) -> Record | None:
-    """The listener that accepted this socket, or the client at its other end, if a live owner has that."""
+    """Return the listener that accepted this socket, or the client at its other end, if a live owner has it."""
     listener, entry = record.listener, record.entry
     if listener is not None and listener.is_open and not listener.owner.over:
         return listener
@@ -71,12 +71,12 @@ def _is_opposite(record: Record, entry: SocketEntry) -> bool:
 
 
 def _ends(record: Record, entry: SocketEntry) -> Iterator[tuple[Hashable, Hashable]]:
-    """What identifies this end and the other one; nothing for a socket that is not connected."""
+    """Yield pairs of keys, for this end and the other one; none for an unconnected socket."""
     if entry.protocol == "tcp" and entry.remote is not None:
         yield (entry.local, entry.remote), (entry.remote, entry.local)
     if (
         entry.protocol == "unix" and record.pair is not None
-    ):  # socketpair() makes two unnamed ends by one call
+    ):  # socketpair() makes two unnamed ends in one call
         key, end = record.pair
         yield (key, end), (key, 1 - end)
     if entry.protocol == "unix" and entry.inode is not None:
@@ -84,9 +84,9 @@ def _ends(record: Record, entry: SocketEntry) -> Iterator[tuple[Hashable, Hashab
 
 
 def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:
-    """Those that are open. The end that the user's code connected comes first: what a server accepted is its consequence.
+    """Return the open sockets. The end that the user's code connected comes first, since the accepted end follows from it.
 
-    Of several sockets that one line opened, those that serve or talk to somebody come first.
+    Of several sockets that one line opened, listeners and connected sockets come first.
     """
     opened = [(record, entry) for record in records if (entry := record.entry) is not None]
     lines: dict[object, int] = {}
@@ -101,7 +101,7 @@ def _in_order(records: list[Record]) -> list[tuple[Record, SocketEntry]]:
 
 
 def _add_other_end(verdicts: list[Verdict], record: Record, entry: SocketEntry) -> None:
-    """Say that there are two to close, if the user's code opened both; what a server accepted goes with its client."""
+    """Note that both ends are open if the user's code opened both. An accepted end is reported with its client."""
     if not record.on_test_thread or record.call_site is None or not record.call_site.called_by_user:
         return
     others = {other for _, other in _ends(record, entry)}
@@ -122,7 +122,7 @@ def _note(record: Record) -> str | None:
 
 
 def _unix_peers() -> dict[int, int]:
-    """The inode of each unix socket's other end, which has no address that tells it apart."""
+    """Return the inode of each unix socket's peer, since an unnamed peer has no address to identify it."""
     from pytest_sockets.table import sock_diag
 
     try:

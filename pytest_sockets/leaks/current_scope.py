@@ -1,4 +1,4 @@
-"""Whose code runs now, in which phase? The plugin says what begins and ends; events ask, in any thread."""
+"""The owner and phase whose code runs now. The plugin marks starts and ends; events read it in any thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CurrentScope:
-    """The innermost set-up or import that runs, else the test, else the session."""
+    """The innermost running set-up or import, else the test, else the session."""
 
     def __init__(self, session: Owner) -> None:
         self._session = session
@@ -24,42 +24,42 @@ class CurrentScope:
         self._name = ""
         self._phase = "setup"
         self._made: tuple[dict[str, Owner], dict[str, Scope]] = {}, {}
-        """The owner of the test that runs by its name, and its scopes by phase, once anything asked for them: most tests
-        open nothing. Whichever thread is the first makes the owner for all, which a dictionary does atomically. Each test
-        has a pair of its own, since another thread may still be about to fill that of the last test."""
+        """The owner of the running test by its name, and its scopes by phase. Both are made on demand, since most tests open
+        nothing. The first thread that asks makes the owner, atomically through the dictionary. Each test has a pair of its
+        own, since another thread may still be about to fill that of the previous test."""
         self._finish: CodeType | None = None
         self._finishing: Mapping[Any, Owner] = {}
 
     def begin_test(self, name: str, test: object) -> None:
-        """A test's set-up begins, or that of its next attempt."""
+        """Mark the start of a test's set-up, or of its next attempt."""
         self._test, self._name, self._phase = test, name, "setup"
 
     def go_on(self, phase: str) -> None:
-        """The test's "call" or "teardown" begins."""
+        """Mark the start of the test's "call" or "teardown"."""
         self._phase = phase
 
     def end_test(self) -> None:
-        """The next test has not begun: what opens meanwhile belongs to the session."""
+        """Mark the end of a test. Sockets opened before the next test belong to the session."""
         self._test, self._phase, self._entered = None, "teardown", None
         if self._made[0]:
             self._made = {}, {}
 
     @property
     def test_owner(self) -> Owner | None:
-        """The owner of the test that runs, if it has done anything that needs one."""
+        """Return the owner of the running test; None if nothing has needed an owner yet."""
         return self._made[0].get(self._name)
 
     def find_finalizers(self, code: CodeType, owners: Mapping[Any, Owner]) -> None:
-        """While `code` runs in a test's teardown, its variable `self` is the key of the owner in `owners`."""
+        """Set how finalizers are recognized: while `code` runs in a teardown, its variable `self` is a key of `owners`."""
         self._finish, self._finishing = code, owners
 
     @property
     def entered(self) -> Scope | None:
-        """The set-up or import that runs."""
+        """The running set-up or import."""
         return self._entered
 
     def enter(self, scope: Scope | None) -> Scope | None:
-        """From now on `scope` runs within the test. Returns what ran before."""
+        """Set the scope that runs within the test. Return the previous one."""
         before, self._entered = self._entered, scope
         return before
 
@@ -84,7 +84,7 @@ class CurrentScope:
         return scope
 
     def _finalized(self) -> Owner | None:
-        """The fixture that is torn down just now; None for the test's own teardown. No event says when it begins."""
+        """Return the fixture being torn down; None in the test's own teardown. No event reports the start of that."""
         on_test_thread = threading.get_ident() == self._home
         frame = sys._getframe() if on_test_thread else sys._current_frames().get(self._home)
         while frame is not None:

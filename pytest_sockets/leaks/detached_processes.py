@@ -1,8 +1,8 @@
-"""Servers that left the process tree: a daemon forks twice, and init adopts it, so no walk of the children finds it.
+"""Find servers that left the process tree. A daemon forks twice and init adopts it, so no walk of the children finds it.
 
-It still has the environment that it was started with, and pytest names the running test there (PYTEST_CURRENT_TEST), or its
-title still shows what it was started with. So when an owner that started a process is over, and somebody listens who did
-not before, the holders of the new listeners are looked into.
+It usually keeps the environment of its start, in which pytest names the running test (PYTEST_CURRENT_TEST). Otherwise its
+title may still show its command line. When an owner that started a process has ended, and the host has new listeners, the
+holders of those listeners are examined.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _MARK: Final = "PYTEST_CURRENT_TEST"
 _REAPERS: Final = ("systemd", "tini", "dumb-init", "catatonit", "docker-init")
 _LONGEST_BIRTH: Final = 3.0
-"""Seconds from the start of a command to its daemon's listening, beyond which the start is forgotten."""
+"""Seconds from the start of a command until its daemon must listen. Older starts are forgotten."""
 _MOST_STARTS: Final = 1000
-"""Kept of one phase of a test, which may start ten thousand processes."""
+"""The number of starts to keep for one phase of a test, which may start ten thousand processes."""
 
 
 class Start(NamedTuple):
-    """A child process is about to be started here; `at` is monotonic."""
+    """The start of a child process; `at` is in monotonic seconds."""
 
     at: float
     scope: Scope
@@ -38,33 +38,33 @@ class Start(NamedTuple):
     words: tuple[str, ...] = ()
     """The command line, as far as it is known."""
     process: Callable[[], Any] | None = None
-    """A weak reference to the Popen object that starts it, if there is one; it will know the pid."""
+    """A weak reference to the Popen object that starts it and will know the pid; None if there is no such object."""
 
     @property
     def pid(self) -> int | None:
-        """The pid, once the object that starts the process knows it."""
+        """The pid; None until the Popen object knows it."""
         pid = getattr(self.process(), "pid", None) if self.process is not None else None
         return pid if isinstance(pid, int) else None
 
     @property
     def is_pending(self) -> bool:
-        """Whether its process is not known yet: nothing will name the pid, or a Popen object has not learned it.
+        """Whether the pid is unknown: there is no Popen object, or the object has no pid yet.
 
-        That object learns the pid some microseconds after the fork, perhaps in another thread.
+        A Popen object gets the pid some microseconds after the fork, perhaps in another thread.
         """
         return self.process is None or (self.process() is not None and self.pid is None)
 
     def is_exactly(self, title: str) -> bool:
-        """Whether this command line, unchanged, is the title: a client may name the port, too, and start at once."""
+        """Whether the title is exactly this command line. A client that starts next may name the same port."""
         import shlex
 
         return shlex.join(word for word in self.words if word) == title
 
     def is_of(self, title: str, port: int | None) -> bool:
-        """Whether a process with this title (argv as it shows itself now) has come of this command line.
+        """Whether a process with this title (its current argv) comes from this command line.
 
-        A daemon that writes a title of its own (redis, nginx, postgres) overwrites its environment with it, so the
-        program and something particular of its arguments must show: a path, or the port.
+        A daemon that sets its own title (redis, nginx, postgres) overwrites its environment. The title must therefore
+        contain the program and a distinctive argument: a path, or the port.
         """
         if not self.words:
             return False
@@ -76,24 +76,24 @@ class Start(NamedTuple):
 
 
 class DetachedProcess(NamedTuple):
-    """A process outside our tree that one of our starts has brought."""
+    """A process outside this process's tree, with the start that it comes from."""
 
     pid: int
     start: Start
 
 
 class DetachedProcesses:
-    """The listening processes outside of the tree that a test of this run has started."""
+    """The listening processes outside the tree that a test of this run has started."""
 
     def __init__(self) -> None:
         self._before: set[int | None] | None = None
-        """Inodes of the listeners before the first start, and of those that were looked into since."""
+        """Inodes of the listeners from before the first start, and of those examined since then."""
         self._starts: dict[str, list[Start]] = {}
-        """Of each phase of a test, the oldest first: what starts a daemon is often followed by what asks it."""
+        """The starts by phase of a test, oldest first: the start of a daemon often precedes that of its clients."""
         self._found: dict[int, DetachedProcess] = {}
 
     def starting(self, start: Start) -> None:
-        """Call this before the process exists."""
+        """Note a start. Call this before the process exists."""
         mark = os.environ.get(_MARK)
         if mark is None:
             return
@@ -106,14 +106,14 @@ class DetachedProcesses:
 
     @property
     def any_left(self) -> bool:
-        """Whether an owner that is over has started a process that was not looked for yet, or left a daemon."""
+        """Whether an ended owner has started a process that was not searched for yet, or has left a daemon."""
         starts = (start for starts in tuple(self._starts.values()) for start in tuple(starts))
         return any(start.scope.owner.over for start in starts) or any(
             daemon.start.scope.owner.over for daemon in self._found.values()
         )
 
     def find(self, shared: Container[int | None], children: Container[int]) -> list[DetachedProcess]:
-        """The daemons of owners that are over. Walks all processes only if somebody listens who did not before."""
+        """Return the daemons of ended owners. Walks all processes only if the host has new listeners."""
         from pytest_sockets.table import holders
 
         new = [
@@ -134,7 +134,7 @@ class DetachedProcesses:
         return [daemon for daemon in self._found.values() if daemon.start.scope.owner.over]
 
     def forget(self, pid: int) -> None:
-        """It is reported, or gone."""
+        """Forget a process that was reported or has ended."""
         self._found.pop(pid, None)
 
     def _look_into(self, pid: int, port: int | None) -> None:
@@ -142,13 +142,13 @@ class DetachedProcesses:
 
         birth = birth_of(pid)
         if birth is None or not _adopted(birth.parent):
-            return  # somebody else's: it still has a parent of its own
+            return  # It belongs to another program: its parent is neither init nor a reaper.
         facts = processes.facts(pid)
         possible = self._before_birth(birth.at, facts)
         title = facts.command_line or ""
         fitting = [start for start in possible if start.is_of(title, port)]
         if facts.test is not None:
-            # Its environment proves which test it is of, so that less may tell of which command.
+            # The environment proves the test, so weaker evidence may identify the command.
             exact = [start for start in possible if start.is_exactly(title)]
             chosen = exact or fitting or possible
         else:
@@ -157,7 +157,7 @@ class DetachedProcesses:
             self._found[pid] = DetachedProcess(pid, chosen[-1])
 
     def _before_birth(self, birth: float, facts: ProcessFacts) -> list[Start]:
-        """The starts that may have brought a process with these facts, the oldest first."""
+        """Return the starts from which a process with these facts may come, oldest first."""
         if facts.test is None:
             among = [start for starts in self._starts.values() for start in starts]
         elif facts.worker == os.environ.get("PYTEST_XDIST_WORKER"):
@@ -168,7 +168,7 @@ class DetachedProcesses:
 
 
 def _thinned(starts: Sequence[Start]) -> list[Start]:
-    """The newer half, and of the older one the first start of each line: it had the most time to bring a daemon."""
+    """Return the newer half, and each line's first start of the older half, which had the most time to become a daemon."""
     half = _MOST_STARTS // 2
     older, newer = starts[:-half], starts[-half:]
     firsts: dict[CallSite, Start] = {}
@@ -178,7 +178,7 @@ def _thinned(starts: Sequence[Start]) -> list[Start]:
 
 
 def _adopted(parent: int) -> bool:
-    """Whether init, or a reaper in its place, is the parent: that is what a second fork is for."""
+    """Whether init, or a reaper in its place, is the parent. The second fork of a daemon has that effect."""
     if parent == 1:
         return True
     from pytest_sockets.table import processes
@@ -193,5 +193,5 @@ def _listeners() -> list[SocketEntry]:
         return sock_diag.tcp_listening()
     except (
         sock_diag.SockDiagMissing
-    ):  # without it only a walk of all processes would tell: too much after each test
+    ):  # Without sock_diag, only a walk of all processes could answer, which is too slow after each test.
         return []

@@ -1,9 +1,10 @@
-"""Which sockets did no code close? Seen when the interpreter finalizes an object that still has its descriptor.
+"""Find sockets that no code closed: the interpreter finalizes an object that still has its descriptor.
 
-Off by default. While on, `socket.socket`, whose own finalizer is in C, and the few classes whose finalizer warns of an open
-connection and closes it (asyncio's, aiohttp's, redis's) get another `__del__`. It is a property on purpose:
-the interpreter looks `__del__` up through the descriptor protocol, so our part runs before the real finalizer, which is
-then called without a frame of this plugin: its ResourceWarning keeps its place, and the user's filters see the same module.
+Off by default. When on, `socket.socket` (whose own finalizer is in C) gets another `__del__`, and so do the few classes
+whose finalizer warns of an open connection and closes it (of asyncio, aiohttp, redis). The new `__del__` is a property on
+purpose. The interpreter looks `__del__` up through the descriptor protocol, so this plugin's part runs before the real
+finalizer, which is then called without a frame of this plugin. Its ResourceWarning keeps its place, and the user's filters
+see the same module.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 class _Patch(NamedTuple):
     owner: Any
     finalizer: Any
-    """What was there, to be put back; None if the class had none of its own."""
+    """The original, to restore; None if the class had none of its own."""
 
 
 def _itself(sock: Any) -> Iterable[Any]:
@@ -66,7 +67,7 @@ def _of_asyncpg_connection(connection: Any) -> Iterable[Any]:
 
 
 def _of_mongo_pool(pool: Any) -> Iterable[Any]:
-    """Its finalizer closes what no MongoClient.close() has closed. Those of a client's monitors are not the user's."""
+    """Its finalizer closes connections that no MongoClient.close() has closed. A client's monitors do not count."""
     return () if pool.is_sdam else [one.conn.sock for one in pool.conns]
 
 
@@ -84,7 +85,7 @@ _LATER: Final = (
     ("psycopg._connection_base", "BaseConnection", _of_psycopg_connection),
     ("psycopg.connection", "BaseConnection", _of_psycopg_connection),  # before 3.2
 )
-"""Imported by the suite, often after the run began. Others close silently when freed (requests, redis.Redis): no leak."""
+"""Classes to patch once the suite imports them. Others close silently when freed (requests, redis.Redis): no leak."""
 
 
 def _descriptor(sock: Any) -> int:
@@ -92,7 +93,7 @@ def _descriptor(sock: Any) -> int:
 
 
 class _Finalizer(property):
-    """A `__del__` that notes what dies; called by hand, as a subclass does, it is the real finalizer."""
+    """A `__del__` that records the dying object. An explicit call, as in a subclass, runs the real finalizer too."""
 
     def __init__(self, note: Callable[[Any], None], finalizer: Any) -> None:
         self._note, self._finalizer = note, finalizer
@@ -114,7 +115,7 @@ class _Finalizer(property):
 class FinalizerWatch:
     """Calls `unclosed(sock)` for each socket that is finalized while open.
 
-    `opened(connection)` is called when a library has made a connection whose socket C code has opened.
+    `opened(connection)` is called when a library has made a connection with a socket that C code opened.
     """
 
     def __init__(self, unclosed: Callable[[Any], None], opened: Callable[[Any], None] | None = None) -> None:
@@ -125,7 +126,7 @@ class FinalizerWatch:
         self._waiting: list[tuple[str, str, Callable[[Any], Iterable[Any]]]] = []
 
     def start(self) -> None:
-        """Patch what is imported already. In nested runs the outer watch stays in place."""
+        """Patch the classes imported so far. In a nested run, the outer watch stays in place."""
         if "__del__" in vars(socket.socket):
             return
         self._waiting = list(_LATER)
@@ -133,7 +134,7 @@ class FinalizerWatch:
         self.look_again()
 
     def look_again(self) -> None:
-        """Patch what was imported meanwhile; next to nothing when all is done."""
+        """Patch the classes imported since then. Costs almost nothing once all are patched."""
         for entry in tuple(self._waiting):
             module, name, sockets_of = entry
             if module in sys.modules:
@@ -146,7 +147,7 @@ class FinalizerWatch:
                         self._patch_constructor(owner, self._opened)
 
     def stop(self) -> None:
-        """Put every class back as it was."""
+        """Restore every class."""
         while self._patches:
             owner, finalizer = self._patches.pop()
             if finalizer is None:
@@ -192,15 +193,15 @@ class FinalizerWatch:
 
 
 def _then_raising(finalizer: Any, error: BaseException) -> Any:
-    """Return what calls `finalizer` and has `error` raised in this thread as soon as the finalization is over.
+    """Return a callable that runs `finalizer`. `error` is raised in this thread as soon as the finalization is over.
 
-    Not a Python function: the interpreter would raise in its frame, where a finalization drops every exception.
+    It is not a Python function: the interpreter would raise in its frame, where a finalization drops every exception.
     """
     import ctypes
 
     waiting = [
         error
-    ]  # emptied when it is raised: the class that is made here lives until the next collection
+    ]  # Emptied when the error is raised, since the class made here lives until the next collection.
     again = type("Again", (BaseException,), {"__new__": lambda _: waiting.pop()})
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
     call = functools.partial(raise_in, ctypes.c_ulong(threading.get_ident()), ctypes.py_object(again))

@@ -1,4 +1,4 @@
-"""From a verdict to a finding: who, where, held by what; everything that a message or a report needs, as plain values."""
+"""Turn a verdict into a finding: owner, place, referrers and all else that a message or report needs, as plain values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 MOST_EXPLAINED: Final = 25
-"""For how many opening lines of a run the referrers are searched: each search looks at every object of the process."""
+"""The number of opening lines of a run whose referrers are searched. Each search visits every object of the process."""
 
 
 _MOST_SHARERS: Final = 5
@@ -38,11 +38,11 @@ _LOOP_FILES: Final = frozenset(
         "windows_events.py",
     )
 )  # fmt: skip
-"""Between the line that makes an event loop and the socket pair of that loop there is nothing else."""
+"""The only files between the line that makes an event loop and the socket pair of that loop."""
 
 
 class FindingBuilder:
-    """Makes the findings of one process; the test after which they were found is filled in by the caller."""
+    """Makes the findings of one process. The caller adds the test after which they were found."""
 
     def __init__(self, ledger: Registry, worker: str | None) -> None:
         self._ledger = ledger
@@ -51,15 +51,15 @@ class FindingBuilder:
         self.budget = Budget()
 
     def named_owner(self, record: Record) -> Owner:
-        """Who is blamed: the fixture that keeps it, else who opened it, also when that waited for the session's end."""
+        """Return the owner to blame: the fixture that keeps the socket, else its opener, even at the session's end."""
         return record.opener if record.owner is self._ledger.session else record.owner
 
     def owner_of_child(self, child: Child) -> Owner:
-        """The same for a child process."""
+        """Return the owner to blame for a child process."""
         return child.opener if child.scope.owner is self._ledger.session else child.scope.owner
 
     def open(self, verdict: Verdict) -> Finding:
-        """The finding for a socket that is open after all."""
+        """Return the finding for a socket that stayed open."""
         record = verdict.record
         notes = [
             verdict.note,
@@ -71,7 +71,7 @@ class FindingBuilder:
         return self._finding(OPEN, record, verdict.entry, held_by=self._holders(record), note=note)
 
     def _in_thread(self, record: Record) -> str | None:
-        """Where the thread was started, if the stack has no line of the user's (a library's server); and what ran beside."""
+        """Return a note on the thread's start if the stack has no line of the user's, and on the test that ran meanwhile."""
         texts = []
         if record.thread is not None and record.thread.in_users_code and not _in_users_code(record):
             texts.append(
@@ -82,7 +82,7 @@ class FindingBuilder:
         return "; ".join(texts) or None
 
     def _of_own_loop(self, record: Record) -> str | None:
-        """Whether the user's line made the event loop itself, rather than a runner that it called."""
+        """Return a note if the user's line made the event loop itself, not through a runner."""
         call_site = record.call_site
         if call_site is None or not call_site.called_by_user or record.pair is None:
             return None
@@ -92,11 +92,11 @@ class FindingBuilder:
         return LOOP_NOT_CLOSED if of_loop and all(map(_is_loops, inner)) else None
 
     def unclosed(self, record: Record, entry: SocketEntry) -> Finding:
-        """The finding for a socket that only the interpreter closed."""
+        """Return the finding for a socket that only the interpreter closed."""
         return self._finding(UNCLOSED, record, entry)
 
     def child(self, listener: ChildListener) -> Finding:
-        """The finding for what a child process still listens on."""
+        """Return the finding for a listener of a child process."""
         child = listener.child
         command = masked(listener.command or f"pid {child.pid}")
         notes = []

@@ -1,8 +1,8 @@
-"""Which socket is a descriptor now? Descriptors are reused at once, so a record needs a second number.
+"""Identify the socket behind a descriptor. Descriptors are reused at once, so a record needs a second number.
 
-Linux gives each socket an inode. Elsewhere this module does: macOS gives every TCP and UDP socket the inode 0, and fstat(2)
-fails on Windows. There a socket gets a serial number when its Python object is first seen. The descriptor is still that
-socket while the object is alive and its `fileno()` is the descriptor.
+On Linux that number is the inode. macOS gives every TCP and UDP socket the inode 0, and fstat(2) fails on Windows. There,
+this module gives a socket a serial number when its Python object is first seen. The descriptor still refers to that socket
+while the object is alive and its `fileno()` is the descriptor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LISTABLE: Final = sys.platform != "win32"
 
 
 class _Holder:
-    """The socket that has a descriptor: by its objects, or by the descriptor alone where no object is known."""
+    """The socket behind a descriptor, identified by its objects, or by the descriptor alone if no object is known."""
 
     __slots__ = ("inode", "number", "references")
 
@@ -32,26 +32,29 @@ class _Holder:
         self.inode = inode
 
     def has(self, fd: int) -> bool:
-        """Whether the descriptor is open and still this socket's."""
+        """Whether the descriptor is open and still refers to this socket."""
         if _LISTABLE and own_fds.socket_inode(fd) != self.inode:
             return False
         return not self.references or any(_fileno(reference()) == fd for reference in self.references)
 
 
 class Serials:
-    """The numbers of one process, for systems whose sockets have no inodes."""
+    """The serial numbers of one process, for systems whose sockets have no inodes."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self._holders: dict[int, _Holder] = {}
 
     def at(self, fd: int) -> int | None:
-        """The number of the socket that `fd` is now; None if it is closed or has no number."""
+        """Return the number of the socket behind `fd`; None if it is closed or has no number."""
         holder = self._holders.get(fd)
         return holder.number if holder is not None and holder.has(fd) else None
 
     def claim(self, fd: int, reference: Callable[[], Any], *, shared: bool = False) -> int:
-        """The number of this object's socket. `shared`: another live object may have the descriptor, as in TLS wrapping."""
+        """Return the number of this object's socket.
+
+        `shared`: another live object may have the same descriptor, as in TLS wrapping.
+        """
         holder = self._holders.get(fd)
         if holder is not None and holder.references:
             if any(one is reference for one in holder.references):
@@ -62,13 +65,13 @@ class Serials:
         return self._hold(fd, [reference])
 
     def detach(self, fd: int) -> None:
-        """The descriptor lives on without its object."""
+        """Note that the descriptor outlives its object."""
         holder = self._holders.get(fd)
         if holder is not None:
             holder.references = []
 
     def listed(self) -> dict[int, int]:
-        """Each open socket descriptor with its number. Raises OSError where descriptors cannot be listed."""
+        """Return each open socket descriptor with its number. Raises OSError where descriptors cannot be listed."""
         inodes = own_fds.socket_inodes()
         for fd, holder in tuple(self._holders.items()):
             if fd not in inodes and not holder.references:
@@ -83,11 +86,14 @@ class Serials:
 
 SERIALS: Final = Serials()
 socket_at: Final[Callable[[int], int | None]] = own_fds.socket_inode if BY_INODE else SERIALS.at
-"""The inode or serial number of the socket behind `fd`; None if it is closed or no socket."""
+"""Return the inode or serial number of the socket behind `fd`; None if it is closed or not a socket."""
 
 
 def listed() -> dict[int, int]:
-    """Each open socket descriptor with its inode or serial number. Raises OSError where descriptors cannot be listed."""
+    """Return each open socket descriptor with its inode or serial number.
+
+    Raises OSError where descriptors cannot be listed.
+    """
     return own_fds.socket_inodes() if BY_INODE else SERIALS.listed()
 
 

@@ -1,4 +1,4 @@
-"""Which sockets does a run watch? The words of `--sockets-kinds`, and whether they cover a socket."""
+"""Decide which sockets a run watches: the words of `--sockets-kinds`, and the sockets that they cover."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def watches(kinds: Collection[str], entry: SocketEntry) -> bool:
 
 
 def watches_unix(kinds: Collection[str]) -> bool:
-    """Whether any unix socket can be among those that are watched."""
+    """Whether these kinds include any unix sockets."""
     return "unix" in kinds or UNIX_PATH in kinds
 
 
 def includes(kinds: Collection[str], others: Collection[str]) -> bool:
-    """Whether a run with these `kinds` watches everything that one with the `others` watches."""
+    """Whether a run with these `kinds` watches every socket that a run with the `others` watches."""
     return all(kind in kinds or (kind == UNIX_PATH and "unix" in kinds) for kind in others)
 
 

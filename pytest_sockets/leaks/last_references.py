@@ -1,8 +1,8 @@
-"""Which sockets die when pytest drops the fixture values of a finished test?
+"""Find the sockets that die when pytest drops the fixture values of a finished test.
 
-pytest drops `item.funcargs` after the report of the teardown. A socket that only such a value keeps dies then, so it is not
-open after all. This is the collector's own calculation: an object whose reference count is higher than the number of
-references from within the group is kept from outside, and so is all that it refers to. Nothing is dropped to find out.
+pytest drops `item.funcargs` after the report of the teardown. A socket that only such a value refers to dies then, so it is
+not left open. The calculation is that of the garbage collector: if an object has more references than those from within the
+group, something outside keeps it alive, and with it all objects that it refers to. No reference is dropped for this check.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _MOST_OBJECTS: Final = 50_000
 
 
 class Dying(NamedTuple):
-    """The sockets, by the id of their objects, that only these values keep."""
+    """The sockets that only the fixture values keep alive."""
 
     socks: frozenset[int] = frozenset()
     may_close: bool = False
-    """A finalizer of the suite runs before they die, and may close them."""
+    """Whether a finalizer of the suite runs before they die, and may close them."""
 
 
 def dying_with(values: dict[str, Any], socks: Container[int]) -> Dying:
-    """Those of `socks` that die when `values` is dropped; a large group is taken as kept."""
+    """Return those of `socks` (ids of objects) that die with `values`. A group that is too large counts as kept."""
     nodes = list(walk(list(values.values()), _MOST_OBJECTS))
     if len(nodes) >= _MOST_OBJECTS or not any(id(node) in socks for node in nodes):
         return Dying()
@@ -43,7 +43,7 @@ def dying_with(values: dict[str, Any], socks: Container[int]) -> Dying:
         referents = [id(one) for one in gc.get_referents(node) if id(one) in inside]
         referred.update(referents)
         leads_to.append(referents)
-        del node  # a reference more than the others have
+        del node  # This variable would be one reference more than the others have.
     kept = _kept_from_outside(nodes, referred)
     waiting = list(kept)
     while waiting:
@@ -57,7 +57,7 @@ def dying_with(values: dict[str, Any], socks: Container[int]) -> Dying:
 
 
 def _kept_from_outside(nodes: list[Any], referred: collections.Counter[int]) -> set[int]:
-    # Has only the references that this calculation makes, however the interpreter counts them.
+    # A fresh list has only the references of this calculation, however the interpreter counts them.
     nodes.append([])
     counts = [sys.getrefcount(node) for node in nodes]
     nodes.pop()

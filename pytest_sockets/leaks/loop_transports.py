@@ -1,4 +1,4 @@
-"""Which sockets will an event loop close by itself when it runs again?"""
+"""Find the sockets that an event loop will close on its own when it runs again."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def waiting_for_their_loop(records: list[Record]) -> list[Record]:
-    """What a live event loop of a wider scope closes when it runs again.
+    """Return the records that a live event loop of a wider scope closes when it runs again.
 
-    A transport that is closing calls close() on the loop's next turn; an accepted connection whose peer has gone is noticed
-    then, too. Neither goes by waiting, and both would be false alarms.
+    A closing transport calls close() on the loop's next turn. The loop also notices then that the peer of an accepted
+    connection has closed. Waiting closes neither of them, and both would be false alarms.
     """
     if "asyncio" not in sys.modules:
         return []
@@ -26,7 +26,7 @@ def waiting_for_their_loop(records: list[Record]) -> list[Record]:
 
 
 def _transports_of(socks: list[Any]) -> dict[int, dict[str, Any]]:
-    """The attributes of each socket's asyncio transport, by the socket's id; one pass over the heap for all of them."""
+    """Return the attributes of each socket's asyncio transport, by the socket's id. One pass over the heap finds all."""
     found: dict[int, dict[str, Any]] = {}
     for referrer in gc.get_referrers(*socks) if socks else ():
         known = referrer if type(referrer) is dict else attributes(referrer)

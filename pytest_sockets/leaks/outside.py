@@ -1,7 +1,7 @@
-"""Did an exception come from outside, or did this plugin make it?
+"""Distinguish exceptions that come from outside from errors of this plugin.
 
 A timeout, a signal handler or Ctrl-C can raise between any two instructions, also in this plugin's code. Such an exception
-belongs to the user's code and has to reach it. An error of this plugin's own is recorded instead.
+belongs to the user's code and must reach it. An error of this plugin itself is recorded instead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def comes_from_outside(error: BaseException) -> bool:
 
 
 def _is_signal_handler(outer: TracebackType, inner: TracebackType) -> bool:
-    """Python passes the interrupted frame to a signal handler; nothing else is called with the frame of its caller."""
+    """Whether `inner` is a signal handler. Only a handler gets the interrupted frame, that of its caller, as an argument."""
     for value in tuple(inner.tb_frame.f_locals.values()):
         if value is outer.tb_frame or (
             type(value) is tuple and any(one is outer.tb_frame for one in value)  # `def handler(*args)`
@@ -49,7 +49,7 @@ def _is_signal_handler(outer: TracebackType, inner: TracebackType) -> bool:
 
 
 def without_own_frames(error: BaseException) -> BaseException:
-    """`error` with a traceback that leaves this plugin's code out."""
+    """Return `error` with a traceback that omits this plugin's code."""
     kept: list[TracebackType] = []
     traceback = error.__traceback__
     while traceback is not None:
@@ -66,7 +66,7 @@ def without_own_frames(error: BaseException) -> BaseException:
 def alarm_paused() -> Iterator[None]:
     """Stop the clock of a timeout that uses `signal.setitimer`, as pytest-timeout does.
 
-    The time that judging takes does not count against the test, and an alarm cannot interrupt it half-way.
+    The time of a judgement does not count against the test, and an alarm cannot interrupt the judgement.
     """
     if sys.platform == "win32":
         yield

@@ -1,4 +1,4 @@
-"""Whose is a socket? The owners that sockets, threads and child processes are attributed to, and when each is over."""
+"""The owners of sockets, threads and child processes, and whether each has ended."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class Owner:
     definition: object = None
     """A fixture's function."""
     end_number = 0
-    """Its place in the order in which owners ended; 0 until its whole teardown has run."""
+    """Its position in the order in which owners ended; 0 until its whole teardown has run."""
     has_records = False
     """Whether it has ever owned a socket."""
     raised = False
-    """A fixture whose set-up raised."""
+    """Whether it is a fixture whose set-up raised."""
     parameter = ""
-    """Of a parametrized fixture, in words."""
+    """The parameter of a parametrized fixture, as text."""
 
     def __init__(self, kind: str, name: str, scope: str, context: object = None) -> None:
         self.kind = kind
         self.name = name
         self.scope = scope
         self.context = context
-        """Anything that the caller wants to find again with the owner; the plugin's: the node whose marks count."""
+        """An object that the caller stores with the owner. The plugin stores the node whose marks apply."""
 
     @property
     def over(self) -> bool:
@@ -38,7 +38,7 @@ class Owner:
         return self.end_number > 0
 
     def end(self) -> None:
-        """Its whole teardown has run: what it has open from now on is a leak."""
+        """Mark the end of the whole teardown. Sockets that are still open from now on are leaks."""
         self.end_number = self.end_number or next(_ends)
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ class Owner:
 
 
 NEVER_OVER: Final = Owner("session", "session", "session")
-"""An owner that does not end: what it owns is never judged."""
+"""An owner that never ends, so its sockets are never judged."""
 
 
 class Scope(NamedTuple):
-    """An owner whose code runs, and the phase of it: setup, call, teardown or import."""
+    """An owner whose code runs, and the phase: setup, call, teardown or import."""
 
     owner: Owner
     phase: str

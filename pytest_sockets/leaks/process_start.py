@@ -1,4 +1,4 @@
-"""When a process began, and whose child it is: what tells one process from a later one with the same pid."""
+"""The start time and parent of a process, which distinguish it from a later process with the same pid."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pytest_sockets.originals import boot_time, monotonic
 from pytest_sockets.table import proc
 
 TICK: Final = 2 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.0
-"""Seconds by which a start time may be wrong: the kernel counts it in ticks of 10 ms, and the present time too."""
+"""The possible error of a start time in seconds: the kernel counts it, and the present time, in ticks of 10 ms."""
 
 
 class Birth(NamedTuple):
-    """`at` is monotonic; `parent` the pid of the parent now, 1 or a reaper's if init has adopted it."""
+    """The start time `at` in monotonic seconds, and the current parent: 1 or a reaper's pid after adoption."""
 
     at: float
     parent: int
 
 
 def birth_of(pid: int) -> Birth | None:
-    """Return None if the process has ended, or if this system has no /proc."""
+    """Return the start of the process; None if it has ended, or if this system has no /proc."""
     if boot_time is None:
         return None
     stat = proc.birth(pid)

@@ -1,8 +1,8 @@
-"""Is a socket reachable from a live fixture's value? Then that fixture owns it (a lazily filled pool).
+"""Find the sockets that are reachable from a live fixture's value. That fixture owns them (a lazily filled pool).
 
-The search follows what the collector follows (`gc.get_referents`), through instances, containers, closures, suspended
-generators and coroutines. It stops at objects that know everything: modules, classes, code, event loops, contexts, loggers,
-and pytest's own objects. Beyond them, each socket of the process would be found.
+The search follows the references that the garbage collector follows (`gc.get_referents`), through instances, containers,
+closures, suspended generators and coroutines. It stops at objects that lead to every socket of the process: modules,
+classes, code, event loops, contexts, loggers, and pytest's own objects.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.records import Record
 
 _MOST_OBJECTS: Final = 200_000
-"""A tenth of a second: what a fixture's data frames hold beyond it is not searched."""
+"""Takes a tenth of a second. Larger values, such as data frames, are not searched any further."""
 LEAVES: Final = frozenset((str, bytes, bytearray, int, float, complex, bool, type(None), object))
 """Types that refer to nothing."""
 _OPAQUE_TYPES: Final = frozenset(
@@ -48,7 +48,7 @@ _OPAQUE_PACKAGES: Final = frozenset(("_pytest", "pluggy", "pytest_sockets"))
 
 
 def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) -> dict[Record, Owner]:
-    """For each of `records` that a live owner's objects lead to, that owner; the narrowest first in `live` wins."""
+    """Return the live owner whose objects lead to each record. The first in `live` wins, so list the narrowest first."""
     missing = list(records)
     kept: dict[Record, Owner] = {}
     for owner, roots in live:
@@ -61,7 +61,7 @@ def keepers(records: Iterable[Record], live: Iterable[tuple[Owner, list[Any]]]) 
 
 
 def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[Any]]]) -> dict[int, Owner]:
-    """For each process whose Popen, or object of that kind, a live owner's objects lead to: that owner."""
+    """Return, by pid, the live owner whose objects lead to the process's Popen or similar object."""
     missing = set(pids)
     kept: dict[int, Owner] = {}
     for owner, roots in live:
@@ -74,7 +74,7 @@ def keepers_of_processes(pids: Iterable[int], live: Iterable[tuple[Owner, list[A
 
 
 def _pid(node: Any) -> int:
-    """subprocess.Popen and asyncio's have an attribute `pid`, multiprocessing's processes keep such an object."""
+    """Return the pid, or -1. Popen objects of subprocess and asyncio have it; multiprocessing's processes refer to one."""
     pid = attributes(node).get("pid")
     return pid if type(pid) is int else -1
 
@@ -92,7 +92,7 @@ def _found(records: list[Record], roots: list[Any]) -> Iterator[Record]:
 
 
 def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
-    """Those whose thread still is in the function that opened them: its frames hold them, which no object refers to."""
+    """Return the records whose thread is still in the opening function, by thread. Only its frames refer to the sockets."""
     found: dict[int, list[Record]] = {}
     started = [
         record for record in records if record.opener_thread() is not None and record.call_site is not None
@@ -106,12 +106,12 @@ def _by_thread(records: list[Record]) -> dict[int, list[Record]]:
         if frame is not None:
             found.setdefault(id(thread), []).append(record)
         del frame
-    frames.clear()  # this thread's frame is among them: a cycle that would keep its variables alive
+    frames.clear()  # They include this thread's frame: a cycle that would keep its variables alive.
     return found
 
 
 def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:
-    """The objects that `roots` lead to, themselves first, nearest first; at most so many objects."""
+    """Yield at most `most` objects that `roots` lead to, nearest first, beginning with `roots`."""
     seen: set[int] = set()
     opaque: dict[type, bool] = {}
     layer = roots
@@ -136,7 +136,7 @@ def walk(roots: list[Any], most: int = _MOST_OBJECTS) -> Iterator[Any]:
 
 
 def _next(kind: type, node: Any) -> list[Any]:
-    if kind is types.FunctionType:  # not its globals: they lead to everything
+    if kind is types.FunctionType:  # Its globals lead to everything.
         return [node.__closure__, node.__defaults__, node.__kwdefaults__, node.__dict__]
     if kind is types.FrameType:
         return list(variables(node).values())
@@ -144,13 +144,13 @@ def _next(kind: type, node: Any) -> list[Any]:
         return held_by(node)
     if kind is contextvars.ContextVar:
         return [node.get(None)]
-    if not _WEAK.isdisjoint(mro(kind)):  # a registry of what it has handed out, to close it later
+    if not _WEAK.isdisjoint(mro(kind)):  # A registry of the objects that it has handed out and will close.
         return [*gc.get_referents(node), *members(node)]
     return gc.get_referents(node)
 
 
 def frame_of(suspended: Any) -> types.FrameType | None:
-    """Where a generator, coroutine or asynchronous generator stands; None once it has ended."""
+    """Return the frame of a generator, coroutine or asynchronous generator; None once it has ended."""
     frame: types.FrameType | None = None
     if type(suspended) is types.GeneratorType:
         frame = suspended.gi_frame
@@ -162,7 +162,7 @@ def frame_of(suspended: Any) -> types.FrameType | None:
 
 
 def held_by(suspended: Any) -> list[Any]:
-    """Its variables, and what only its value stack holds: `with service(): yield`, `yield from`, `await`."""
+    """Return its variables, and the objects on its value stack alone: `with service(): yield`, `yield from`, `await`."""
     frame = frame_of(suspended)
     return referents(suspended, frame) if frame is not None else []
 
@@ -172,7 +172,7 @@ def _opacity() -> Callable[[type], bool]:
     opaque = _OPAQUE_TYPES | {events.AbstractEventLoop} if events is not None else _OPAQUE_TYPES
 
     def is_opaque(kind: type) -> bool:
-        # The bases, too: plugins derive items and collectors of their own from pytest's.
+        # Check the bases too: plugins derive their items and collectors from pytest's.
         bases = mro(kind)
         return not opaque.isdisjoint(bases) or any(package_of(base) in _OPAQUE_PACKAGES for base in bases)
 

@@ -1,4 +1,4 @@
-"""What is known of one socket: its identity, its owner and the line that opened it."""
+"""The known facts of one socket: its identity, its owner and the line that opened it."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ if TYPE_CHECKING:
     from pytest_sockets.model import SocketEntry
 
 Key = tuple[int, int]
-"""(fd, inode or serial number): stays the same while a socket is open, and never returns."""
+"""(fd, inode or serial number): constant while a socket is open, and never reused."""
 
 _numbers: Final = itertools.count(1)
 fileno: Final[Callable[[Any], int]] = _socket.socket.fileno
-"""A socket's descriptor by C code: subclasses of a suite may have a `fileno` of their own."""
+"""Returns a socket's descriptor through C code, since subclasses of the suite may override `fileno`."""
 
 
 def no_object() -> None:
-    """Return what a weak reference gives when there is no Python object."""
+    """Return None, as a dead weak reference does: the reference of a socket without a Python object."""
 
 
 class Record:
-    """One socket. The Python object, if there is one, is referred to weakly: nothing here keeps it alive."""
+    """One socket. Its Python object, if any, is referred to weakly, so a record never keeps it alive."""
 
     accepted = False
     no_owner = False
-    """Not the suite's: accepted by a listener that was there before, or opened by a plugin."""
+    """Whether it has no owner: accepted by a listener from before the run, or opened by a plugin."""
     judged = False
-    """It has been returned as a suspect."""
+    """Whether it has been returned as a suspect."""
     pair: tuple[Key, int] | None = None
-    """Which end of what one socketpair() made: the key of its first end, and 0 or 1."""
+    """For one end of a socketpair(): the key of the first end, and 0 or 1."""
     duplicate_of: Key | None = None
     on_test_thread = True
-    """Created in the thread that runs the tests."""
+    """Whether the thread that runs the tests created it."""
     listener: Record | None = None
-    """What it was accepted on, if that has a record."""
+    """The record of the listener that accepted it, if there is one."""
     thread: CallSite | None = None
-    """Where the thread that opened it was started, if that was another one than that of the tests."""
+    """The start of the thread that opened it; None for the thread that runs the tests."""
     concurrent_owner: Owner | None = None
-    """Who ran meanwhile, if that thread worked for another one."""
+    """The owner that was running at that moment, if the thread worked for another owner."""
     superseded = False
-    """Another record is this socket's, or its descriptor has been reused."""
+    """Whether another record describes this socket, or its descriptor has been reused."""
     life: Any = None
-    """What a timeline remembers of it."""
+    """The data that a timeline keeps of it."""
 
     opener_thread: Callable[[], threading.Thread | None] = staticmethod(no_object)
-    """The thread that created it, if that was another one than that of the tests."""
+    """The thread that created it; None for the thread that runs the tests."""
 
     def __init__(
         self,
@@ -66,17 +66,17 @@ class Record:
     ) -> None:
         self.phase = scope.phase
         self.owner = self.opener = scope.owner
-        """Whose code opened it; `owner` is another one when a wider fixture keeps it."""
+        """The owner whose code opened it. `owner` differs if a wider fixture keeps the socket."""
         self.walked = call_site
         self.key = key
         self.ref = ref
         self.number = next(_numbers)
-        """In the order of opening."""
+        """The position in the order of opening."""
         self.created = wall_clock()
 
     @property
     def call_site(self) -> CallSite | None:
-        """Where it was opened. Made when it is asked for first: most sockets are closed before anybody asks."""
+        """The place of opening. Made on first use, since most sockets are closed before it is needed."""
         if type(self.walked) is tuple:
             self.walked = CallSite(*self.walked)
         return self.walked  # type: ignore[return-value]
@@ -87,7 +87,7 @@ class Record:
 
     @property
     def seems_open(self) -> bool:
-        """Whether its object still has the descriptor; without a system call where there is an object."""
+        """Whether its object still has the descriptor. Needs no system call if there is an object."""
         if self.key is None or self.superseded:
             return False
         if self.ref is no_object:
@@ -97,12 +97,12 @@ class Record:
 
     @property
     def is_open(self) -> bool:
-        """Whether the descriptor still is this socket, also if somebody closed it behind its object's back."""
+        """Whether the descriptor still refers to this socket, even if other code closed it without its object."""
         return self.seems_open and self.key is not None and socket_at(self.key[0]) == self.key[1]
 
     @property
     def entry(self) -> SocketEntry | None:
-        """The socket as the kernel sees it now; None once it is closed."""
+        """The socket as the kernel reports it now; None once it is closed."""
         if self.key is None or not self.is_open:
             return None
         from pytest_sockets.table import own_socket  # a run without suspects needs no table entries

@@ -1,8 +1,8 @@
-"""What still refers to a leaked socket object: the chain from it to a name that the user can find in the code.
+"""Find what still refers to a leaked socket object: the chain from it to a name that the user can find in the code.
 
-The search goes outwards in layers, so a dead end costs nothing: the nearest name wins, whatever else refers to the socket.
-Each layer is one `gc.get_referrers`, which looks at every tracked object of the process (10-50 ms in a large suite). So
-this runs only for findings, once for each opening line, and within a budget for the whole run.
+The search goes outwards in layers, so the nearest name wins and a dead end costs nothing. Each layer is one call of
+`gc.get_referrers`, which visits every tracked object of the process (10-50 ms in a large suite). The search therefore runs
+only for findings, once for each opening line, and within a budget for the whole run.
 """
 
 from __future__ import annotations
@@ -31,45 +31,45 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.call_site import Places
 
 _LAYERS: Final = 30
-"""From a global `requests.Session` to the socket of its connection there are about twenty, dictionaries included."""
+"""Layers to search. A global `requests.Session` is about twenty layers away from its socket, dictionaries included."""
 _MOST_IN_A_LAYER: Final = 2_000
 _LONGEST: Final = 1.0
-"""Seconds of CPU for one socket: on a busy machine the same names are found."""
+"""CPU seconds for one socket, so that a busy machine finds the same names."""
 _LONGEST_RUN: Final = 5.0
-"""Seconds of CPU for all sockets of a run."""
+"""CPU seconds for all sockets of a run."""
 _FURTHER: Final = 8
-"""Layers that are searched for a name of the user's once a library's is known."""
+"""The number of layers to search for a name in the user's code once a library's name is known."""
 _SHOWN: Final = 6
 _NO_END: Final = "... no name was found further on"
 _PYTEST: Final = frozenset(("_pytest", "pluggy"))
 
 
 class Budget:
-    """The time for the searches of one run."""
+    """The CPU time for the searches of one run."""
 
     def __init__(self, seconds: float = _LONGEST_RUN) -> None:
         self.left = seconds
         self.cut_short = 0
-        """Searches that ended, or did not begin, because the time was up."""
+        """The number of searches that were cut short or skipped for lack of time."""
 
 
 class _End(NamedTuple):
-    """Where a chain ends: a name, or an object that needs no further explanation."""
+    """The end of a chain: a name, or an object that needs no further explanation."""
 
     text: str
     rank: int
     node: int
-    """The id of the object that it refers to."""
+    """The id of the object to which it refers."""
 
 
 _STRONG: Final = 3
-"""An end of a lower rank than this is worth no further search."""
+"""An end with a lower rank than this ends the search."""
 
 
 def holders(sock: Any, places: Places, budget: Budget | None = None) -> tuple[str, ...]:
-    """The chain as sentences, nearest first; empty if nothing tracked refers to the object.
+    """Return the chain as sentences, nearest first; empty if no tracked object refers to `sock`.
 
-    Of a long one the middle is left out: its end is the name to look for.
+    A long chain loses its middle, since its end is the name to look for.
     """
     budget = budget or Budget()
     if budget.left <= 0:
@@ -89,13 +89,13 @@ class _Search:
         self._deadline = deadline
         self._nodes: dict[int, Any] = {id(sock): sock}
         self._inner: dict[int, int] = {}
-        """From an object's id to that of the object through which it leads to the socket."""
+        """Maps an object's id to the id of the next object on the way to the socket."""
         self._running = _running_variables(places)
         self._own: set[int] = set()
         self.cut_short = False
 
     def run(self) -> tuple[str, ...]:
-        """The chain to the best end that was found."""
+        """Return the chain to the best end."""
         best: _End | None = None
         since = 0
         frontier = list(self._nodes.values())
@@ -116,11 +116,11 @@ class _Search:
         return (*chain[: _SHOWN - 2], _NO_END) if chain else ()
 
     def _layer(self, frontier: list[Any]) -> tuple[_End | None, list[Any]]:
-        """The best end next to these objects, and the objects that refer to them."""
+        """Return the best end next to these objects, and the objects that refer to them."""
         ends = [_End(self._running[id(node)], 0, id(node)) for node in frontier if id(node) in self._running]
         targets = {id(node) for node in frontier}
         following: list[Any] = []
-        asked = tuple(frontier)  # since Python 3.13 the call copies its arguments, so this one is found, too
+        asked = tuple(frontier)  # from Python 3.13 on, the call copies its arguments: it finds this tuple too
         self._own = {id(self._nodes), id(frontier), id(asked), id(following), id(vars(self))}
         for referrer in gc.get_referrers(*asked):
             if id(referrer) in self._nodes or id(referrer) in self._own or _is_this_plugins(referrer):
@@ -163,7 +163,7 @@ class _Search:
         return _End(f"module global `{name}` of {where}", 0 if users else 3, id(node))
 
     def _class_attribute(self, cls: type, node: Any) -> _End | None:
-        """Of a class that refers to `node` itself, or to it as its dictionary."""
+        """Return the end for a class that refers to `node`, possibly as its dictionary; None for any other class."""
         own = namespace(cls)
         name, value = _key_of(own, node), node
         if name is None and type(node) is dict:
@@ -174,7 +174,7 @@ class _Search:
         )
 
     def _chain(self, outermost: int) -> list[str]:
-        """The sentences from the socket to this object."""
+        """Return the sentences from the socket to this object."""
         path = [outermost]
         while path[-1] in self._inner:
             path.append(self._inner[path[-1]])
@@ -207,7 +207,7 @@ def _is_this_plugins(referrer: Any) -> bool:
 
 
 def _running_variables(places: Places) -> dict[int, str]:
-    """A sentence for each variable of each running thread, by its value's id: no object refers to those values there."""
+    """Return a sentence for each variable of each running thread, by its value's id. No object refers to such values."""
     threads = {thread.ident: thread for thread in threading.enumerate()}
     found: dict[int, str] = {}
     for ident, top in _frames_of_others().items():
@@ -221,10 +221,10 @@ def _running_variables(places: Places) -> dict[int, str]:
 
 
 def _frames_of_others() -> dict[int, types.FrameType]:
-    """Each thread's innermost frame, except the calling one's.
+    """Return the innermost frame of each thread except the calling one.
 
-    The calling thread is recognized by its code, since gevent replaces get_ident(). A frame in its own variable would be a
-    cycle that keeps the socket alive until the collector runs.
+    The calling thread is recognized by its code, since gevent replaces get_ident(). A frame that is stored in one of its
+    own variables would be a cycle, which keeps the socket alive until the collector runs.
     """
     frames = sys._current_frames()
     for ident in tuple(frames):
@@ -245,12 +245,12 @@ def _place(frame: types.FrameType, places: Places) -> str:
 
 def _variable(frame: types.FrameType, node: Any) -> str:
     names = [name for name, value in variables(frame).items() if value is node]
-    # pytest rewrites asserts: what they compute has names that do not occur in the source.
+    # In rewritten asserts, intermediate results have names that do not occur in the source.
     return next((name for name in names if not name.startswith("@py_")), "?")
 
 
 def _key_of(known: Any, node: Any) -> Any:
-    """The key under which this dictionary or mapping proxy has `node`."""
+    """Return the key under which this dictionary or mapping proxy has `node`."""
     return next((key for key, value in tuple(known.items()) if value is node), None)
 
 
@@ -261,7 +261,7 @@ def _has_dictionary(value: Any, candidate: dict[Any, Any]) -> bool:
 def _sentence(referrer: Any, node: Any) -> str:
     kind = type(referrer)
     if kind is types.BuiltinMethodType:
-        return f"bound method {referrer.__qualname__}"  # `sock.fileno`, of an assert perhaps
+        return f"bound method {referrer.__qualname__}"  # for example `sock.fileno` in an assert
     if kind is types.MethodType:
         function = referrer.__func__
         name = function.__qualname__ if type(function) is types.FunctionType else full_name(type(function))

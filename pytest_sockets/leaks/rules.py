@@ -1,4 +1,4 @@
-"""Which findings are not reported: the user's rules, and the default ignores, each with its cause."""
+"""Decide which findings are not reported: the user's rules, and the default ignores, each with its cause."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class Rule:
 
 
 def _matches(value: str, glob: str) -> bool:
-    """Only `*` and `?` are special: addresses and the ids of parametrized tests have brackets."""
+    """Whether the value matches. Only `*` and `?` are special, since addresses and ids of tests contain brackets."""
     return fnmatchcase(value, glob.replace("[", "[[]"))
 
 
 def _opened_in(finding: Finding) -> Iterable[str]:
-    # A library opens the socket, the user's line calls the library: both may be meant, so every line of the stack counts.
+    # A rule may mean the library that opens the socket or the code that calls it, so every line of the stack counts.
     files = [frame.file for frame in finding.stack]
     if finding.opened_at:
         files.append(finding.opened_at.file)
-    # `*/vendor/*` is meant for the suite's own folder, too, whose name begins the path.
+    # `*/vendor/*` must also match the suite's own folder, with which the relative path begins.
     return [*files, *(f"./{file}" for file in files if not file.startswith("/"))]
 
 
@@ -63,9 +63,9 @@ KEYS: Final = tuple(_VALUES)
 
 
 def parse_rule(text: str) -> Rule:
-    """The rule that `text` says; raises `SettingError` that names the part that is wrong.
+    """Parse a rule. Raises `SettingError`, which names the invalid part.
 
-    Globs are matched case-sensitively against the whole value; a value with spaces is put in quotes.
+    Globs are case-sensitive and match the whole value. A value with spaces needs quotes.
     """
     pairs = []
     for part in _split(text):
@@ -96,7 +96,7 @@ def _split(text: str) -> list[str]:
 
 
 def suggested_rule(finding: Finding) -> str:
-    """The narrowest rule that matches `finding` and still will in the next run: no port that was drawn at random."""
+    """Return the narrowest rule that matches `finding` in later runs too, without any randomly chosen port."""
     socket = finding.socket
     if finding.process is not None:
         program = finding.process.partition(" ")[0]
@@ -107,15 +107,15 @@ def suggested_rule(finding: Finding) -> str:
 
 
 def _value(text: str) -> str:
-    """`text` as the glob of a pair: quoted if it has spaces; `?` for what cannot be typed or quoted."""
+    """Return `text` as the glob of a pair, quoted if it has spaces. `?` stands for what cannot be typed or quoted."""
     glob = "".join(char if char.isprintable() and char not in "\"'" else "?" for char in text)
     return f'"{glob}"' if " " in glob or not glob else glob
 
 
 def _event_loop_self_pipe(finding: Finding) -> bool:
-    """Every event loop owns a socket pair to wake itself; runners and plugins keep loops that they close at exit.
+    """Every event loop owns a socket pair to wake itself. Runners and plugins keep loops that they close at exit.
 
-    A loop that the user's own line has made is not ignored.
+    A loop that the user's own line made is not ignored.
     """
     return LOOP_NOT_CLOSED not in (finding.note or "") and any(
         frame.file.endswith(file) and frame.function == function
@@ -135,8 +135,8 @@ _SELF_PIPE_MAKERS: Final = (
 def _multiprocessing_plumbing(finding: Finding) -> bool:
     """multiprocessing's own unix sockets (forkserver, managers, resource sharer) are local plumbing of the interpreter.
 
-    `Listener`, `Client` and `Pipe()` are for everybody: what other code opens with them is that code's to close. A `Queue`
-    has no sockets: it is made of pipe(2).
+    `Listener`, `Client` and `Pipe()` are public: other code must close the sockets that it opens with them. A `Queue` has
+    no sockets, since it uses pipe(2).
     """
     if finding.socket.protocol != "unix":
         return False
@@ -150,7 +150,7 @@ _MULTIPROCESSING_DOORS: Final = ("/multiprocessing/connection.py", "/multiproces
 
 
 def _system_service(finding: Finding) -> bool:
-    """The C library keeps one connection per process to name services and syslog: any lookup of a user may open it."""
+    """The C library keeps one connection per process to name services and syslog. Any look-up of a user may open it."""
     remote = finding.socket.remote
     if finding.socket.protocol != "unix" or finding.opened_at is not None or remote is None:
         return False
@@ -167,19 +167,19 @@ DEFAULT_IGNORES: Final[tuple[Callable[[Finding], bool], ...]] = (
     _multiprocessing_plumbing,
     _system_service,
 )
-"""Each names its cause in its docstring; there is no other list of exceptions."""
+"""All default ignores. The docstring of each explains its cause."""
 
 
 class Ignores:
-    """The rules of a run, and how many findings each one hid."""
+    """The rules of a run, and the number of findings that each one hid."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._hits = {parse_rule(line): 0 for line in lines}
         self.ignored: dict[str, int] = {}
-        """How many findings were not reported, by the text of the rule or the name of the default."""
+        """The number of findings that were not reported, by the text of the rule or the name of the default."""
 
     def cover(self, finding: Finding, more: Iterable[Rule] = ()) -> bool:
-        """Whether `finding` is ignored by default, by a rule of the run, or by one of `more` (a mark's)."""
+        """Whether `finding` is ignored by default, by a rule of the run, or by one of `more` (the rules of a mark)."""
         for default in DEFAULT_IGNORES:
             if default(finding):
                 self.count(f"by default: {default.__name__.strip('_').replace('_', ' ')}")
@@ -196,10 +196,10 @@ class Ignores:
         return False
 
     def count(self, reason: str) -> None:
-        """One more finding is not reported, for this reason."""
+        """Count a finding that is not reported, by its reason."""
         self.ignored[reason] = self.ignored.get(reason, 0) + 1
 
     @property
     def hits(self) -> dict[str, int]:
-        """How often each rule of the run matched, by its text."""
+        """Return how often each rule of the run matched, by its text."""
         return {rule.text: count for rule, count in self._hits.items()}

@@ -1,8 +1,8 @@
-"""How is an object read without running its code?
+"""Read an object without running its code.
 
-Leak detection looks at every kind of object of a suite: proxies that raise outside of their context, mocks, lazy
-connections. `isinstance` asks an object for its `__class__`, and `getattr` may run a property. Everything here reads types
-and instance dictionaries at C level instead.
+Leak detection reads all kinds of objects of a suite: proxies that raise outside their context, mocks, lazy connections.
+`isinstance` reads the attribute `__class__` of an object, and `getattr` may run a property. These functions read types and
+instance dictionaries at C level instead.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ _MODULE: Final[Any] = type.__dict__["__module__"].__get__
 _QUALNAME: Final[Any] = type.__dict__["__qualname__"].__get__
 _C_METHODS: Final = (types.MethodDescriptorType, types.WrapperDescriptorType)
 _CLIENT_LIBRARIES: Final = frozenset({"psycopg", "psycopg2", "pycurl", "zmq", "asyncpg", "asyncio"})
-"""Libraries whose own `fileno` written in Python only reads a C object's descriptor."""
+"""Libraries whose `fileno`, written in Python, only reads the descriptor of a C object."""
 _SNAPSHOTS: Final = sys.version_info < (3, 13)
-"""Reading `frame.f_locals` stores a dictionary in the frame, which keeps each local variable alive after its `del`."""
+"""Whether reading `frame.f_locals` stores a dictionary in the frame. It keeps each local variable alive after its `del`."""
 _OWN_REFERENCES: Final = 3
-"""The frame's, the variable's and the argument's of `sys.getrefcount`."""
+"""References to the snapshot: from the frame, from the variable and from the argument of `sys.getrefcount`."""
 
 
 def mro(kind: type) -> tuple[type, ...]:
-    """The base classes of `kind`, also where a metaclass hides them."""
+    """Return the base classes of `kind`, even if a metaclass hides them."""
     found: tuple[type, ...] = _MRO(kind)
     return found
 
 
 def is_a(value: object, *kinds: type) -> bool:
-    """`isinstance` by the true type only."""
+    """Whether the true type of `value`, ignoring `__class__`, is one of `kinds` or a subclass."""
     return not set(kinds).isdisjoint(mro(type(value)))
 
 
 def namespace(kind: type) -> types.MappingProxyType[str, Any]:
-    """What the class statement of `kind` defined."""
+    """Return the namespace that the class statement of `kind` defined."""
     found: types.MappingProxyType[str, Any] = _NAMESPACE(kind)
     return found
 
 
 def module_of(kind: type) -> str:
-    """The name of the module that defines `kind`, or an empty text."""
+    """Return the name of the module that defines `kind`, or ""."""
     try:
         name = _MODULE(kind)
     except AttributeError:
@@ -54,17 +54,17 @@ def module_of(kind: type) -> str:
 
 
 def package_of(kind: type) -> str:
-    """The first part of the module's name."""
+    """Return the first part of the module's name."""
     return module_of(kind).partition(".")[0]
 
 
 def full_name(kind: type) -> str:
-    """The class as `module.qualified_name`."""
+    """Return the class as `module.qualified_name`."""
     return f"{module_of(kind)}.{_QUALNAME(kind)}"
 
 
 def attributes(value: object) -> dict[str, Any]:
-    """The instance's own dictionary; empty if it has none, or a property in its place."""
+    """Return the instance's dictionary; empty if it has none, or if a property replaces it."""
     for base in mro(type(value)):
         reader: Any = namespace(base).get("__dict__")
         if type(reader) in (types.GetSetDescriptorType, types.MemberDescriptorType):
@@ -74,7 +74,7 @@ def attributes(value: object) -> dict[str, Any]:
 
 
 def slot(value: object, name: str) -> Any:
-    """What an instance keeps in this slot, or in its dictionary; None if it has neither."""
+    """Return the value of this slot or dictionary entry of an instance; None if it has neither."""
     member = of_class(value, name)
     if type(member) is not types.MemberDescriptorType:
         return attributes(value).get(name)
@@ -85,7 +85,7 @@ def slot(value: object, name: str) -> Any:
 
 
 def of_class(value: object, name: str) -> Any:
-    """What the class of `value` defines under this name, unbound; None if it does not."""
+    """Return the unbound class attribute of this name; None if the class of `value` has none."""
     for base in mro(type(value)):
         known = namespace(base)
         if name in known:
@@ -94,12 +94,12 @@ def of_class(value: object, name: str) -> Any:
 
 
 def variables(frame: types.FrameType) -> dict[str, Any]:
-    """The frame's variables, copied. Nothing stays in the frame that would keep their values alive."""
+    """Return a copy of the frame's variables. No dictionary stays in the frame and keeps their values alive."""
     return _read(frame, None)[0]
 
 
 def referents(suspended: Any, frame: types.FrameType) -> list[Any]:
-    """The objects that a suspended generator or coroutine with this frame refers to, those on its value stack included."""
+    """Return the referents of a suspended generator or coroutine with this frame, including those on its value stack."""
     return _read(frame, suspended)[1]
 
 
@@ -109,13 +109,13 @@ def _read(frame: types.FrameType, suspended: Any) -> tuple[dict[str, Any], list[
     snapshot = frame.f_locals
     copy = dict(snapshot)
     held = [one for one in gc.get_referents(suspended) if one is not snapshot]
-    if sys.getrefcount(snapshot) <= _OWN_REFERENCES:  # otherwise the suite itself has called locals() there
+    if sys.getrefcount(snapshot) <= _OWN_REFERENCES:  # Otherwise the suite itself has called locals() there.
         snapshot.clear()
     return copy, held
 
 
 def descriptor(value: object) -> int:
-    """The file descriptor of a C extension's object (psycopg, pycurl ...); -1 for what has none."""
+    """Return the file descriptor of a C extension's object (psycopg, pycurl ...); -1 if it has none."""
     method = of_class(value, "fileno")
     if method is None:
         return _descriptor_of_transport(value)
@@ -132,13 +132,13 @@ def descriptor(value: object) -> int:
 
 
 def _descriptor_of_transport(value: object) -> int:
-    """That of uvloop's transports, which have no fileno()."""
+    """Return the descriptor of a transport of uvloop, which has no fileno(); -1 if it has none."""
     if package_of(type(value)) != "uvloop" or not _is_compiled(of_class(value, "get_extra_info")):
         return -1
     transport: Any = value
     try:
         fd = transport.get_extra_info("socket").fileno()
-    except Exception:  # noqa: BLE001  (it is closed)
+    except Exception:  # noqa: BLE001  (the transport is closed)
         return -1
     return fd if type(fd) is int else -1
 
@@ -148,7 +148,7 @@ def _is_compiled(method: object) -> bool:
 
 
 def members(container: object) -> list[Any]:
-    """What a weak set or dictionary of the standard library refers to."""
+    """Return the referents of a weak set or dictionary of the standard library."""
     data = attributes(container).get("data")
     references: list[Any] = []
     try:

@@ -1,10 +1,10 @@
-"""What will a fixture's teardown close? The globals, class attributes and pools that the code which still has to run names.
+"""Find what a fixture's teardown will close: the globals, class attributes and pools that its remaining code names.
 
-A pool that tests fill lazily is often known to no fixture object: `yield; db.close_all()`. So the code is read, not run:
-what stands after the `yield` (the suspended frame knows how far it came), finalizers and exit callbacks, and from there
-the functions that it names, some calls deep. Of a module or class only the attributes that the code names count: all
-others would lead to each socket of the process. A fixture without a teardown closes nothing, so nothing that it names is
-its own.
+A pool that tests fill lazily often belongs to no fixture object: `yield; db.close_all()`. The code is therefore read, and
+never run. Its parts are the code after the `yield` (the suspended frame has the position), finalizers and exit callbacks,
+and the functions that they name, some calls deep. Of a module or class, only the attributes that the code names count; the
+others would lead to every socket of the process. A fixture without a teardown closes nothing, so it owns nothing that it
+names.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def touched_by(finalizers: Iterable[Any]) -> list[Any]:
-    """The objects that these finalizers name, or code that they call or resume, beside those that they refer to."""
+    """Return the objects that these finalizers refer to, and those that they, or code that they call or resume, name."""
     search = TeardownSearch()
     for finalizer in finalizers:
         search.add(finalizer)
@@ -31,7 +31,7 @@ def touched_by(finalizers: Iterable[Any]) -> list[Any]:
 
 
 def named_by_teardown(function: Any) -> list[Any]:
-    """What the teardown of this generator function names, also when its generator has ended."""
+    """Return the objects that the teardown of this generator function names, even if its generator has ended."""
     code = code_of(function)
     if code is None or is_foreign(function.__globals__.get("__name__")):
         return []
@@ -45,9 +45,9 @@ def named_by_teardown(function: Any) -> list[Any]:
 
 
 def put_by(setup: Callable[..., Any], holder: Any) -> list[Any]:
-    """What `setup_module`, `setup_class` or `setUpClass` has put into the module or class `holder`: its value, so to speak.
+    """Return the values that `setup_module`, `setup_class` or `setUpClass` stored in the module or class `holder`.
 
-    `setup` is pytest's function, in whose closure theirs is.
+    They correspond to a fixture's value. `setup` is pytest's function, whose closure has the user's function.
     """
     known = [namespace(base) for base in mro(holder)] if is_a(holder, type) else [vars(holder)]
     names: set[str] = set()

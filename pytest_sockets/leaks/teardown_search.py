@@ -1,6 +1,6 @@
-"""Which objects does code that still has to run name, call or resume? Read from its bytecode, a few calls deep.
+"""Find the objects that remaining code names, calls or resumes. Reads bytecode, a few calls deep.
 
-Breadth first, so that the bounds cut off what is farthest.
+The search is breadth-first, so its bounds cut off the most distant objects.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DEEPEST: Final = 4
-"""Calls from the teardown to the function that names the pool; one into an installed package counts twice."""
+"""Calls from the teardown to the function that names the pool. A call into an installed package counts twice."""
 _MOST_VISITS: Final = 2_000
-"""A few milliseconds for a teardown that stops a whole framework."""
+"""Takes a few milliseconds for a teardown that stops a whole framework."""
 _MOST_KEPT: Final = 5_000
-"""Objects among which callbacks are looked for that the fixture has registered somewhere."""
+"""The number of objects to search for callbacks that the fixture has registered."""
 _STACKS: Final = (contextlib.ExitStack, contextlib.AsyncExitStack)
 _EXITS: Final = ("__exit__", "__aexit__")
 _ENTRY_POINTS: Final = frozenset({"cls", "config", "instance", "module", "node", "obj", "parent", "session"})
@@ -42,9 +42,9 @@ _CLOSING: Final = (contextlib.closing, contextlib.aclosing)
 _CONSTRUCTORS: Final = frozenset({"__new__", "__init__"})
 _CALLED: Final = (*reachability.SUSPENDED, types.FunctionType, types.MethodType, functools.partial, type)
 _CONTAINERS: Final = frozenset((list, tuple, set, frozenset, collections.deque, dict))
-"""Exactly these: a subclass may do anything when it is read."""
+"""Exact types only, since reading a subclass may run any code."""
 _FOREIGN: Final = sys.stdlib_module_names | {"_pytest", "pytest", "pluggy", "pytest_sockets"}
-"""Their code is not read: it names what knows everything (all tasks, all threads)."""
+"""Modules whose code is not read, because it names registries of everything (all tasks, all threads)."""
 
 
 class TeardownSearch:
@@ -61,16 +61,16 @@ class TeardownSearch:
             self._waiting.append((value, names, within, depth))
 
     def add_named(self, known: dict[str, Any], names: Names, depth: int = 0) -> None:
-        """Visit what these names stand for in a module, or the modules that they are the names of."""
+        """Visit the objects with these names in a module, or the imported modules with these names."""
         for name in names:
             value = known.get(name)
             if value is None and name.partition(".")[0] not in _FOREIGN:
-                value = sys.modules.get(name)  # imported by the code itself
+                value = sys.modules.get(name)  # The code itself imports it.
             if value is not None:
                 self.add(value, names, None, depth)
 
     def run(self) -> list[Any]:
-        """All that was found."""
+        """Return every object that was found."""
         for _ in range(_MOST_VISITS):
             if not self._waiting:
                 break
@@ -78,7 +78,7 @@ class TeardownSearch:
             key = (id(value), names)
             if key not in self._seen and type(value) not in reachability.LEAVES:
                 self._seen.add(key)
-                # One object that cannot be read, such as a half-initialised one, must not cost all findings.
+                # One unreadable object, such as a half-initialised one, must not lose all findings.
                 with contextlib.suppress(Exception):
                     self._visit(value, names, within, depth)
         return self._found
@@ -110,7 +110,7 @@ class TeardownSearch:
         given = [*partial.args, *partial.keywords.values()]
         if type(function) is types.FunctionType and is_foreign(function.__module__):
             given = [one for one in given if not _is_pytests(one)]
-        # pytest's own finalizer has the fixture's function beside its generator: what stands before the yield has run.
+        # pytest's own finalizer has both the fixture's function and its generator. The code before the yield has run.
         suspended = [one for one in given if type(one) in reachability.SUSPENDED]
         for each in (function, *(suspended or given)):
             self.add(each, called, within, depth)
@@ -147,7 +147,7 @@ class TeardownSearch:
         self._closed_by_exit(owner, names, depth)
         cls = owner if is_a(owner, type) else type(owner)
         if name_of(method) == "doClassCleanups":
-            # unittest's, called by pytest's function for the end of a class
+            # unittest's clean-ups, which pytest's function for the end of a class calls
             for function, arguments, named in getattr(cls, "_class_cleanups", ()):
                 for each in (function, *arguments, *named.values()):
                     self.add(each, names, None, depth)
@@ -158,7 +158,7 @@ class TeardownSearch:
         self.add(method.__func__, names, cls, depth)
 
     def _registry(self, module: types.ModuleType, names: Names) -> None:
-        """The registries of the standard library, if the code asks for them."""
+        """Visit the registries of the standard library that the code uses."""
         if module is logging and ("shutdown" in names or names >= {"getLogger", "handlers"}):
             handlers: Any = vars(logging)["_handlerList"]
             self._found.extend(handler() for handler in tuple(handlers))
@@ -166,7 +166,7 @@ class TeardownSearch:
             self._found.extend(sys.modules["multiprocessing.process"]._children)
 
     def _of_pytest(self, value: Any, names: Names, depth: int) -> None:
-        """A request, a node or the configuration: what suites keep there, and the class or module that it stands for."""
+        """Visit the objects that suites keep on a request, node or configuration, and the class or module of a node."""
         known = {name: getattr(value, name, None) for name in names & _ENTRY_POINTS}
         own = attributes(value)
         known |= own
@@ -176,7 +176,7 @@ class TeardownSearch:
             self.add(known[name], names, None, depth)
 
     def _closed_by_exit(self, manager: Any, names: Names, depth: int) -> None:
-        """What the standard library's context managers call when they are left."""
+        """Visit the code that context managers of the standard library call on exit."""
         known = attributes(manager)
         if is_a(manager, *_STACKS):
             for _, callback in known.get("_exit_callbacks", ()):
@@ -193,7 +193,7 @@ class TeardownSearch:
             self.add(known["gen"], names, None, depth)
 
     def _constructor(self, cls: type, names: Names, depth: int) -> None:
-        """Code that names a class may call it, and then gets the only instance of a singleton."""
+        """Visit the constructor of a class that the code names: calling it may return the instance of a singleton."""
         self._class(cls, _CONSTRUCTORS, depth)
         metaclass: Any = type(cls)
         call = of_class(cls, "__call__")
@@ -218,7 +218,7 @@ class TeardownSearch:
         foreign = is_foreign(frame.f_globals.get("__name__"))
         local = variables(frame)
         for name in names & local.keys():
-            # What pytest's own generator calls (teardown_module) is where the user's code begins.
+            # The functions that pytest's own generator calls (teardown_module) are the user's code.
             if not (foreign and _is_pytests(local[name])):
                 self.add(local[name], names, None, depth - 1 if foreign else depth)
         idle = {id(value) for name, value in local.items() if name not in names}
@@ -237,7 +237,7 @@ class TeardownSearch:
 
 
 def _registered(active: list[Any], frame: types.FrameType) -> Iterator[types.FunctionType]:
-    """Functions that this code names or contains, and that what it will still use keeps: `app.on_cleanup.append(close)`."""
+    """Yield functions of this code that an object of its remaining part stores: `app.on_cleanup.append(close)`."""
     names = names_of(frame.f_code)
     values = [frame.f_globals[name] for name in names & frame.f_globals.keys()]
     values += [
@@ -262,7 +262,7 @@ def contents(cell: types.CellType) -> list[Any]:
 
 
 def _bound(exit_: Any, held: list[Any]) -> Iterator[Any]:
-    """The `__exit__` of a `with`. Since Python 3.14 the stack has the function and its object apart."""
+    """Yield the `__exit__` of a `with`. From Python 3.14 on, the stack has the function and its object separately."""
     if type(exit_) in (types.MethodType, types.BuiltinMethodType, types.MethodWrapperType):
         yield exit_
         return

@@ -1,4 +1,4 @@
-"""Whose work does a thread do? A thread works for the owner that started it, or that its starter works for."""
+"""Attribute threads to owners. A thread works for the owner that started it, or for the owner of the starting thread."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _POOLS: Final = (
     "pytest_sockets.servers",
 )
 _PLUGINS: Final = TEST_TOOLS | {"_pytest", "pytest_sockets"}
-"""Whose threads close no socket of the suite's: a leak that nobody can close any more need not wait for them."""
+"""Packages whose threads close no socket of the suite. A leak need not wait for such a thread."""
 
 
 class ThreadOwners:
@@ -47,51 +47,51 @@ class ThreadOwners:
 
     @property
     def any_new(self) -> bool:
-        """Whether a thread runs that nobody has been noted for."""
+        """Whether a running thread has no recorded owner."""
         if len(self.active) == 1:
             return False
         return any(thread not in self._owners for thread in tuple(self.active.values()))
 
     def starting(self, thread: threading.Thread, owner: Owner, call_site: CallSite) -> None:
-        """The calling thread starts `thread` there, working for `owner`. A thread can be started once."""
+        """Note that the calling thread starts `thread` at `call_site`, for `owner`. Only its first start counts."""
         if thread not in self._owners:
             self._owners[thread] = owner
             self._call_sites[thread] = call_site
 
     @property
     def calling(self) -> threading.Thread | None:
-        """The thread that calls, if it has an object."""
+        """The calling thread; None if it has no object."""
         return self.active.get(threading.get_ident())
 
     def start_of(self, thread: threading.Thread) -> CallSite | None:
-        """Where that thread was started, if that is known."""
+        """Return the place where the thread was started; None if unknown."""
         return self._call_sites.get(thread)
 
     def note(self, owner: Owner) -> None:
-        """Threads that were not there before were started in the scope of `owner`."""
+        """Attribute new threads to `owner`, in whose scope they were started."""
         for thread in tuple(self.active.values()):
             if thread not in self._owners:
                 self._owners[thread] = owner
 
     def any_of(self, owner: Owner) -> bool:
-        """Whether a thread that runs works for `owner`."""
+        """Whether a running thread works for `owner`."""
         return any(self._owners.get(thread) is owner for thread in tuple(self.active.values()))
 
     def starter(self) -> Owner | None:
-        """The owner that the calling thread works for; None if that is the owner of the current scope."""
+        """Return the owner that the calling thread works for; None if that is the owner of the current scope."""
         thread = self.active.get(threading.get_ident())
         owner = self._owners.get(thread) if thread is not None else None
         if owner is None:
             return None
         if (owner.over or owner is self._session) and _is_pool_worker(thread):
-            return None  # it works for the owner that submitted the task
+            return None  # A pool thread works for the owner that submitted the task.
         return owner
 
     @property
     def any_of_the_suite(self) -> bool:
-        """Whether another thread than the tests' runs that the suite, or a C library, has started.
+        """Whether a thread besides the test thread runs that the suite or a C library has started.
 
-        Also one that ran before the session: the user's conftest may have started it when it was imported.
+        A thread from before the session counts too: the import of the user's conftest may have started it.
         """
         if any(self._may_be_the_suites(thread) for thread in tuple(self.active.values())):
             return True
@@ -102,7 +102,7 @@ class ThreadOwners:
             return False
         if self._owners.get(thread) is not self._session:
             return not _is_a_plugins(thread)
-        # No more is known of a thread without an object of its own than that it ran before: execnet's are such.
+        # Threads without an object of their own, such as execnet's, are only known to be older than the session.
         nobodys = isinstance(thread, (threading._MainThread, threading._DummyThread))  # type: ignore[attr-defined]
         return not nobodys and not _is_a_plugins(thread)
 
@@ -117,7 +117,10 @@ def _is_pool_worker(thread: threading.Thread | None) -> bool:
 
 
 def _is_a_plugins(thread: threading.Thread) -> bool:
-    called = getattr(thread, "_target", None), getattr(thread, "function", None)  # the latter is a Timer's
+    called = (
+        getattr(thread, "_target", None),
+        getattr(thread, "function", None),
+    )  # `function` is an attribute of Timer
     return any(module.partition(".")[0] in _PLUGINS for module in _modules_of(type(thread), *called))
 
 

@@ -1,7 +1,7 @@
-"""When did each socket open and close? Gathered only when a report with a timeline is asked for.
+"""Record when each socket opened and closed. Active only if a report with a timeline was requested.
 
-No event reports close(). An object that is freed reports its death, and what is closed without being freed is seen to be
-gone at the next checkpoint.
+No event reports close(). A freed object reports its death. A socket that is closed without being freed is noticed at the
+next checkpoint.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Life:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Life:
-    """One socket's life; seconds since the epoch. `text` is the socket as it was last seen."""
+    """The life of one socket; times in seconds since the epoch. `text` describes the socket as last seen."""
 
     record: Record
     text: str
@@ -46,11 +46,11 @@ class Life:
     opened: float
     closed: float | None
     seen: float
-    """When this was found out."""
+    """The time of this observation."""
 
 
 class Timeline:
-    """Passes each life that has ended to `ended`."""
+    """Calls `ended` with each life that has ended."""
 
     def __init__(self, ended: Callable[[Life], None], newest: Callable[[int], Record | None]) -> None:
         self._ended = ended
@@ -59,7 +59,7 @@ class Timeline:
         address_events.listen(self)
 
     def created(self, record: Record, sock: Any) -> None:
-        """Told in the thread that opens the socket."""
+        """Start the life of a new socket. Called in the thread that opens it."""
         life = record.life = _Life(wall_clock(), _protocol_of(sock))
 
         def died(_: object) -> None:
@@ -71,7 +71,7 @@ class Timeline:
             pass
 
     def address_used(self, sock: Any, address: Any) -> None:
-        """bind() or connect() is about to run."""
+        """Note the address just before bind() or connect() runs."""
         record = self._newest(fileno(sock))
         if record is None or record.life is None or type(address) is not tuple or len(address) < 2:
             return
@@ -80,13 +80,13 @@ class Timeline:
             record.life.address = str(Endpoint(host, port))
 
     def look(self, records: Iterable[Record]) -> None:
-        """Note the present state of these open sockets; later reports show it."""
+        """Note the current state of these open sockets for later reports."""
         for record in records:
             if record.life is not None and record.life.entry is None and record.key is not None:
                 record.life.entry = own_socket.describe(record.key[0])
 
     def closed(self, records: Iterable[Record]) -> None:
-        """These were found closed."""
+        """End the lives of these sockets, which were found closed."""
         now = wall_clock()
         for record in records:
             life, record.life = record.life, None
@@ -94,7 +94,7 @@ class Timeline:
                 self._ended(_summed_up(record, life, life.died or now))
 
     def leaked(self, record: Record, entry: SocketEntry) -> Life:
-        """The life of a socket that is named as a leak, so far."""
+        """Return the life so far of a socket that is reported as a leak."""
         life, record.life = record.life or _Life(wall_clock()), None
         life.entry = entry
         return _summed_up(record, life, None)
@@ -110,13 +110,13 @@ def _summed_up(record: Record, life: _Life, closed: float | None) -> Life:
 
 
 _TYPE_BITS: Final = 0xF
-"""SOCK_NONBLOCK and SOCK_CLOEXEC are or-ed into the type above these."""
+"""The bits of the socket type; SOCK_NONBLOCK and SOCK_CLOEXEC are flags above them."""
 _family_of: Final[Any] = _socket.socket.family.__get__
 _type_of: Final[Any] = _socket.socket.type.__get__
 
 
 def _protocol_of(sock: Any) -> str:
-    """The protocol that a socket object has; a closed socket has lost its own."""
+    """Return the protocol of a socket object. Call it while the socket is open, since a closed one has lost it."""
     if _family_of(sock) == getattr(socket, "AF_UNIX", None):
         return "unix"
     return "udp" if _type_of(sock) & _TYPE_BITS == socket.SOCK_DGRAM else "tcp"

@@ -1,8 +1,8 @@
-"""Which open descriptors did no event report? Duplicates, and what C code opened: found by their number, then by listing.
+"""Find open descriptors that no event reported: duplicates, and sockets that C code opened.
 
-The descriptors that are not sockets with a Python object are counted at each look. While that count stays the same, none
-is listed: a hundred busy threads make one listing take seconds, since each system call lets them run first. The count
-proves nothing once an untracked socket has been seen; then each look lists them.
+Each look counts the descriptors that are not sockets with a Python object. While that count stays the same, descriptors are
+not listed. One listing can take seconds beside a hundred busy threads, since each system call lets them run first. Once an
+untracked socket has been seen, the count proves nothing, and each look lists the descriptors.
 """
 
 from __future__ import annotations
@@ -25,43 +25,43 @@ _LISTENERS_SEARCHED: Final = 200
 _SLOW_LISTING: Final = 0.5
 """Seconds."""
 _PAUSE: Final = 10
-"""After a slow listing, so many times its duration pass without another one: at most a tenth of the run's time."""
+"""The pause after a slow listing, as a multiple of its duration: listings take at most a tenth of the run's time."""
 
 
 class Untracked:
-    """Makes a record for each, as well as it can be told, and gives it to the current scope."""
+    """Makes a record of each untracked socket, as precisely as possible, and attributes it to the current scope."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self.last_count = -1
-        """How many descriptors were open at the last look."""
+        """The number of open descriptors at the last look."""
         self._others = -1
-        """How many of those were not sockets with a Python object."""
+        """The number of those that were not sockets with a Python object."""
         self.foreign: set[Key] = set()
-        """Not the suite's: open before the run began, or accepted by a listener from before."""
+        """Sockets without an owner: open before the run began, or accepted by a listener from before the run."""
         self._seen = False
         self._new: list[Record] = []
-        """Found at the last look; the event of another thread's accept() may still come and supersede it."""
+        """Records from the last look. The event of another thread's accept() may still arrive and supersede one."""
         self._list_again_at = 0.0
 
     @property
     def any_seen(self) -> bool:
-        """Whether a look is needed though nothing seems to have happened."""
+        """Whether a look is needed even without an event."""
         return self._seen or bool(self._new)
 
     def begin(self) -> None:
-        """What is open now is foreign."""
+        """Mark every socket that is open now as foreign."""
         self.foreign = set(self._listed().items())
         self.last_count = self._others = self._registry.fds.count()
 
     def inodes(self) -> set[int]:
-        """The inodes of all open sockets."""
+        """Return the inodes of all open sockets."""
         return set(self._listed().values())
 
     def look(self, with_objects: int) -> None:
-        """Find what is new, if the number of descriptors says that there may be any.
+        """Find new untracked sockets if the number of descriptors suggests that there are any.
 
-        `with_objects`: how many of them are sockets with a Python object.
+        `with_objects` is the number of sockets with a Python object.
         """
         if self._new:
             self._seen = self._seen or any(not record.superseded for record in self._new)
@@ -71,7 +71,7 @@ class Untracked:
             return
         try:
             count = fds.quick()
-        except OSError as error:  # a test has closed the descriptor
+        except OSError as error:  # A test has closed the descriptor.
             raise_unless_system(error)
             count = fds.count()
         others = count - with_objects
@@ -100,7 +100,7 @@ class Untracked:
     def _list(self) -> None:
         registry, foreign = self._registry, self.foreign.copy()
         present = set(self._listed().items())
-        self.foreign -= foreign - present  # not those that were added since the listing
+        self.foreign -= foreign - present  # Keep those that were added since the listing.
         own = own_fds()
         for fd, number in sorted(present - foreign):
             record = registry.newest(fd)
@@ -109,13 +109,13 @@ class Untracked:
                     record.ref = no_object  # detached by C code
             elif fd not in own:
                 registry.add(self._record_of((fd, number)))
-        # Last: a closed socket's record still tells the call site of its duplicate.
+        # Strike closed sockets last: their records have the call sites of their duplicates.
         for record in registry.without_objects():
             if record.key not in present:
                 registry.strike(record)
 
     def _record_of(self, key: Key) -> Record:
-        # The look at the end of a test comes in its teardown; what it finds was most probably opened by the test itself.
+        # The look at the end of a test runs in its teardown. The test itself most probably opened what it finds.
         scope = self._registry.current.get()
         scope = Scope(scope.owner, "call" if scope.phase == "teardown" else scope.phase)
         original = self._registry.by_inode(key[1])
@@ -132,11 +132,11 @@ class Untracked:
 
 
 def give_to_listener(record: Record, registry: Registry) -> None:
-    """What a loop of its own (uvloop's, libzmq's, gevent's) accepted belongs with the listener on the same local address.
+    """Attribute a socket that a native loop accepted (uvloop, libzmq, gevent) to the listener on the same local address.
 
-    That is a listener of a wider owner, or one from before the run. In the second case the socket has no owner.
+    The listener belongs to a wider owner, or is from before the run. In the second case the socket has no owner.
     """
-    from pytest_sockets.table import own_socket  # a run without untracked sockets needs no table entries
+    from pytest_sockets.table import own_socket  # A run without untracked sockets needs no table entries.
 
     entry = own_socket.describe(record.key[0]) if record.key is not None else None
     if entry is None or (entry.remote is None and entry.protocol != "unix"):

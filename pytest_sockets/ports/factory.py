@@ -1,4 +1,4 @@
-"""How tests and scripts ask for ports."""
+"""The public ways to reserve ports: `PortFactory` and `reserve_port()`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class PortFactory:
                 raise
             except (
                 OSError
-            ) as error:  # a placeholder was released for the bind, and another process was faster
+            ) as error:  # Another process took the port after its placeholder was released for this bind.
                 reservation.release()
                 last_error = error
                 continue
@@ -119,7 +119,7 @@ class PortFactory:
         ) from last_error
 
     def close(self) -> list[Released]:
-        """Close the listeners and release every port; returns what was released. The factory cannot be used again."""
+        """Close the listeners and release every port. Return the released ports. The factory cannot be used again."""
         self._closed = True
         for listener in self._listeners:
             listener.close()

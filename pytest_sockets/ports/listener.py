@@ -1,4 +1,4 @@
-"""A listening socket to hand over to a server: there is no moment in which nothing listens on its port."""
+"""A listening socket to hand over to a server, so that its port always has a listener."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ try:
 except OSError as error:
     sys.exit(f"{{sys.argv[2]}}: {{error.strerror}}")
 """
-"""Makes itself the program: LISTEN_PID must be the server's own process id, which is not known before it runs. Between
-fork and exec Python could say it (preexec_fn), but that deadlocks in threaded processes, and a shell cannot move
-descriptors above 9. Costs the start of a bare interpreter, some 10 ms."""
+"""Replaces itself with the program. LISTEN_PID must be the server's process id, which is unknown before the server runs.
+`preexec_fn` could set it between fork and exec, but deadlocks in threaded processes. A shell cannot move descriptors
+above 9. The start of a bare interpreter costs some 10 ms."""
 
 
 class Listener(RealSocket):
-    """A TCP socket that listens already. Clients may connect at once; they wait in the backlog until a server accepts.
+    """A TCP socket that already listens. Clients may connect at once; they wait in the backlog until a server accepts.
 
     Hand it over as an object (asyncio `sock=`, `http.server`, hypercorn ...), by number (`uvicorn --fd`, `gunicorn -b
-    fd://N`) or to a child process by `popen_kwargs`. The factory closes it when the session ends. Close it yourself once a
-    child has it if clients should be refused when that child dies.
+    fd://N`), or to a child process through `popen_kwargs`. The factory closes it at the end of the session. If clients
+    should be refused when a child dies, close the listener once the child has it.
     """
 
     address: Endpoint
@@ -51,16 +51,18 @@ class Listener(RealSocket):
     port: int
 
     def popen_kwargs(self, command: Sequence[str] | None = None) -> dict[str, Any]:
-        """Keyword arguments for `subprocess.Popen` (or `run`, or asyncio's) that pass this socket to the child.
+        """Return keyword arguments for `subprocess.Popen` (or `run`, or asyncio's) that pass this socket to the child.
 
-        With `command`: the protocol of systemd's socket activation, complete. The socket is descriptor 3 in the child,
-        LISTEN_FDS is 1 and LISTEN_PID the child's process id, so gunicorn and all that use sd_listen_fds(3) take it:
-        `Popen(**listener.popen_kwargs(["gunicorn", "app:app"]))`.
+        With `command`, the child is started by systemd's complete protocol for socket activation. The socket is descriptor
+        3 in the child, LISTEN_FDS is 1, and LISTEN_PID is the child's process id. gunicorn and all programs that use
+        sd_listen_fds(3) accept it: `Popen(**listener.popen_kwargs(["gunicorn", "app:app"]))`.
 
-        Without: `Popen(command, **listener.popen_kwargs())`. The socket keeps its number, `listener.fileno()`, which the
-        child finds in PYTEST_SOCKETS_LISTENER_FD. LISTEN_FDS is set, but not LISTEN_PID, which only the child knows.
+        Without `command`: `Popen(command, **listener.popen_kwargs())`. The socket keeps its number, `listener.fileno()`,
+        which the child finds in PYTEST_SOCKETS_LISTENER_FD. LISTEN_FDS is set, but LISTEN_PID is not, since only the child
+        knows it.
 
-        The environment is that of now; `env=` of your own would replace it: merge with `kwargs["env"]`.
+        The result contains a copy of the current environment. Merge your own variables into `kwargs["env"]`, since `env=`
+        would replace it.
         """
         if sys.platform == "win32":
             raise SocketsError(
@@ -76,19 +78,22 @@ class Listener(RealSocket):
             return kwargs
         if isinstance(command, (str, bytes)) or not command:
             raise SettingError(f"popen_kwargs({command!r}): give the command as a list of words")
-        # -I -S: no site, no user code; the variables of the environment are for the program, not for this start
+        # -I -S: no site, no user code. The environment variables are meant for the program, not for this interpreter.
         kwargs["args"] = [sys.executable, "-I", "-S", "-c", _ACTIVATE, str(fd), *map(os.fspath, command)]
         return kwargs
 
 
 def open_listener(host: str, port: int, backlog: int) -> Listener:
-    """A `Listener` on `host`; "::" is every address of both families. SettingError if the host is not this machine."""
+    """Return a `Listener` on `host`; "::" means every address of both families.
+
+    Raises SettingError if `host` is not an address of this machine.
+    """
     place = bind_address(host)
     listener = Listener(place.family, socket.SOCK_STREAM)
     try:
         if place.v6only is not None:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, place.v6only)
-        if sys.platform != "win32":  # a server that restarts on this port must not wait for TIME_WAIT to end
+        if sys.platform != "win32":  # A server that restarts on this port must not wait for TIME_WAIT to end.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((place.host, port))
         listener.listen(backlog)

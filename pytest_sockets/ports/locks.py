@@ -1,4 +1,4 @@
-"""A lock for each port number: every process that could bind the port sees it, and it ends with its process."""
+"""A lock for each port number. Every process that could bind the port sees it, and it ends with its process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE_NAME: Final = "pytest-sockets-ports.lock"
 
 
 class Lock(Protocol):
-    """A lock that this process has."""
+    """A lock that this process holds."""
 
     def close(self) -> None:
         """Release the lock."""
@@ -29,21 +29,21 @@ class Locks(Protocol):
     """The locks of all ports."""
 
     def take(self, port: int) -> Lock | None:
-        """Take the lock of `port`. Returns None if another process, or another pool of this one, has it."""
+        """Take the lock of `port`. Return None if another process, or another pool of this process, holds it."""
 
     def after_fork(self) -> None:
-        """In a forked child: forget the locks of the parent."""
+        """Forget the locks of the parent, in a forked child."""
 
 
 class AbstractLocks:
     """Linux: the lock of port N is the abstract unix name `\\0pytest-sockets/port/N`.
 
-    Such a name belongs to the network namespace, exactly as ports do: containers have separate names, unless they share the
-    host's network. It works across users, leaves no file, and ends with the process.
+    Such a name belongs to the network namespace, as ports do. Containers have separate names, unless they share the host's
+    network. The lock works across users, leaves no file, and ends with the process.
     """
 
     def take(self, port: int) -> Lock | None:
-        """As `Locks.take`. Raises OSError if no descriptor is left."""
+        """Take the lock as `Locks.take` does. Raises OSError if no descriptor is left."""
         lock: BareSocket = BareSocket(socket.AF_UNIX, socket.SOCK_DGRAM)
         try:
             lock.bind(b"\0pytest-sockets/port/%d" % port)
@@ -56,14 +56,14 @@ class AbstractLocks:
         return lock
 
     def after_fork(self) -> None:
-        """The pool closes what the child inherited; the parent still has its own descriptors of the same sockets."""
+        """Do nothing: the pool closes the inherited descriptors, and the parent keeps its own for the same sockets."""
 
 
 class FileLocks:
     """Elsewhere: the lock of port N is byte N of one file, locked by fcntl(2) or, on Windows, `msvcrt.locking`.
 
-    These locks belong to the process, not to the descriptor: a second lock by the same process would succeed, so one
-    instance serves the whole process (`file_locks`) and keeps the books. A forked child inherits none.
+    These locks belong to the process, not to the descriptor, so a second lock by the same process would succeed. One
+    instance (`file_locks`) therefore records all locks of the process. A forked child inherits none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -73,7 +73,7 @@ class FileLocks:
         self._taken: set[int] = set()
 
     def take(self, port: int) -> Lock | None:
-        """Raises PortUnavailable if the file cannot be opened."""
+        """Take the lock as `Locks.take` does. Raises PortUnavailable if the file cannot be opened."""
         with self._mutex:
             if self._fd < 0:
                 self._fd = _open(self.path)
@@ -83,14 +83,14 @@ class FileLocks:
         return _FileLock(self, port)
 
     def give_back(self, port: int) -> None:
-        """Unlock; without effect for a lock that is not ours (a forked child's copy of the parent's)."""
+        """Release the lock. Has no effect for a lock that this process does not hold (a forked child's copy)."""
         with self._mutex:
             if port in self._taken:
                 self._taken.remove(port)
                 _unlock_byte(self._fd, port)
 
     def after_fork(self) -> None:
-        """The mutex may have been held by a thread of the parent that does not exist here."""
+        """Replace the mutex: a thread of the parent, which does not exist here, may have held it."""
         self._mutex = threading.Lock()
         self._taken = set()
 
@@ -107,13 +107,11 @@ class _FileLock:
 
 
 def _open(path: Path) -> int:
-    """The lock file, which any user may use: made with mode 0666, never written to, never removed."""
+    """Open the lock file for any user: created with mode 0666, never written to, never removed."""
     flags = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         try:
-            return os.open(
-                path, flags
-            )  # O_CREAT on another user's file in a sticky directory is refused by Linux
+            return os.open(path, flags)  # Linux refuses O_CREAT on another user's file in a sticky directory.
         except FileNotFoundError:
             fd = os.open(path, flags | os.O_CREAT, 0o666)
     except OSError as error:
@@ -122,7 +120,7 @@ def _open(path: Path) -> int:
             "Every user who runs tests on this host must be able to read and write it."
         ) from error
     try:
-        path.chmod(0o666)  # the umask has cut the mode
+        path.chmod(0o666)  # the umask reduced the mode
     except OSError:
         pass
     return fd
@@ -160,7 +158,7 @@ else:
 
 
 def _lock_file_path() -> Path:
-    # macOS gives every user a temporary directory of his own: their locks would not see each other
+    # macOS gives each user a separate temporary directory, where locks of other users would be invisible.
     return Path(tempfile.gettempdir() if sys.platform == "win32" else "/tmp") / FILE_NAME  # noqa: S108
 
 
@@ -168,7 +166,7 @@ _file_locks: FileLocks | None = None
 
 
 def choose_locks() -> Locks:
-    """The locks of this system."""
+    """Return the locks of this system."""
     global _file_locks
     if sys.platform == "linux":
         return AbstractLocks()

@@ -1,9 +1,10 @@
 """Placeholders: sockets that are bound and never listen, on reserved ports that the kernel might give to another program.
 
-They are needed only where the ephemeral range leaves too few ports outside. A socket that is bound without a reuse option
-keeps every bind(0) and connect() away. SO_REUSEADDR, set *after* the bind, then lets a server with the same option bind
-beside it and listen; asyncio, uvicorn, gunicorn and http.server all set it. For a server without the option, the audit
-hook below closes the placeholder when this process binds the port. For a child process there is `release`.
+They are needed only where the ephemeral range leaves too few ports outside. The kernel never gives bind(0) or connect() a
+port on which a socket is bound without a reuse option. SO_REUSEADDR, set *after* the bind, then lets a server with the same
+option bind beside the placeholder and listen; asyncio, uvicorn, gunicorn and http.server all set it. For a server without
+the option, the audit hook below closes the placeholder when this process binds the port. For a child process, call
+`release` first.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ _KIND_MASK: Final = 0xF  # SOCK_NONBLOCK and SOCK_CLOEXEC are flags beside the t
 
 
 def place(prober: Prober, port: int, kinds: tuple[int, ...]) -> bool:
-    """Place a socket on `port` for each socket type. Returns False, and places none, if the port is in use."""
+    """Place a socket on `port` for each socket type. Return False, and place none, if the port is in use."""
     _install()
-    # one placeholder keeps the port, but off Linux only binds to several addresses prove that it is free
+    # One placeholder keeps the port, but outside Linux only binds to several addresses prove that it is free.
     if len(prober.places) > 1 and not prober.is_free(port, kinds):
         return False
     for kind in kinds:
@@ -50,7 +51,7 @@ def release(port: int, kinds: tuple[int, ...] = (TCP, UDP)) -> None:
 
 
 def after_fork() -> None:
-    """In a forked child: close the inherited descriptors. Those of the parent keep the ports."""
+    """Close the inherited descriptors in a forked child. Those of the parent keep the ports."""
     for sockets in _placed.values():
         _close(sockets)
     _placed.clear()
@@ -62,7 +63,7 @@ def _bind_all(prober: Prober, port: int, kind: int) -> list[BareSocket] | None:
         return None
     sockets = [sock]
     if kind == TCP:
-        if sys.platform != "win32":  # there the option means to steal ports
+        if sys.platform != "win32":  # On Windows, the option steals ports.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return sockets
     if _deafen(sockets, port):
@@ -79,7 +80,7 @@ def _deafen(sockets: list[BareSocket], port: int) -> bool:
     if sockets[0].family == socket.AF_INET6:
         try:
             sockets[0].connect(("::1", port))
-        except OSError:  # ::1 is switched off: the socket stays as it is
+        except OSError:  # ::1 is disabled: leave the socket unconnected.
             return True
         other = bind(Place(socket.AF_INET, "127.0.0.1"), UDP, port)
         if other is None:
@@ -108,9 +109,10 @@ def _on_audit_event(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _before_bind(sock: Any, address: Any) -> None:
-    """Close the placeholder that this bind would meet. An exception here would abort the user's bind.
+    """Close the placeholder that conflicts with this bind.
 
-    So only C code reads the user's socket, and nothing is swallowed: a timeout that arrives here belongs to the test.
+    An exception here would abort the user's bind, so only C code reads the user's socket. No exception is suppressed, since
+    a timeout that arrives here belongs to the test.
     """
     if type(address) is not tuple or len(address) < 2 or type(address[1]) is not int:
         return
@@ -118,7 +120,7 @@ def _before_bind(sock: Any, address: Any) -> None:
         return
     kind = _type(sock) & _KIND_MASK
     placed = _placed.get((address[1], kind))
-    # a TCP server that reuses addresses binds beside the placeholder, which then keeps the port when that server ends
+    # A TCP server that reuses addresses binds beside the placeholder, which keeps the port after that server ends.
     if placed is None or (kind == TCP and _reuses_address(sock)):
         return
     _close(_placed.pop((address[1], kind), ()))

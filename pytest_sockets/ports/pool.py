@@ -1,7 +1,7 @@
 """The pool: pick a port at random, lock it, probe it, and keep it until it is released.
 
-The lock comes before the probe: two processes that probed one port at once would take each other's probe for a server. The
-random order keeps processes apart. It also delays the reuse of a port whose old clients may still try to reconnect.
+The lock comes before the probe: two processes that probe one port at once would mistake each other's probe for a server.
+The random order keeps processes apart. It also delays the reuse of a port to which old clients may still reconnect.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from pytest_sockets.ports.ranges import PortRanges
 
 RANDOM_TRIES: Final = 32
-"""Random picks before every port is looked at in turn."""
+"""The number of random picks before every port is tried in turn."""
 _LINGERING: Final = 256
-"""Ports with placeholders whose lock is kept after `release`: the child that is to bind has not done so yet."""
+"""The number of ports with placeholders whose lock is kept after `release`, until the child has bound the port."""
 
 _random = random.Random()  # noqa: S311  (private: pytest-randomly seeds the global one alike in every worker)
 
 
 class Released(NamedTuple):
-    """A released port. With `still_listening` a socket still listens there, and the pool waits until `is_left` is false."""
+    """A released port. If `still_listening`, the pool reserves it again only once `is_left` is false."""
 
     port: int
     protocol: str
@@ -44,7 +44,7 @@ class Released(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """Why no port was free: the ports whose lock another process has, and those in use."""
+    """The reasons why no port was free: ports whose lock another process holds, and ports in use."""
 
     locked: list[int]
     in_use: list[int]
@@ -61,17 +61,17 @@ class Reservation:
         self.protocol = protocol
         self.lock = lock
         self.label = ""
-        """The fixture that it is for, in explanations of "address in use"."""
+        """The fixture that reserved it, for explanations of "address in use"."""
 
     def release(self) -> Released | None:
-        """Release the port. Returns None if that was done before, or in a forked child."""
+        """Release the port. Return None if it was released before, or in a forked child."""
         return self._pool.give_back(self)
 
 
 class PortPool:
-    """Ports that no other process of this host gets from its pool, and that the kernel gives to no other program.
+    """Ports that no other pool on this host reserves, and that the kernel gives to no other program.
 
-    Safe with threads: the kernel decides who gets the lock. Safe after fork: the child starts without reserved ports.
+    Thread-safe, since the kernel decides who gets a lock. Fork-safe, since a child starts without reserved ports.
     """
 
     def __init__(
@@ -90,18 +90,18 @@ class PortPool:
         self._uses_placeholders = bool(ranges.ephemeral)
         self._kept: dict[int, Reservation] = {}
         self.given = 0
-        """How many ports were reserved so far, those of blocks one by one."""
+        """The number of ports reserved so far, including each port of a block."""
         self._left: dict[int, Lock] = {}
         self._lingering: collections.deque[Lock] = collections.deque()
         _pools.add(self)
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """The ports that are reserved now, oldest first."""
+        """The currently reserved ports, oldest first."""
         return tuple(self._kept)
 
     def reservation_of(self, port: int) -> Reservation | None:
-        """The reservation of this port, if it is reserved now."""
+        """Return the reservation of this port; None if it is not reserved."""
         return self._kept.get(port)
 
     def reserve(self, protocol: str = "both", host: str | None = None) -> Reservation:
@@ -159,7 +159,7 @@ class PortPool:
         return released
 
     def give_back(self, reservation: Reservation, *, linger: bool = False) -> Released | None:
-        """What `Reservation.release` does. With `linger` the lock stays for a while: a child process is about to bind."""
+        """Release a reservation. With `linger`, the lock stays for a while, since a child process is about to bind."""
         port, protocol = reservation.port, reservation.protocol
         if self._kept.get(port) is not reservation:
             return None
@@ -183,13 +183,13 @@ class PortPool:
         try:
             if not self.prober.is_free(port, KINDS[protocol]) and is_listening(port, protocol):
                 return True
-        except OSError:  # no descriptor is left to look with
+        except OSError:  # No descriptor is left for the look-up.
             return True
         self._unlock(port, self._left.pop(port))
         return False
 
     def close(self) -> None:
-        """Release everything, also ports on which a socket still listens: the run is over."""
+        """Release all ports at the end of the run, even those on which a socket still listens."""
         for port in self.kept:
             reservation = self._kept.pop(port, None)
             if reservation is not None:
@@ -201,7 +201,7 @@ class PortPool:
         self._lingering.clear()
 
     def after_fork(self) -> None:
-        """In a forked child: forget the ports of the parent, whose own descriptors keep the locks."""
+        """Forget the parent's ports in a forked child. The parent's own descriptors keep the locks."""
         self._locks.after_fork()
         self.close()
         if self.server is not None:
@@ -323,7 +323,7 @@ _pools: weakref.WeakSet[PortPool] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    _random.seed()  # from the system: the child must not repeat what the parent draws
+    _random.seed()  # From the system, so that the child does not repeat the parent's sequence.
     placeholders.after_fork()
     for pool in tuple(_pools):
         pool.after_fork()

@@ -1,7 +1,7 @@
 """Ports from portpicker's port server (`PORTSERVER_ADDRESS`), as on Bazel and shared CI hosts.
 
-The server lends a port to a process until that process ends, and never takes one back. Released ports are therefore kept
-here and used again, oldest first, a minute later at the earliest: until then the kernel may keep TIME_WAIT entries.
+The server lends a port to a process until that process ends, and accepts no port earlier. Released ports are therefore kept
+here and reused, oldest first. Each rests for at least a minute, since the kernel may keep TIME_WAIT entries until then.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 VARIABLE: Final = "PORTSERVER_ADDRESS"
 REST: Final = 60.0
-"""Seconds until a returned port is used again while the server has others: Linux keeps TIME_WAIT that long."""
+"""Seconds until a returned port is reused while the server has others. Linux keeps TIME_WAIT that long."""
 TIMEOUT: Final = 5.0
 """Seconds for one answer. A port server answers from memory, within a millisecond."""
 _TRIES: Final = 64
@@ -33,7 +33,7 @@ _ANSWER: Final = re.compile(rb"\s*(\d{1,5})\s*\n")
 
 
 def port_server_address() -> str | None:
-    """The address in the environment; None if it is not set or empty."""
+    """Return the address from the environment; None if it is unset or empty."""
     return os.environ.get(VARIABLE) or None
 
 
@@ -62,7 +62,7 @@ class PortServer:
             if port is None:
                 break
             yield port
-        for _ in range(len(self._resting)):  # the server has no more: try those that still rest
+        for _ in range(len(self._resting)):  # The server has no more ports: try those that still rest.
             yield self._resting.popleft()[1]
 
     def returned(self, port: int) -> None:
@@ -70,7 +70,7 @@ class PortServer:
         self._resting.append((self._clock(), port))
 
     def block(self, count: int, reserve: Callable[[], Reservation]) -> list[Reservation]:
-        """`count` reservations with consecutive ports, if the server offers such a run. Raises PortUnavailable."""
+        """Return `count` reservations with consecutive ports. Raises PortUnavailable if the server offers no such run."""
         taken: dict[int, Reservation] = {}
         try:
             for _ in range(4 * count + 16):
@@ -89,11 +89,11 @@ class PortServer:
         )
 
     def after_fork(self) -> None:
-        """In a forked child: forget the ports that the server lent to the parent."""
+        """Forget the ports that the server lent to the parent, in a forked child."""
         self._resting.clear()
 
     def nothing_usable(self) -> PortUnavailable:
-        """The error for a server that answers but has no usable port."""
+        """Return the error for a server that answers but has no usable port."""
         return PortUnavailable(
             f"the port server at {self.address} ({VARIABLE}) has no free port left for process {os.getpid()}. "
             "It takes ports back when the process that has them ends: end runs that hang, "
@@ -101,7 +101,7 @@ class PortServer:
         )
 
     def _ask(self) -> int | None:
-        """A port, or None if the server has none left. Raises PortUnavailable for anything else."""
+        """Return a port; None if the server has none left. Raises PortUnavailable for any other answer."""
         try:
             answer = request(self.address, os.getpid(), self._timeout)
         except TimeoutError as error:
@@ -136,7 +136,7 @@ def request(address: str, pid: int, timeout: float) -> bytes:
 
     The protocol is portpicker's: the client sends its process id, the server a port or nothing. Raises OSError.
     """
-    if not hasattr(socket, "AF_UNIX"):  # Windows: a named pipe, which portpicker reads
+    if not hasattr(socket, "AF_UNIX"):  # On Windows, portpicker reads a named pipe.
         from portpicker import get_port_from_port_server
 
         return str(get_port_from_port_server(address, pid) or "").encode()
@@ -159,7 +159,7 @@ def request(address: str, pid: int, timeout: float) -> bytes:
 
 
 def _port_in(answer: bytes) -> int | None:
-    """The port in a complete answer. An answer without its newline was cut off: its number may lack digits."""
+    """Return the port of a complete answer. An answer without its newline was cut off, and may lack digits."""
     found = _ANSWER.fullmatch(answer)
     port = int(found[1]) if found else 0
     return port if 0 < port <= 65535 else None

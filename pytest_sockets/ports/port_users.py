@@ -1,4 +1,4 @@
-"""Which programs have the ports: the text of PortUnavailable, and the listeners on a port."""
+"""Find the programs that use ports: the text of PortUnavailable, and the listeners on a port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMMAND: Final = 80
 
 
 def listeners(port: int, protocol: str) -> list[SocketEntry]:
-    """The sockets that listen on `port` (UDP: are bound and unconnected), on any address."""
+    """Return the sockets that listen on `port` (UDP: are bound and unconnected), on any address."""
     from pytest_sockets.table import sock_diag
 
     try:
@@ -36,7 +36,7 @@ def listeners(port: int, protocol: str) -> list[SocketEntry]:
 
 
 def used_up(ranges: PortRanges, taken: Taken, kept: tuple[int, ...], protocol: str) -> str:
-    """The text for a pool without a free port. Bounded, however many ports there are."""
+    """Return the text for a pool without a free port. Its length is bounded."""
     what = "on TCP and UDP" if protocol == "both" else f"on {protocol.upper()}"
     lines = [f"no port of {ranges} is free {what}: {_counted(ranges.count)}"]
     if kept:
@@ -63,10 +63,10 @@ def _some(ports: Iterable[int], protocol: str) -> str:
 
 
 def _lock_holders(ports: list[int]) -> str:
-    """The processes that have these locks: `process 123 (pytest -n 4): 20`."""
+    """Return the processes that hold these locks: `process 123 (pytest -n 4): 20`."""
     try:
         pids = _pids_by_lock()
-    except Exception:  # noqa: BLE001  (an error text must not fail for want of a detail)
+    except Exception:  # noqa: BLE001  (an error text must not fail because a detail is missing)
         pids = {}
     counted = collections.Counter(pids.get(port) for port in ports)
     return "; ".join(f"{_process(pid)}: {count}" for pid, count in counted.most_common(_SHOWN))
@@ -93,7 +93,7 @@ def _process(pid: int | None) -> str:
 
 
 def _users(ports: list[int], protocol: str) -> str:
-    """The first few ports with who has them: `20001/tcp: process 7 (redis-server *:20001), LISTEN`."""
+    """Return the first few ports with their users: `20001/tcp: process 7 (redis-server *:20001), LISTEN`."""
     try:
         entries = _entries_on(ports[:_SHOWN], protocol)
     except Exception:  # noqa: BLE001  (as above)
@@ -120,7 +120,7 @@ def _entries_on(ports: list[int], protocol: str) -> dict[int, list[SocketEntry]]
 
 
 def _table(protocols: tuple[str, ...]) -> Iterable[SocketEntry]:
-    """All sockets, also those that are bound and neither listen nor are connected."""
+    """Return all sockets, including those that are bound and neither listen nor are connected."""
     from pytest_sockets.table import inet_diag, sock_diag
     from pytest_sockets.table.readers import reader
 

@@ -1,4 +1,4 @@
-"""Is a port free on every address of this host? The exclusive bind: no reuse option, wildcard address, both families."""
+"""Check that a port is free on every address of this host, by an exclusive bind to the wildcards of both families."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Place(NamedTuple):
     family: int
     host: str
     v6only: int | None = None
-    """What to set IPV6_V6ONLY to; None leaves the system's default."""
+    """The value for IPV6_V6ONLY; None keeps the system's default."""
 
 
 class Prober:
     """Binds ports exclusively, on the wildcard address of every family that the host has.
 
     Linux needs one bind: [::] for both families conflicts with every socket on any address, IPv4 or IPv6, listening,
-    connected or in TIME_WAIT. The BSD family lets a wildcard and a specific address live side by side: there each is tried.
+    connected or in TIME_WAIT. BSD systems allow a wildcard beside a specific address, so each address is tried there.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Prober:
 
     def _places(self, one_bind_is_enough: bool) -> tuple[Place, ...]:
         if one_bind_is_enough and self.has_ipv6:
-            # a system call saved for each probe where the system's default is what we want
+            # Keeping a suitable default saves a system call for each probe.
             return (Place(socket.AF_INET6, "::", None if _dual_by_default() else 0),)
         ipv4 = (Place(socket.AF_INET, "0.0.0.0"),)  # noqa: S104
         if one_bind_is_enough:
@@ -60,12 +60,12 @@ class Prober:
         return (*ipv4, Place(socket.AF_INET, "127.0.0.1"), *ipv6)
 
     def is_free(self, port: int, kinds: tuple[int, ...], host: str | None = None) -> bool:
-        """Whether `port` is free. Raises OSError if that cannot be found out (no descriptor left)."""
+        """Whether `port` is free. Raises OSError if the check is impossible (no descriptor left)."""
         for family, address, v6only in self.places if host is None else (*self.places, *self.places_of(host)):
             for kind in kinds:
                 sock = BareSocket(
                     family, kind, 0
-                )  # bind() below, without its frame: this runs for every port
+                )  # Inlines bind() from below, since this runs for every port.
                 try:
                     if v6only is not None:
                         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
@@ -81,7 +81,7 @@ class Prober:
         return True
 
     def places_of(self, host: str) -> tuple[Place, ...]:
-        """The addresses that `host` stands for. Raises SettingError if this machine has none of them."""
+        """Return the addresses of `host`. Raises SettingError if this machine has none of them."""
         known = self._hosts.get(host) if isinstance(host, str) else None
         if known is None:
             known = self._hosts[host] = _resolve(host)
@@ -89,7 +89,7 @@ class Prober:
 
 
 def bind_exclusively(prober: Prober, port: int) -> list[BareSocket] | None:
-    """Bind TCP sockets that keep `port` on the wildcard address of each family. Returns None if it is in use."""
+    """Bind TCP sockets that keep `port` on the wildcard address of each family. Return None if it is in use."""
     taken: list[BareSocket] = []
     for place in prober.places:
         if place.host not in WILDCARDS:
@@ -105,14 +105,14 @@ def bind_exclusively(prober: Prober, port: int) -> list[BareSocket] | None:
 
 
 def bind_address(host: str) -> Place:
-    """Where a listener on `host` binds: the first of its addresses; both families for "::"."""
+    """Return the address to bind for a listener on `host`: its first address, or both families for "::"."""
     if host == "::" and _has_ipv6():
         return Place(socket.AF_INET6, "::", 0)
     return _resolve(host)[0]
 
 
 def bind(place: Place, kind: int, port: int) -> BareSocket | None:
-    """Bind a socket that has `port` to itself. Returns None if it is in use."""
+    """Bind a socket exclusively to `port`. Return None if the port is in use."""
     sock: BareSocket = BareSocket(place.family, kind, 0)
     try:
         if place.v6only is not None:
@@ -120,7 +120,7 @@ def bind(place: Place, kind: int, port: int) -> BareSocket | None:
         if _EXCLUSIVE is not None:
             sock.setsockopt(socket.SOL_SOCKET, _EXCLUSIVE, 1)
         sock.bind((place.host, port))
-    except BaseException as error:  # a timeout of the test may arrive here
+    except BaseException as error:  # A timeout of the test may be raised here.
         sock.close()
         if isinstance(error, OSError) and error.errno in _TAKEN:
             return None
@@ -129,7 +129,7 @@ def bind(place: Place, kind: int, port: int) -> BareSocket | None:
 
 
 def _has_ipv6() -> bool:
-    """Whether the kernel has IPv6 at all. Disabled interfaces (disable_ipv6=1) do not matter: [::] can be bound still."""
+    """Whether the kernel supports IPv6. [::] can be bound even if the interfaces disable it (disable_ipv6=1)."""
     try:
         sock = bind(Place(socket.AF_INET6, "::"), TCP, 0)
     except OSError:
@@ -170,7 +170,7 @@ def _resolve(host: object) -> tuple[Place, ...]:
 def _is_local(place: Place) -> bool:
     try:
         sock = bind(place, UDP, 0)
-    except OSError:  # EADDRNOTAVAIL; EAFNOSUPPORT: a family that this kernel does not have
+    except OSError:  # EADDRNOTAVAIL, or EAFNOSUPPORT: the kernel lacks the family
         return False
     if sock is not None:
         sock.close()

@@ -1,4 +1,4 @@
-"""Which port numbers to reserve from, and which of them the kernel might give to other programs."""
+"""Choose the port numbers for a pool, and find those that the kernel might give to other programs."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Span(NamedTuple):
 
 
 PORTSERVER_PORTS: Final = Span(15000, 24999)
-"""What portpicker's portserver serves unless configured otherwise."""
+"""The default range of portpicker's portserver."""
 NODE_PORTS: Final = Span(30000, 32767)
-"""Kubernetes services of type NodePort."""
+"""The range of Kubernetes services of type NodePort."""
 USUAL: Final = Span(10240, 65535)
-"""The default range: below lie the ports of most services that a developer's machine may start at any time."""
+"""The default range. Most services that a developer's machine may start at any time use lower ports."""
 ENOUGH: Final = 1000
-"""With fewer ports outside the ephemeral range than this, ports inside it are used too, with placeholders."""
+"""If fewer ports lie outside the ephemeral range, ports inside it are used too, with placeholders."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Kernel:
-    """What the kernel does with port numbers, as far as a pool must know."""
+    """The kernel's settings for port numbers that a pool needs."""
 
     ephemeral: Span
     reserved: tuple[Span, ...] = ()
     unprivileged_start: int = 1024
 
     def chosen_by_itself(self) -> tuple[Span, ...]:
-        """The ports that bind(0) and connect() may take: the ephemeral range without what the administrator reserved."""
+        """The ports that bind(0) and connect() may take: the ephemeral range without the administrator's reserved ports."""
         return tuple(without([self.ephemeral], self.reserved))
 
 
@@ -57,7 +57,7 @@ class PortRanges:
 
     @property
     def count(self) -> int:
-        """How many ports there are."""
+        """The number of ports."""
         return sum(span.high - span.low + 1 for span in self.spans)
 
     @property
@@ -66,7 +66,7 @@ class PortRanges:
         return without(self.spans, self.ephemeral) != list(self.spans)
 
     def ports(self) -> list[int]:
-        """Every port."""
+        """Return every port."""
         return list(itertools.chain.from_iterable(range(span.low, span.high + 1) for span in self.spans))
 
     def is_ephemeral(self, port: int) -> bool:
@@ -84,7 +84,7 @@ def contains(spans: Sequence[Span], port: int) -> bool:
 
 
 def without(spans: Iterable[Span], removed: Iterable[Span]) -> list[Span]:
-    """`spans` minus `removed`, sorted."""
+    """Return `spans` minus `removed`, sorted."""
     left = sorted(spans)
     for hole in removed:
         left = [piece for span in left for piece in _cut(span, hole)]
@@ -102,9 +102,10 @@ def _cut(span: Span, hole: Span) -> Iterator[Span]:
 
 
 def default_ranges(kernel: Kernel) -> PortRanges:
-    """Outside the ephemeral range where that leaves enough ports; otherwise inside it too.
+    """Return the ranges outside the ephemeral range; if they have too few ports, add ports inside it.
 
-    On a Linux with its usual 32768-60999 these are 14,296 ports: 10240-14999, 25000-29999 and 61000-65535.
+    With the default ephemeral range of Linux (32768-60999), these are 14,296 ports: 10240-14999, 25000-29999 and
+    61000-65535.
     """
     usable = without(
         [USUAL], [PORTSERVER_PORTS, NODE_PORTS, Span(0, kernel.unprivileged_start - 1), *kernel.reserved]
@@ -116,9 +117,9 @@ def default_ranges(kernel: Kernel) -> PortRanges:
 
 
 def chosen_ranges(low: int, high: int, kernel: Kernel, workers: int = 1) -> PortRanges:
-    """The range that the user set. All of it is used, also what the administrator reserved (perhaps for this purpose).
+    """Return the range that the user set, including ports that the administrator reserved, perhaps for this purpose.
 
-    Raises SettingError if it reaches into the privileged ports or has fewer ports than there are xdist workers.
+    Raises SettingError if the range includes privileged ports, or has fewer ports than there are xdist workers.
     """
     if low < kernel.unprivileged_start:
         raise SettingError(
@@ -136,7 +137,7 @@ def chosen_ranges(low: int, high: int, kernel: Kernel, workers: int = 1) -> Port
 
 
 def read_kernel() -> Kernel:
-    """This system's ephemeral range, reserved ports and first unprivileged port; the usual ones where it hides them."""
+    """Return the system's ephemeral range, reserved ports and first unprivileged port; defaults if it hides them."""
     ephemeral = Span(*ephemeral_range())
     if sys.platform != "linux":
         return Kernel(ephemeral)
@@ -148,6 +149,6 @@ def read_kernel() -> Kernel:
 
 
 def parse_spans(text: str) -> tuple[Span, ...]:
-    """The kernel's notation: `8080,9148-9150`."""
+    """Parse the kernel's notation: `8080,9148-9150`."""
     pieces = [piece.partition("-") for piece in text.split(",") if piece]
     return tuple(sorted(Span(int(low), int(high or low)) for low, _, high in pieces))

@@ -1,4 +1,4 @@
-"""Ports that no client gets through to: one refuses every connection, one never answers."""
+"""Ports that no client can reach: one refuses every connection, one never answers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 _TRIES: Final = 8
 _LARGEST_QUEUE: Final = 64
 _PENDING_AFTER: Final = 0.02
-"""Seconds after which a connect over loopback is taken for unanswered; an answered one needs some 50 us."""
+"""Seconds after which a connect over loopback counts as unanswered. An answered one takes some 50 us."""
 _ANSWERS_A_FULL_QUEUE: Final = {
-    # XNU's solisten() replaces a backlog of 0 by kern.ipc.somaxconn
+    # XNU's solisten() replaces a backlog of 0 with kern.ipc.somaxconn.
     "darwin": "macOS takes a backlog of 0 for its largest one, so no listener's queue can be filled",
-    # the client sends SYN three times, 500 ms apart, and gets RST each time
+    # The client sends SYN three times, 500 ms apart, and gets RST each time.
     "win32": "Windows refuses connections to a full queue after 2 s instead of leaving them unanswered",
 }
 _POLLOUT: Final = getattr(select, "POLLOUT", 0)
-_poll = getattr(select, "poll", None)  # gevent takes it away later; Windows has none
+_poll = getattr(select, "poll", None)  # gevent removes it later, and Windows lacks it.
 
 
 class CannotHang(PortUnavailable):
@@ -50,9 +50,9 @@ class UnreachablePort:
 
 
 def closed_port(pool: PortPool) -> UnreachablePort:
-    """Reserve a TCP port that is bound and never listens: the kernel refuses every connection, and no one else can bind it.
+    """Reserve a TCP port that is bound and never listens. The kernel refuses every connection and every other bind.
 
-    An unbound port is not enough: a client whose own port happens to be the same connects to itself.
+    An unbound port is not enough: a client that happens to have the same local port connects to itself.
     """
     for _ in range(_TRIES):
         reservation = pool.reserve()
@@ -110,7 +110,7 @@ def _exists(place: Place) -> bool:
 
 
 def _saturate(place: Place, port: int, sockets: list[socket.socket]) -> None:
-    """Listen with the smallest queue and fill it; every socket made is added to `sockets`."""
+    """Listen with the smallest queue and fill it. Add every new socket to `sockets`."""
     listener = RealSocket(place.family, socket.SOCK_STREAM)
     sockets.append(listener)
     if place.v6only is not None:
@@ -143,6 +143,6 @@ def _connects(client: socket.socket, address: tuple[str, int]) -> bool:
 def _writable(client: socket.socket) -> bool:
     if _poll is None:
         return bool(select.select([], [client], [], _PENDING_AFTER)[1])
-    poll = _poll()  # unlike select(2) it takes descriptors above 1023
+    poll = _poll()  # Unlike select(2), poll(2) accepts descriptors above 1023.
     poll.register(client, _POLLOUT)
     return bool(poll.poll(_PENDING_AFTER * 1000))

@@ -1,4 +1,4 @@
-"""A shared server as the workers see it: the one that started it, and those that found it running."""
+"""A shared server in the worker that started it, and in the workers that found it running."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 class _Shared(ServerProcess):
-    """What no worker may do to a server that the others use, too."""
+    """Refuses the operations that would affect other workers."""
 
     def stop(self) -> None:
-        """Without effect: the controller ends a shared server when the run is over."""
+        """Do nothing: the controller ends a shared server at the end of the run."""
 
     def kill(self) -> Never:
         """Refused."""
@@ -49,7 +49,7 @@ class _Shared(ServerProcess):
 
 
 class SharingServer(_Shared):
-    """Started here, and given to the run once it is ready."""
+    """A shared server that this worker started. It belongs to the run once it is ready."""
 
     def __init__(self, command: Any, *, place: SharedPlace, **settings: Any) -> None:
         self._place = place
@@ -75,7 +75,7 @@ class SharingServer(_Shared):
             listener.close()
 
     def close(self) -> None:
-        """Let go of it. Its ports stay reserved as long as this worker runs, and it itself as long as the run does."""
+        """Detach from the server. Its ports stay reserved until this worker ends, and it runs until the run ends."""
         if self._was_ready:
             self._output.close()
         else:
@@ -83,7 +83,7 @@ class SharingServer(_Shared):
 
 
 class AttachedServer(_Shared):
-    """Found running: everything is read from its files and the process table."""
+    """A shared server of another worker. Its facts come from its files and the process table."""
 
     def __init__(self, command: Command, place: SharedPlace, record: Record) -> None:
         self._place = place
@@ -97,12 +97,12 @@ class AttachedServer(_Shared):
 
     @property
     def filled_ports(self) -> dict[str, int]:
-        """As the worker that started it wrote down."""
+        """The ports that the starting worker recorded, by name."""
         return {name: self._record.ports[name] for name in self.command.names}
 
     @property
     def pid(self) -> int:
-        """The process that was started."""
+        """The process id of the started process."""
         return self._record.pid
 
     @property
@@ -124,12 +124,12 @@ class AttachedServer(_Shared):
 
     @property
     def has_died(self) -> bool:
-        """Whether it ended: only the controller may end it, after every worker."""
+        """Whether it has ended. Only the controller may end it, after every worker."""
         return not self.is_running
 
     def __str__(self) -> str:
         return f"`{self._launch.title}` (pid {self.pid}, shared)" if self._launch else super().__str__()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Detach from the server."""
         self._output.close()

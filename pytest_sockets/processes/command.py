@@ -1,4 +1,4 @@
-"""What is started: the checked arguments of a server process, and the command line with its ports filled in."""
+"""The checked arguments of a server process, and its command line with the ports filled in."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 _PROTOCOLS: Final = ("tcp", "udp")
 _TITLE: Final = 100
 _BESIDE: Final = os.path.dirname(sys.executable)  # noqa: PTH120
-"""Where the scripts of this environment are, whether it is activated or not."""
+"""The folder with the scripts of this environment, even if the environment is not activated."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Launch:
-    """One start, ready for the operating system."""
+    """The arguments of one start, ready for the operating system."""
 
     program: str
     argv: list[str]
@@ -58,10 +58,10 @@ class Command:
     """The ports to fill in: "" for `{port}`."""
 
     def launch(self, ports: Mapping[str, int]) -> Launch:
-        """With these ports. Raises `ServerFault` if there is no such program or directory."""
+        """Return the start with these ports. Raises `ServerFault` if the program or directory does not exist."""
         argv = [port_fields.filled(word, self.host, ports) for word in self.words]
         env = dict(os.environ)
-        # A Python server's prints would otherwise stay in its buffer, where neither `ready` nor an error sees them.
+        # Otherwise the output of a Python server stays in its buffer, where neither `ready` nor an error sees it.
         env.setdefault("PYTHONUNBUFFERED", "1")
         for name, value in self.env.items():
             if value is None:
@@ -74,14 +74,14 @@ class Command:
         program = _program(argv[0], env, self.cwd, title)
         if os.path.dirname(program) == _BESIDE:  # noqa: PTH120
             argv[0] = (
-                program  # an interpreter finds its environment by this name, and PATH may lead to another
+                program  # An interpreter finds its environment by this name, and PATH may lead to another.
             )
-        # The keeper works in "/": the server must see the directory that the test is in now.
+        # The keeper runs in "/", but the server must start in the test's current directory.
         return Launch(program, argv, env, self.cwd or os.getcwd(), self.stop_signal, self.stop_timeout, title)  # noqa: PTH109
 
 
 def shown(words: Sequence[str]) -> str:
-    """The command line for messages."""
+    """Return the command line for messages."""
     return short_command(shlex.join(words), _TITLE)
 
 
@@ -97,7 +97,7 @@ def checked(
     stop_signal: object,
     stop_timeout: object,
 ) -> Command:
-    """The arguments as a value. Raises `SettingError` for the first that cannot be used."""
+    """Return the arguments as a value. Raises `SettingError` for the first invalid one."""
     words = _words(command)
     values = _environment(env)
     texts = [(word, f"command[{number}] {quoted(word)}") for number, word in enumerate(words)]
@@ -189,7 +189,7 @@ def _signal(value: object) -> int:
 
 
 def _program(word: str, env: Mapping[str, str], cwd: str | None, title: str) -> str:
-    """The path of the program: from PATH, else from beside the interpreter, where `python -m pytest` finds its own."""
+    """Return the path of the program, from PATH or else from the interpreter's folder (for `python -m pytest`)."""
     if os.sep in word:
         path = os.path.join(cwd or os.getcwd(), word)  # noqa: PTH109, PTH118
         if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113

@@ -1,4 +1,4 @@
-"""Makes server processes and ends all that it made; what a fixture holds. Knows nothing of pytest."""
+"""Make server processes, and end all of them together. Fixtures use the factory, which does not depend on pytest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ServerProcessFactory:
-    """Call it for a running `ServerProcess`; `close()` ends them all, the last one first."""
+    """A call returns a running `ServerProcess`; `close()` ends all of them, the last one first."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class ServerProcessFactory:
         *,
         may_share: bool = True,
     ) -> None:
-        """`made` is called with each server. `shared` finds those of the whole run. `watch`: processes to end with."""
+        """`made` is called with each server. `shared` finds the run's servers. Servers end with the processes in `watch`."""
         self._may_share = may_share
         self._pool = pool
         self._made = made
@@ -53,10 +53,10 @@ class ServerProcessFactory:
         stop_timeout: float = 5.0,
         shared: bool = False,
     ) -> ServerProcess:
-        """A running server; the arguments are those of `ServerProcess`, and raise as there.
+        """Return a running server. The arguments and errors are those of `ServerProcess`.
 
-        `shared=True`, of the session's factory: one process for all xdist workers of the run. The first worker that asks
-        starts it, with these arguments; the others get it if all their arguments are equal.
+        With `shared=True`, the session's factory starts one process for all xdist workers of the run. The first worker that
+        calls it starts the server. The others get the same server if all their arguments are equal.
         """
         __tracebackhide__ = True
         if not isinstance(shared, bool):
@@ -78,7 +78,7 @@ class ServerProcessFactory:
         return server
 
     def close(self) -> None:
-        """End them all, then raise `ProcessDied` for those that had ended on their own."""
+        """End all servers. Then raise `ProcessDied` for those that had ended on their own."""
         deaths: list[str] = []
         for server in reversed(self.servers):
             for step in (server.check, server.close):

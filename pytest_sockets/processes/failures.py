@@ -1,4 +1,4 @@
-"""Why a server did not start, or ended: exit status, who holds its port, the end of its output."""
+"""Explain why a server did not start, or ended: exit status, holder of its port, end of its output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 4
 _KEEPS: Final = (model.LISTEN, model.CLOSE, model.NONE)
-"""What keeps every server from binding, also one that sets SO_REUSEADDR."""
+"""The statuses that keep every server from binding, even with SO_REUSEADDR."""
 
 
 def text(headline: str, details: Iterable[str], output: Sequence[str]) -> str:
-    """The whole message: what happened, why perhaps, and what the server wrote last."""
+    """Return the whole message: the event, its likely cause, and the last output of the server."""
     lines = [headline, *details]
     if output:
         lines += ["the end of its output:", *(f"  {line}" for line in output)]
@@ -31,7 +31,7 @@ def text(headline: str, details: Iterable[str], output: Sequence[str]) -> str:
 def taken_ports(
     ports: Iterable[int], protocol: PortProtocol, tree: Collection[int], output: Sequence[str]
 ) -> list[str]:
-    """Who holds a port that the server wanted: one of its ports, or the one that its output complains of."""
+    """Return the holders of the server's ports, and of the port that its output reports as taken."""
     found: dict[int, None] = dict.fromkeys(
         port
         for port in ports
@@ -45,7 +45,7 @@ def taken_ports(
 
 
 def listens_instead(tree: Sequence[int], protocol: PortProtocol) -> list[str]:
-    """What the processes of the tree listen on."""
+    """Return sentences about the listeners of the tree."""
     from pytest_sockets.table import holders
 
     found = [entry for entry in holders.listening_of(tree) if entry.protocol == protocol]

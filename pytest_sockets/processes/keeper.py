@@ -1,11 +1,11 @@
-"""The keeper: a small process that starts one server, is the parent of all that comes of it, and ends all of it.
+"""The keeper: a small process that starts one server, is the parent of its whole process tree, and ends that tree.
 
-This file runs as a script, without site-packages, so it imports the standard library only. One *launcher* runs for each
-process that starts servers. It forks a keeper for each server, which takes a millisecond where a new interpreter takes 30.
+This file runs as a script, without site-packages, so it imports only the standard library. One *launcher* runs for each
+process that starts servers. It forks a keeper for each server. A fork takes a millisecond, a new interpreter takes 30.
 
-A keeper is a child subreaper (prctl(2)): a daemon that leaves its parent becomes a child of the keeper, not of init. So
-"everything the server started" is the set of the keeper's descendants, whatever they do. The keeper ends them when it is
-asked to, and when the process that owns the server is gone: it watches that process by a pidfd and by their connection.
+A keeper is a child subreaper (prctl(2)): a daemon that leaves its parent becomes a child of the keeper, not of init. The
+keeper's descendants are therefore exactly the processes that the server started. The keeper ends them on request, and when
+the process that owns the server has ended. It watches that process by a pidfd and by their connection.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from typing import Any, Final
 
 ORPHAN_GRACE: Final = 0.3
-"""Seconds that a server has to shut down once its owner is gone: enough to remove its files, within one second in all."""
+"""Seconds for a server to shut down after its owner has ended: enough to remove its files, within one second in all."""
 _KILLING: Final = 3.0
 _LOOK_EVERY: Final = 0.02
 _NO_PIDFD_EVERY: Final = 0.2
@@ -42,13 +42,13 @@ _TO_DEFAULT: Final = (
 
 
 def packed(message: Any) -> bytes:
-    """One message of the connection between owner and keeper: its length and JSON, in which tuples become lists."""
+    """Return a message between owner and keeper: its length and JSON, in which tuples become lists."""
     body = json.dumps(message).encode("ascii")
     return _LENGTH.pack(len(body)) + body
 
 
 def unpacked(buffer: bytearray) -> list[Any]:
-    """Take the complete messages off the front of the buffer."""
+    """Remove the complete messages from the front of the buffer, and return them."""
     found = []
     while len(buffer) >= _LENGTH.size:
         (size,) = _LENGTH.unpack_from(buffer)
@@ -61,7 +61,7 @@ def unpacked(buffer: bytearray) -> list[Any]:
 
 
 def descendants(pid: int) -> list[int]:
-    """Children, their children and so on, from /proc; empty where there is none."""
+    """Return children, their children and so on, from /proc; empty on systems without it."""
     found: dict[int, None] = {}
     waiting = [pid]
     while waiting:
@@ -86,7 +86,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _children_by_parent(pid: int) -> list[int]:
-    """For a kernel without CONFIG_PROC_CHILDREN, and when a thread ended while its list was read."""
+    """Return the children on a kernel without CONFIG_PROC_CHILDREN, or if a thread ended while its list was read."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdecimal():
@@ -97,7 +97,7 @@ def _children_by_parent(pid: int) -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes]:
-    """The fields of /proc/PID/stat after the name: state, parent ..."""
+    """Return the fields of /proc/PID/stat after the name: state, parent ..."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
             return file.read().rpartition(b")")[2].split()
@@ -108,12 +108,15 @@ def _stat(pid: int) -> list[bytes]:
 def _send_signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):  # gone, or another user's: `ended` names what is left
+    except (
+        ProcessLookupError,
+        PermissionError,
+    ):  # It has ended or belongs to another user: `ended` names what is left.
         pass
 
 
 def _signal_group(group: int, number: int) -> None:
-    """Where no descendant can be found (macOS): what stayed in the server's process group."""
+    """Signal the server's process group, on systems where descendants cannot be found (macOS)."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -121,7 +124,7 @@ def _signal_group(group: int, number: int) -> None:
 
 
 def _watch(pid: int) -> int | None:
-    """A descriptor that is readable once the process is gone; None where the system has none."""
+    """Return a descriptor that is readable once the process has ended; None on systems without pidfds."""
     try:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
@@ -139,7 +142,7 @@ def _is_gone(pid: int) -> bool:
 
 
 class Keeper:
-    """Runs in the forked process until its server's tree is gone."""
+    """Runs in the forked process until its server's whole tree has ended."""
 
     def __init__(self, owner: int, fds: list[int]) -> None:
         self.control = socket.socket(fileno=fds[0])
@@ -156,11 +159,11 @@ class Keeper:
         self.shared = self.is_orphan = False
         self.stop_timeout = 0.0
         self.directory: str | None = None
-        """Of the run, if the server is shared: removed once its owner is gone."""
+        """The run's directory if the server is shared. Removed once its owner has ended."""
         self.exit_file: str | None = None
 
     def run(self) -> None:
-        """Start the server, then serve commands until nothing is left of it."""
+        """Start the server, then serve commands until its whole tree has ended."""
         _become_subreaper()
         wake, woken = os.pipe()
         os.set_blocking(woken, False)
@@ -237,7 +240,7 @@ class Keeper:
                     self._owner_gone(pid)
 
     def _is_unobserved(self) -> bool:
-        """Nothing is left, and no connection is open on which its end could be reported."""
+        """Whether the tree has ended, and no connection is open on which that could be reported."""
         return not self.connections and not self.shared
 
     def _owner_gone(self, pid: int) -> None:
@@ -260,7 +263,7 @@ class Keeper:
             getattr(self, f"do_{command}")(*arguments)
         return True
 
-    # What an owner can ask
+    # Commands of an owner
 
     def do_signal(self, number: int) -> None:
         """Send a signal to the process that was started."""
@@ -269,7 +272,7 @@ class Keeper:
         self.tell(("done",))
 
     def do_signal_tree(self, number: int) -> None:
-        """Send a signal to every process of the tree, those that start meanwhile included."""
+        """Send a signal to every process of the tree, including those that start meanwhile."""
         sent: set[int] = set()
         while new := set(self.tree()) - sent:
             for pid in new:
@@ -278,22 +281,22 @@ class Keeper:
         self.tell(("done",))
 
     def do_share(self) -> None:
-        """From now on the server belongs to the run, not to the worker that started it."""
+        """Transfer the server from the worker that started it to the run."""
         self.shared = True
         self.tell(("done",))
 
     def do_stop(self, number: int, timeout: float) -> None:
-        """End the tree: ask, then kill what is left after `timeout` seconds. 0 kills at once."""
+        """End the tree: send the signal, then kill what is left after `timeout` seconds. 0 kills at once."""
         self.stop_signal = number
         self.deadline = time.monotonic() + timeout
         self.asked.clear()
 
     def do_finish(self) -> None:
-        """End the tree as its arguments say: the run is over."""
+        """End the tree with the server's own stop settings, at the end of the run."""
         self.do_stop(self.stop_signal, self.stop_timeout)
 
     def orphaned(self) -> None:
-        """The owner is gone."""
+        """End the tree because its owner has ended."""
         self.is_orphan = self.shared
         if self.deadline is None or self.deadline > time.monotonic() + ORPHAN_GRACE:
             self.deadline = time.monotonic() + ORPHAN_GRACE
@@ -301,13 +304,13 @@ class Keeper:
     # The tree
 
     def tree(self) -> list[int]:
-        """Every process below this one. Without /proc: the one that was started."""
+        """Return every process below this one; without /proc, only the started one."""
         if sys.platform == "linux":
             return descendants(os.getpid())
         return [self.main] if self.main is not None else []
 
     def _reap(self) -> bool:
-        """Collect what has ended; whether a child is left."""
+        """Reap the children that have ended. Return whether a child is left."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -324,7 +327,7 @@ class Keeper:
                 self.tell(("exited", code))
 
     def _end_tree(self) -> bool:
-        """Ask or kill, whichever is due; whether this gave up."""
+        """Signal or kill, whichever is due. Return whether the keeper gave up."""
         assert self.deadline is not None
         past = time.monotonic() - self.deadline
         if past < 0:
@@ -338,9 +341,9 @@ class Keeper:
         return False
 
     def _ask(self) -> None:
-        """Ask the process that was started. Once it is gone, ask what it left, each only once.
+        """Signal the started process. Once it has ended, signal each process that it left, only once.
 
-        Its own children it ends itself: PostgreSQL and nginx take it for a crash if somebody else does.
+        A server ends its children itself. PostgreSQL and nginx treat a signal from elsewhere to a child as a crash.
         """
         roots = [self.main] if self.main is not None else _children(os.getpid())
         new = [pid for pid in roots if pid not in self.asked]
@@ -348,7 +351,7 @@ class Keeper:
             self.asked.add(pid)
             _send_signal(pid, self.stop_signal)
         if new:
-            self._signal_everything(signal.SIGCONT)  # a stopped process acts on a signal when it goes on
+            self._signal_everything(signal.SIGCONT)  # a stopped process handles a signal only after SIGCONT
 
     def _signal_everything(self, number: int) -> None:
         for pid in self.tree():
@@ -380,7 +383,7 @@ def _spawn(request: dict[str, Any], output: int) -> int:
         (os.POSIX_SPAWN_DUP2, output, 1),
         (os.POSIX_SPAWN_DUP2, output, 2),
     ]
-    # Signals that the test run ignores would stay ignored: a server under nohup could not be asked to stop.
+    # Ignored signals are inherited: under nohup, the server could otherwise not be stopped by a signal.
     settings: dict[str, Any] = {
         "file_actions": actions,
         "setsigmask": [],

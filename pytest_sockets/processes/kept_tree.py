@@ -1,4 +1,4 @@
-"""The owner's side of the keeper: start a server's process tree, ask about it, signal it, end it."""
+"""The owner's side of the keeper: start, inspect, signal and end a server's process tree."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from pytest_sockets.processes.shared import SharedPlace
 
 ANSWER: Final = 10.0
-"""Seconds in which a keeper must answer, on the busiest machine."""
+"""Seconds within which a keeper must answer, even on a busy machine."""
 _LOOK_EVERY: Final = 0.005
 _KILLING: Final = 4.0
 AVAILABLE: Final = hasattr(os, "fork") and hasattr(socket, "AF_UNIX") and hasattr(os, "posix_spawn")
 
 
 class _Launcher:
-    """The launcher process of this process: started with the first server, gone with this process."""
+    """The launcher of this process. It starts with the first server and ends with this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,14 +40,14 @@ class _Launcher:
         self._process: Any = None
 
     def fork_keeper(self, *fds: int) -> None:
-        """Have a keeper forked that gets these descriptors."""
+        """Make the launcher fork a keeper with these descriptors."""
         with self._lock:
             for attempt in (1, 2):
                 requests = self._requests or self._start()
                 try:
                     socket.send_fds(requests, [b"k"], list(fds))
                 except OSError as error:
-                    self._forget()  # it was killed: start another one, once
+                    self._forget()  # It was killed. Start another one, once.
                     if attempt == 2 or error.errno not in (errno.EPIPE, errno.ECONNRESET):
                         raise
                 else:
@@ -87,7 +87,7 @@ class _Launcher:
         self._requests = self._process = None
 
     def close(self) -> None:
-        """End the launcher; the next server starts another."""
+        """End the launcher. The next server starts another one."""
         with self._lock:
             process = self._process
             if self._requests is not None:
@@ -98,7 +98,7 @@ class _Launcher:
             self._forget()
 
     def after_fork(self) -> None:
-        """In a forked child the launcher is the parent's."""
+        """Forget the launcher in a forked child: it belongs to the parent."""
         self._lock = threading.Lock()
         if self._requests is not None:
             self._requests.close()
@@ -112,7 +112,7 @@ launcher: Final = _Launcher()
 
 
 def connected_pair() -> tuple[RealSocket, RealSocket]:
-    """Two connected unix sockets that leak detection takes for its own."""
+    """Return two connected unix sockets that leak detection ignores."""
     import _socket
 
     first, second = _socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -123,7 +123,7 @@ def connected_pair() -> tuple[RealSocket, RealSocket]:
 
 
 class KeptTree:
-    """A running server with everything that it starts. Safe under threads."""
+    """A running server and all processes that it starts. Thread-safe."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class KeptTree:
         watch: tuple[int, ...] = (),
         shared: tuple[RealSocket, SharedPlace] | None = None,
     ) -> None:
-        """Start it; `output` is the descriptor for stdout and stderr. Raises `OSError` if the system cannot."""
+        """Start the server. `output` is the descriptor for stdout and stderr. Raises `OSError` if the system refuses."""
         self._lock = threading.RLock()
         self._buffer = bytearray()
         self._started: tuple[int, int] | None = None
@@ -182,7 +182,7 @@ class KeptTree:
         return self._started is not None or self._failed is not None
 
     def _read(self) -> None:
-        """Take in what the keeper said so far."""
+        """Process the messages that the keeper has sent so far."""
         with self._lock:
             while True:
                 try:
@@ -194,7 +194,7 @@ class KeptTree:
                 if not piece:
                     if self._started is None:
                         self._failed = self._failed or errno.ECHILD
-                    self._ended = self._ended or ([], False)  # the keeper itself is gone
+                    self._ended = self._ended or ([], False)  # the keeper itself has ended
                     break
                 self._buffer += piece
             for event, *values in unpacked(self._buffer):
@@ -211,17 +211,17 @@ class KeptTree:
 
     @property
     def is_mine(self) -> bool:
-        """False in a forked child: the tree is the parent's."""
+        """Whether this process owns the tree. False in a forked child."""
         return self._control.fileno() >= 0
 
     def poll(self) -> int | None:
-        """The exit status of the started process, -N for signal N; None while it runs."""
+        """Return the exit status of the started process, -N for signal N; None while it runs."""
         if self.returncode is None and self.is_mine and self._ended is None:
             self._read()
         return self.returncode
 
     def pids(self) -> list[int]:
-        """Every process of the tree that runs now, the started one first."""
+        """Return the running processes of the tree, the started one first."""
         if self._ended is not None or not self.is_mine:
             return []
         first = [self.pid] if self.poll() is None else []
@@ -233,7 +233,7 @@ class KeptTree:
         self._ask("signal_tree" if tree else "signal", int(number))
 
     def share(self) -> None:
-        """Give the server to the whole run: it outlives this process."""
+        """Transfer the server to the whole run, so that it outlives this process."""
         self._ask("share")
 
     def _ask(self, command: str, *arguments: object) -> None:
@@ -255,9 +255,9 @@ class KeptTree:
             self._read()
 
     def stop(self, number: int, timeout: float) -> tuple[list[int], bool]:
-        """Ask the tree to end and kill what is left after `timeout` seconds.
+        """End the tree by signal `number`, and kill what is left after `timeout` seconds.
 
-        Returns the processes that could not be ended, and whether any had to be killed.
+        Return the processes that could not be ended, and whether any had to be killed.
         """
         with self._lock:
             if self.is_mine and self._ended is None:
@@ -280,7 +280,7 @@ _alive: weakref.WeakSet[KeptTree] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    """A copy of a connection would keep the server running after its owner's death."""
+    """Close the child's copies of the connections, which would keep servers running after their owner's death."""
     launcher.after_fork()
     for tree in tuple(_alive):
         tree._lock = threading.RLock()  # another thread may have held it

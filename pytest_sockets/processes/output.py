@@ -1,6 +1,6 @@
-"""What a server wrote: stdout and stderr together, in a file that has no name, so nothing is ever left of it.
+"""The output of a server: stdout and stderr together, in a file without a name, which no crash can leave behind.
 
-A pipe would fill and stop a server whose output is not read. A file on disk also holds what a chatty one writes.
+A pipe would fill and block a server whose output is not read. A file also has room for a large output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from pytest_sockets.printable import cut_at_start
 
 KEPT: Final = 1024 * 1024
-"""Bytes of the end that stay readable after `close()`."""
+"""The number of last bytes that stay readable after `close()`."""
 LINES: Final = 20
 _LINE: Final = 300
 _TAIL: Final = 16 * 1024
@@ -23,7 +23,7 @@ class Output:
     """The output of one server, over all its restarts."""
 
     def __init__(self, path: str | None = None) -> None:
-        """A nameless file, or the file of a shared server, which this process only reads."""
+        """Open a nameless file, or the file of a shared server, which this process only reads."""
         self._kept: tuple[int, bytes] | None = None
         if path is None:
             self.fd = _nameless()
@@ -32,7 +32,7 @@ class Output:
         self._close = weakref.finalize(self, os.close, self.fd)
 
     def size(self) -> int:
-        """Bytes so far."""
+        """The number of bytes so far."""
         return os.fstat(self.fd).st_size if self._kept is None else self._kept[0] + len(self._kept[1])
 
     def read(self, start: int = 0) -> str:
@@ -47,9 +47,9 @@ class Output:
         return b"".join(pieces).decode(errors="replace")
 
     def tail(self, start: int = 0, lines: int = LINES) -> list[str]:
-        """The last lines written since byte `start`, without empty ones."""
+        """Return the last lines written since byte `start`, without empty ones."""
         text = self.read(max(start, self.size() - _TAIL))
-        # the end of a long line: its beginning is missing anyway if the tail starts inside it
+        # Keep the end of a long line: its beginning is missing anyway if the tail starts inside it.
         return [cut_at_start(line.rstrip(), _LINE) for line in text.splitlines() if line.strip()][-lines:]
 
     def close(self) -> None:
@@ -65,6 +65,6 @@ def _nameless() -> int:
 
     with tempfile.TemporaryFile(prefix="pytest-sockets-", buffering=0) as file:
         fd = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
-    # Server and children share one offset anyway; a server that reopens it must append, too.
+    # Server and children share one offset anyway. A server that reopens the file must append as well.
     fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd

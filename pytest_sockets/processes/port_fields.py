@@ -1,4 +1,4 @@
-"""`{port}`, `{host}` and `{NAME_port}` in a command and its environment; every other brace stays as it is."""
+"""Replace `{port}`, `{host}` and `{NAME_port}` in a command and its environment. Other braces stay unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_sockets.errors import SettingError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# `${port}` is a shell's, `{{port}}` a template's.
+# `${port}` belongs to a shell, `{{port}}` to a template.
 _BRACES: Final = re.compile(r"(?<![{$])\{([^{}\s\"':,]{1,60})\}(?!\})")
 _NAMED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_]*)_port")
 _WORD: Final = re.compile(r"[a-z]+")
@@ -18,9 +18,9 @@ _KNOWN: Final = "use {port}, {host} or {NAME_port}"
 
 
 def names_in(texts: Iterable[tuple[str, str]]) -> list[str]:
-    """The ports that the texts ask for, in order: "" for `{port}`, "metrics" for `{metrics_port}`.
+    """Return the names of the ports in the texts, in order: "" for `{port}`, "metrics" for `{metrics_port}`.
 
-    `texts` are pairs of text and where it stands. Raises `SettingError` for a placeholder that is nearly a known one.
+    `texts` are pairs of a text and its place. Raises `SettingError` for a misspelled placeholder.
     """
     found: dict[str, None] = {}
     for text, place in texts:
@@ -36,7 +36,7 @@ def names_in(texts: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def filled(text: str, host: str, ports: Mapping[str, int]) -> str:
-    """The text with its placeholders replaced; `ports` as `names_in` names them."""
+    """Return the text with its placeholders replaced. The keys of `ports` are the names from `names_in`."""
 
     def replaced(match: re.Match[str]) -> str:
         inner = match[1]
@@ -50,7 +50,7 @@ def filled(text: str, host: str, ports: Mapping[str, int]) -> str:
 
 
 def _looks_meant(inner: str) -> bool:
-    """`{PORT}`, `{port1}`, `{port_metrics}`, `{prot}`: left alone, the server would be started with the braces."""
+    """Whether it is a misspelling, such as `{PORT}`, `{port1}` or `{prot}`. The server would get the braces otherwise."""
     words = _WORD.findall(inner.casefold())
     return any(word in ("port", "ports", "host") or sorted(word) in (_PORT, _HOST) for word in words)
 

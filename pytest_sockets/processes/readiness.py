@@ -1,4 +1,4 @@
-"""When is a server ready? When its tree listens on its ports, when a callable says so, or when its output does."""
+"""Decide when a server is ready: its tree listens on its ports, a callable returns true, or its output matches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Readiness:
-    """One start of one server, asked again and again."""
+    """The readiness of one start of a server, checked repeatedly."""
 
     def __init__(self, server: ServerProcess) -> None:
         self._server = server
@@ -36,7 +36,7 @@ class Readiness:
         self._waiting_for = "it listened on a port"
 
     def look(self) -> bool:
-        """Whether it is ready. Raises `ProcessDied` if it ended, and what a check with a mistake in it raises."""
+        """Whether the server is ready. Raises `ProcessDied` if it ended, and the exception of a faulty check."""
         __tracebackhide__ = True
         server = self._server
         if not server.is_running:
@@ -48,13 +48,13 @@ class Readiness:
 
     @property
     def awaited(self) -> str:
-        """What has not come true: "it listened on port 8000/tcp"."""
+        """The condition that is not true yet: "it listened on port 8000/tcp"."""
         if isinstance(self._ready, re.Pattern):
             return f"its output matched {self._ready.pattern!r}"
         return self._waiting_for if self._ready is None else f"ready={_name(self._ready)} was true"
 
     def timeout(self, seconds: float) -> WaitTimeout:
-        """The error once `seconds` are over."""
+        """Return the error for a timeout of `seconds`."""
         server = self._server
         details = []
         if self._error is not None:
@@ -81,7 +81,7 @@ class Readiness:
         return True
 
     def _listeners(self, name: str, port: int) -> list[SocketEntry]:
-        """The main port must answer for the host; a named one may be of either protocol and on any address."""
+        """Return the listeners of a port. The main port must answer for the host; a named one may have any address."""
         command = self._server.command
         if name:
             return [
@@ -141,7 +141,7 @@ class Readiness:
 
 
 def listener_of(server: ServerProcess) -> SocketEntry | None:
-    """The listening socket with the lowest descriptor, parents before children; one that answers for the host wins."""
+    """Return the listener with the lowest descriptor, parents first; one that answers for the host is preferred."""
     protocol = server.command.protocol
     found = [
         entry
@@ -161,7 +161,7 @@ def match_in(pattern: re.Pattern[Any], text: str) -> re.Match[Any] | None:
 
 
 def _wants_server(ready: Callable[..., Any]) -> bool:
-    """Whether a callable has a parameter without a default: it gets the server, which is not returned yet."""
+    """Whether a callable has a parameter without a default, and therefore gets the server as its argument."""
     try:
         parameters = inspect.signature(ready).parameters.values()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""`ServerProcess`: a server in a process of its own, started when it is made, ended as a whole tree."""
+"""`ServerProcess`: a server in its own process, started by the constructor, ended with its whole process tree."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _PAUSING: Final = 2.0
 
 
 class ServerProcess:
-    """A running server process and all that it starts. A context manager; leaving it ends the whole tree.
+    """A running server process and all processes that it starts. A context manager, whose exit ends the whole tree.
 
-    The constructor returns once the server is ready. Raises `ProcessDied` with the end of its output if it ended first,
-    `WaitTimeout` if it was not ready after `timeout` seconds, `ServerFault` if there is no such program, `SettingError` for
-    arguments that cannot be used.
+    The constructor returns once the server is ready. Raises `ProcessDied` with the end of the output if the server ends
+    first, and `WaitTimeout` if it is not ready after `timeout` seconds. Raises `ServerFault` if the program does not exist,
+    and `SettingError` for invalid arguments.
     """
 
     @blames_the_call
@@ -60,11 +60,11 @@ class ServerProcess:
     ) -> None:
         """Start `command`, a list of words in which `{port}`, `{host}` and `{NAME_port}` are filled in.
 
-        `env` is added to the environment, with the same placeholders; None removes a variable. `ready`: None waits until
-        the tree listens on every port that was filled in; a callable is asked until it is true, with the server as its
-        argument if it takes one; the output must match a `re.Pattern`. `stop_signal` goes to the started process alone;
-        what is left `stop_timeout` seconds later is killed. Ports come from `pool`, by default that of this process. The
-        server ends when this process is killed, or one of the processes in `watch`.
+        `env` is added to the environment, with the same placeholders; None removes a variable. With `ready=None`, the tree
+        must listen on every port that was filled in. A callable is called until it returns true, with the server as its
+        argument if it takes one. With a `re.Pattern`, the output must match. `stop_signal` is sent to the started process
+        only; processes that are left `stop_timeout` seconds later are killed. Ports come from `pool`, by default that of
+        this process. The server also ends when this process, or one of the processes in `watch`, is killed.
         """
         __tracebackhide__ = True
         if not AVAILABLE:
@@ -85,7 +85,7 @@ class ServerProcess:
         self._was_ready = False
         self._closed = False
         self.found_port: int | None = None
-        """Without `{port}`: the port on which the tree came to listen."""
+        """The port on which the tree listens, if the command has no `{port}`."""
         try:
             for name in self.command.names:
                 self._reservations[name] = self._pool.reserve("both", self._host_to_reserve)
@@ -95,11 +95,11 @@ class ServerProcess:
             self.close()
             raise
 
-    # Where it is
+    # Address
 
     @property
     def port(self) -> int:
-        """The port that `{port}` stands for, else the one on which the server came to listen."""
+        """The port that replaced `{port}`; without that placeholder, the port on which the server listens."""
         port = self.filled_ports.get("", self.found_port)
         if port is None:
             found = readiness.listener_of(self)
@@ -112,12 +112,12 @@ class ServerProcess:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The ports of `{NAME_port}` by name."""
+        """The ports that replaced `{NAME_port}`, by name."""
         return {name: port for name, port in self.filled_ports.items() if name}
 
     @property
     def filled_ports(self) -> dict[str, int]:
-        """Every port that was filled in, that of `{port}` under the empty name."""
+        """Every port that was filled in, by name; the name of `{port}` is ""."""
         return {name: reservation.port for name, reservation in self._reservations.items()}
 
     @property
@@ -134,15 +134,15 @@ class ServerProcess:
         return self.host, self.port
 
     def url(self, scheme: str = "http") -> str:
-        """`scheme://host:port`, an IPv6 host in brackets."""
+        """Return `scheme://host:port`, with an IPv6 host in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{host}:{self.port}"
 
-    # How it is
+    # State
 
     @property
     def pid(self) -> int:
-        """The process that was started."""
+        """The process id of the started process."""
         return self._started_tree.pid
 
     @property
@@ -165,25 +165,26 @@ class ServerProcess:
 
     @property
     def output(self) -> str:
-        """What it wrote to stdout and stderr since it was last started. After `close()`: the last mebibyte."""
+        """The output to stdout and stderr since the last start. After `close()`, only the last mebibyte."""
         return self._output.read(self._begin)
 
     @property
     def output_size(self) -> int:
-        """Bytes that it wrote, over all its starts."""
+        """The number of bytes of output, over all starts."""
         return self._output.size()
 
     def last_output(self, since: int | None = None) -> list[str]:
-        """The last lines of its output; `since` limits them to what came after that `output_size`."""
+        """Return the last lines of the output. `since` limits them to output after that `output_size`."""
         return self._output.tail(self._begin if since is None else since)
 
     @blames_the_call
     def wait_output(
         self, pattern: str | re.Pattern[str] | re.Pattern[bytes], timeout: float = 5.0
     ) -> re.Match[Any]:
-        """Wait until the output since the last start matches, anywhere; returns the match.
+        """Wait until the pattern matches anywhere in the output since the last start. Return the match.
 
-        Raises `ProcessDied` if the server ends first, `WaitTimeout` after `timeout` seconds; both show the output's end.
+        Raises `ProcessDied` if the server ends first, and `WaitTimeout` after `timeout` seconds. Both show the end of the
+        output.
         """
         __tracebackhide__ = True
         seconds = checked_timeout(timeout)
@@ -206,9 +207,9 @@ class ServerProcess:
         return match
 
     def wait(self, timeout: float = 5.0) -> int:
-        """Wait until the server has ended on its own, and return its exit status: that end is expected.
+        """Wait until the server has ended on its own, and return its exit status. Such an end counts as expected.
 
-        Raises `WaitTimeout` if it still runs after `timeout` seconds.
+        Raises `WaitTimeout` if the server still runs after `timeout` seconds.
         """
         seconds = checked_timeout(timeout)
         if not wait_until(lambda: not self.is_running, seconds, longest=_LOOK_EVERY):
@@ -218,10 +219,10 @@ class ServerProcess:
         status = self.returncode
         return 0 if status is None else status
 
-    # Controlling it
+    # Control
 
     def stop(self) -> None:
-        """End the whole tree: `stop_signal` to the started process, then SIGKILL to what is left. The ports are kept."""
+        """End the whole tree: `stop_signal` to the started process, then SIGKILL to the rest. The ports stay reserved."""
         self._end(self.command.stop_timeout)
 
     def kill(self) -> None:
@@ -230,7 +231,7 @@ class ServerProcess:
 
     @blames_the_call
     def restart(self) -> None:
-        """Stop it if it runs, and start it again on the same ports. Raises as the constructor does."""
+        """Stop the server if it runs, and start it again on the same ports. Raises as the constructor does."""
         __tracebackhide__ = True
         with self._lock:
             if self._closed:
@@ -241,21 +242,21 @@ class ServerProcess:
             self._start()
 
     def signal(self, number: int) -> None:
-        """Send a signal to the started process; without effect once that has ended."""
+        """Send a signal to the started process. Has no effect once that process has ended."""
         self._started_tree.signal(number)
 
     def pause(self) -> None:
-        """Stop every process of the tree with SIGSTOP: clients can connect, and get no answer. `resume()` goes on."""
+        """Pause every process of the tree with SIGSTOP: clients can connect but get no answer, until `resume()`."""
         self._started_tree.signal(signal.SIGSTOP, tree=True)
         if proc.AVAILABLE:
             wait_until(lambda: all(map(_is_stopped, self.tree())), _PAUSING, longest=_LOOK_EVERY)
 
     def resume(self) -> None:
-        """Let every process of the tree go on after `pause()`."""
+        """Continue every process of the tree after `pause()`."""
         self._started_tree.signal(signal.SIGCONT, tree=True)
 
     def close(self) -> None:
-        """Stop it, and give its ports back. It cannot be restarted then."""
+        """Stop the server and release its ports. It cannot be restarted afterwards."""
         with self._lock:
             try:
                 self.stop()
@@ -272,16 +273,16 @@ class ServerProcess:
 
     @property
     def has_died(self) -> bool:
-        """Whether it ended and was neither asked to nor waited for."""
+        """Whether the server ended without a request to stop and without a `wait()`."""
         return self._tree is not None and not self._end_expected and not self.is_running
 
     @property
     def ending(self) -> str:
-        """How it ended: "exited with status 1", "was killed by SIGKILL"."""
+        """How the server ended: "exited with status 1", "was killed by SIGKILL"."""
         return ending(self.returncode)
 
     def death(self, when: str) -> ProcessDied:
-        """The error for a server that ended: exit status, who holds its port, the end of its output."""
+        """Return the error for a server that ended: exit status, holder of its port, end of its output."""
         output = self.last_output()
         ports = () if self._was_ready else self.filled_ports.values()
         details = failures.taken_ports(ports, self.command.protocol, self.tree(), output)
@@ -330,7 +331,7 @@ class ServerProcess:
         ports = self.filled_ports
         self._launch = launch = command.launch(ports)
         for port in ports.values():
-            placeholders.release(port)  # only where ports are held: the server may bind without SO_REUSEADDR
+            placeholders.release(port)  # if there is one: the server may bind without SO_REUSEADDR
         self._begin = self._output.size()
         self.found_port = None
         self._end_expected = self._was_ready = False
@@ -377,6 +378,6 @@ class ServerProcess:
 
 
 def _is_stopped(pid: int) -> bool:
-    """Whether a process takes no more processor time. D: in a system call that may wait for another stopped process."""
+    """Whether a process takes no more processor time. State D: a system call may wait for another stopped process."""
     birth = proc.birth(pid)
     return birth is None or birth[0] in "TtZXD"

@@ -1,8 +1,8 @@
-"""One server process for all xdist workers of a run: who starts it, how the others find it, who ends it.
+"""One server process for all xdist workers of a run: its start, its discovery by other workers, and its end.
 
-The workers meet in a directory that is named after the run. The first one that takes a server's lock starts it and writes
-down where it is; the others read that. The server's keeper watches the controller, not the worker that happened to be first,
-and listens on a unix socket in the directory, by which the controller ends it.
+The workers share a directory that is named after the run. The first worker that takes a server's lock starts the server and
+records its address; the others read that record. The server's keeper watches the controller, not the worker that started
+it. The keeper listens on a unix socket in the directory, through which the controller ends the server.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _ENDING: Final = 20.0
 
 
 def directory_of(run: str, controller: int) -> Path:
-    """The directory of a run, by its id, which users can set, and its controller. A worker makes it for its first server."""
+    """Return the directory of a run, by its id, which users can set, and its controller. The first server creates it."""
     name = hashlib.sha256(f"{run} {controller}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"pytest-sockets-{os.getuid()}-{name}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Record:
-    """Where a shared server is, as its file says."""
+    """The file's record of a shared server."""
 
     pid: int
     keeper: int
@@ -64,7 +64,7 @@ class SharedPlace:
         self.socket = directory / f"{key}.sock"
 
     def listen(self) -> RealSocket:
-        """The socket on which the server's keeper will take commands."""
+        """Return the socket on which the server's keeper accepts commands."""
         self.socket.unlink(missing_ok=True)
         listener = RealSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self.socket))
@@ -72,20 +72,20 @@ class SharedPlace:
         return listener
 
     def read(self) -> Record | None:
-        """The server that runs; None if none was started, or if the worker that was to start it died over that."""
+        """Return the running server; None if none was started, or if the starting worker died during the start."""
         try:
             return Record(**json.loads(self.record.read_text()))
         except (OSError, ValueError, TypeError):
             return None
 
     def write(self, record: Record) -> None:
-        """Only a complete record is ever seen."""
+        """Write the record atomically, so that readers never see a part of it."""
         fresh = self.record.with_suffix(".new")
         fresh.write_text(json.dumps(dataclasses.asdict(record)))
         fresh.replace(self.record)
 
     def exit_status(self) -> int | None:
-        """What the started process ended with, None while it runs."""
+        """Return the exit status of the started process; None while it runs."""
         try:
             return int(self.exit.read_text())
         except (OSError, ValueError):
@@ -93,7 +93,7 @@ class SharedPlace:
 
 
 class SharedServers:
-    """A worker's way to the servers of its run."""
+    """A worker's access to the shared servers of its run."""
 
     def __init__(self, run: str, controller: int) -> None:
         self._directory = directory_of(run, controller)
@@ -101,7 +101,7 @@ class SharedServers:
         self._asked: dict[str, int] = {}
 
     def obtain(self, command: Any, settings: dict[str, Any]) -> ServerProcess:
-        """The server with these arguments, started by this worker if it is the first. Raises as `ServerProcess` does."""
+        """Return the server with these arguments. The first worker starts it. Raises as `ServerProcess` does."""
         __tracebackhide__ = True
         from pytest_sockets.processes.attached import AttachedServer, SharingServer
 
@@ -118,7 +118,7 @@ class SharedServers:
             return SharingServer(command, place=place, watch=(self._controller,), **settings)
 
     def _place(self, command: Command) -> SharedPlace:
-        """By the arguments: the second of two equal calls of one worker is another server, in every worker."""
+        """Return the place for these arguments. A repeated equal call is another server, the same in every worker."""
         key = _digest(command)
         number = self._asked[key] = self._asked.get(key, 0) + 1
         self._directory.mkdir(mode=0o700, exist_ok=True)
@@ -128,7 +128,7 @@ class SharedServers:
 
 
 def end_all(run: str) -> list[str]:
-    """In the controller: end the run's shared servers and remove their directory; returns what could not be ended."""
+    """End the run's shared servers and remove their directory, in the controller. Return a text for each failure."""
     directory = directory_of(run, os.getpid())
     if not RealOs.isdir(str(directory)):
         return []
@@ -140,7 +140,7 @@ def end_all(run: str) -> list[str]:
 
 
 def _end(path: Path) -> str | None:
-    """End one server by its keeper's socket; None if that went well, or if it is gone."""
+    """End one server through its keeper's socket. Return None if it has ended, else a text."""
     connection = RealSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     buffer = bytearray()
     try:
@@ -165,7 +165,7 @@ def _end(path: Path) -> str | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Held while a server starts; the kernel lets go of it if the worker is killed."""
+    """Hold the lock while a server starts. The kernel releases it if the worker is killed."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -175,7 +175,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _digest(command: Command) -> str:
-    """What makes two calls equal: every argument; of a callable its name and module."""
+    """Return a digest that equal calls share: of every argument, and of a callable's name and module."""
     values = dataclasses.asdict(dataclasses.replace(command, ready=None))
     values["env"] = sorted(command.env.items())
     ready = command.ready

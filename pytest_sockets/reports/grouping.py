@@ -47,7 +47,7 @@ class Group:
 
     @property
     def mark(self) -> str:
-        """`` (known)``, `` (3 known)`` or nothing."""
+        """The share of known leaks: `` (known)``, `` (3 known)`` or ""."""
         known = self.known
         if not known:
             return ""
@@ -55,7 +55,7 @@ class Group:
 
     @property
     def whose(self) -> str:
-        """`in test x`, `in 60 tests (tests/search/...)`, `in 2 tests (a.py), 1 fixture`."""
+        """The owners in short: `in test x`, `in 60 tests (tests/search/...)`, `in 2 tests (a.py), 1 fixture`."""
         owners = collections.Counter(finding.owner for finding in self.findings)
         if len(owners) == 1:
             tests = {finding.nodeid for finding in self.findings}
@@ -83,7 +83,7 @@ class Group:
 
     @property
     def workers(self) -> str:
-        """``  [gw0, gw1]`` or nothing."""
+        """The xdist workers: ``  [gw0, gw1]`` or ""."""
         workers = sorted({finding.worker for finding in self.findings if finding.worker})
         if len(workers) > 4:
             return f"  [{len(workers)} workers]"

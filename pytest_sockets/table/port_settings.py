@@ -1,4 +1,4 @@
-"""Which port numbers the kernel hands out on its own, and what else it is set to do with them."""
+"""The kernel's settings for ports: the ephemeral range, and files of /proc/sys/net/ipv4."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _IANA_DYNAMIC: Final = (49152, 65535)  # the default of macOS and Windows
 def ephemeral_range() -> tuple[int, int]:
     """Return the lowest and highest port that bind(0) and connect() may take.
 
-    The system's default where the setting is hidden, or has another form (an emulated kernel).
+    If the setting is hidden or malformed (an emulated kernel), return the system's default.
     """
     if sys.platform != "linux":
         known = (span for name, span in _ELSEWHERE.items() if sys.platform.startswith(name))
@@ -29,7 +29,7 @@ def ephemeral_range() -> tuple[int, int]:
 
 
 def setting(name: str) -> str:
-    """Return the content of a file of /proc/sys/net/ipv4; empty if there is none."""
+    """Return the content of a file of /proc/sys/net/ipv4; "" if it cannot be read."""
     try:
         return RealOs.content(f"{_FOLDER}/{name}").decode("ascii").strip()
     except OSError:  # gVisor and hardened containers hide some

@@ -126,7 +126,7 @@ def parse_command_line(raw: bytes) -> str:
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says: the state letter ("Z": zombie), the start time in clock ticks, the parent's pid.
+    """Fields of /proc/PID/stat: the state letter ("Z": zombie), the start time in clock ticks, the parent's pid.
 
     The start time differs for a reused pid. The parent changes when it ends before the process.
     """

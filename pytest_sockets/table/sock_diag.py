@@ -1,4 +1,4 @@
-"""Read the host's sockets by netlink sock_diag. The listeners take tens of microseconds, whatever else is open.
+"""Read the host's sockets by netlink sock_diag. The listeners take tens of microseconds, however many sockets are open.
 
 No privilege is needed. The kernel reports the inode and uid of each socket, but not the process, which `holders` finds.
 """
@@ -115,7 +115,7 @@ def unix_peers() -> dict[int, int]:
 
 
 def parse_listening(tcp: list[bytes], udp: list[bytes]) -> list[SocketEntry]:
-    """Parse the messages of the two functions above."""
+    """Parse the messages of `raw_tcp_listening()` and `raw_udp_unconnected()`."""
     return parse(tcp, "tcp") + [entry for entry in parse(udp, "udp") if entry.is_listening]
 
 
