@@ -95,6 +95,8 @@ def _examine_all(
         possible = [scenario for scenario in possible if scenario.topic != "options"]
     if base.parallel:
         possible = [scenario for scenario in possible if not scenario.one_process]
+    if base.autoload:  # pytest-retry raises ValueError in a nested run of the same process
+        possible = [scenario for scenario in possible if "pytester" not in scenario.plugins]
     with tempfile.TemporaryDirectory() as root, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         started = {}
         for number, scenario in enumerate(possible):

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 SHORT_WAIT: Final = 0.02
 STUBBORN_WAIT: Final = 0.05
-"""For an opening line whose sockets once outlasted the whole grace time: bounds a suite that leaks in each of 500 tests."""
+"""For an opening line whose sockets once outlasted the whole grace time. It limits the cost of 500 tests that leak alike."""
 LONGEST_WAITING: Final = 30.0
-"""Seconds for the grace waits of a whole run; from then on each is as short as for a stubborn line."""
+"""Seconds that the grace waits of a run may take. After that, each wait is as short as for a stubborn line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,24 +47,24 @@ class Surroundings:
     """The objects that could still close a suspect."""
 
     live: Sequence[tuple[Owner, list[Any]]] = ()
-    """The owners that are alive, narrowest first, with the objects that each keeps."""
+    """The owners that are alive, narrowest scope first, with the objects that each of them keeps."""
     values: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """The finished test's fixture values, which pytest drops after the report."""
+    """The fixture values of the finished test, which pytest drops after the report."""
     final: bool = False
-    """The session is over: nothing can wait any longer."""
+    """Whether the session is over, so that nothing can be put off."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judgement:
-    """The leaks among the suspects, and what only the interpreter closes."""
+    """The leaks among the suspects, and the sockets that only the interpreter closes."""
 
     leaks: Sequence[Verdict] = ()
     dropped: Sequence[Verdict] = ()
-    """Sockets that die with the finished test's fixture values: nothing closed them."""
+    """Sockets that die with the fixture values of the finished test. No code closed them."""
 
 
 class Judge:
-    """Remembers from one judgement to the next which opening lines are stubborn, and which ends were named."""
+    """Remembers between judgements which opening lines are stubborn and which connection ends were named."""
 
     def __init__(self, ledger: Registry, watched: Sequence[str] = kinds.DEFAULT) -> None:
         self._ledger = ledger
@@ -76,14 +76,14 @@ class Judge:
         self._clients: Clients | None = None
 
     def after_young_garbage(self, suspects: Iterable[Record]) -> list[Record]:
-        """The watched ones that are open still when the young generations have been collected: that costs a millisecond."""
+        """Collect the young generations. Return the watched suspects that are still open. Takes less than a millisecond."""
         left = [record for record in suspects if self._is_watched(record)]
         for generation in (0, 1):
             left = self._after_collecting(left, generation)
         return left
 
     def judge(self, left: list[Record], around: Surroundings, grace: float) -> Judgement:
-        """Judge what young garbage has left. May wait `grace` seconds and collect garbage, only if something is left."""
+        """Judge the suspects that young collections left. If there are any, it may wait `grace` seconds and collect."""
         left = self._without_kept(left, around)
         left, dying = self._without_dying(left, around)
         left = self._after_waiting(left, min(grace, SHORT_WAIT))
@@ -96,7 +96,7 @@ class Judge:
         return Judgement(verdicts, self.ends.each_once(dying))
 
     def take_collected(self) -> list[tuple[Record, SocketEntry | None]]:
-        """The sockets that only the garbage collector closed since the last call, as they were before."""
+        """Return the sockets that only the garbage collector has closed since the last call, as they were before."""
         collected, self._collected = self._collected, []
         return collected
 
@@ -106,7 +106,7 @@ class Judge:
         return self._waited >= LONGEST_WAITING
 
     def judge_children(self, children: Children, around: Surroundings, grace: float) -> list[ChildListener]:
-        """What children of ended owners still listen on after `grace` seconds; each is returned once."""
+        """Return the sockets on which children of ended owners still listen after `grace` seconds, each once."""
 
         def listening() -> list[ChildListener]:
             return children.listeners(self._ledger.listed_inodes())
@@ -129,13 +129,13 @@ class Judge:
         if record.call_site is not None and record.call_site.is_a_test_tools:
             return False
         entry = record.entry
-        # A TCP socket that is neither bound nor connected holds a descriptor, no port: it counts all the same.
+        # A TCP socket that is neither bound nor connected has no port, but it holds a descriptor. So it counts.
         return entry is not None and kinds.watches(self._kinds, entry)
 
     def _after_collecting(self, records: list[Record], generation: int) -> list[Record]:
         if not records:
             return records
-        # A Python socket's finalizer is watched if anybody wants to know: only what C code opened needs its address.
+        # With `unclosed`, finalizers report the sockets of Python objects. Only sockets of C code need their address here.
         before = [(record, record.entry if record.call_site is None else None) for record in records]
         gc.collect(generation)
         left = self._still_open(records)
@@ -161,7 +161,7 @@ class Judge:
     def _without_dying(
         self, records: list[Record], around: Surroundings
     ) -> tuple[list[Record], list[Record]]:
-        """Those that outlive the fixture values, and those that die with them."""
+        """Return the records that outlive the fixture values, and those that die with them."""
         if not records or not around.values:
             return records, []
         from pytest_sockets.leaks.last_references import dying_with
@@ -174,14 +174,14 @@ class Judge:
         return left, [] if dying.may_close else found
 
     def _goes_with_another(self, record: Record) -> bool:
-        """What was accepted goes with its listener, or with the client at its other end, if a live owner has that."""
+        """Give an accepted socket to the live owner of its listener or client. Return whether there is one."""
         other = living_end(record, self._ledger) if record.accepted else None
         if other is not None:
             self._ledger.reassign(record, other.owner)
         return other is not None
 
     def _after_waiting(self, records: list[Record], seconds: float) -> list[Record]:
-        """Those that are still open. Without another thread nothing in this process can close them: then no wait."""
+        """Wait, and return the records that are still open. Does not wait if no other thread could close them."""
         foreign = any(record.call_site is None for record in records)
         if not records or seconds <= 0 or not (foreign or self._ledger.has_threads):
             return records

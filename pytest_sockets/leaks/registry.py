@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_sockets.leaks.timeline import Timeline
 
 _MOST_REPLACED: Final = 200
-"""Records of closed sockets that are kept until the next look: a duplicate of one has its opening line."""
+"""The number of records of closed sockets to keep until the next look: a duplicate takes its opening line from one."""
 
 
 class Registry:
@@ -40,11 +40,11 @@ class Registry:
         self.current = CurrentScope(session)
         self.threads = ThreadOwners(session)
         self.timeline: Timeline | None = None
-        """Records every socket's life, if a report wants them."""
+        """Records every socket's life, if a report needs that."""
         self.opened = 0
-        """Sockets that Python code opened since the run began."""
+        """The number of sockets that Python code has opened since the run began."""
         self.touched = True
-        """Something has happened since `rest`, or needs another look."""
+        """Whether something has happened since `rest`, or another look is needed."""
         self.fds = table.FdCount()
         self._newest: dict[int, Record] = {}
         self._replaced: collections.deque[Record] = collections.deque(maxlen=_MOST_REPLACED)
@@ -53,7 +53,7 @@ class Registry:
     # -- events, in any thread -------------------------------------------------------------------------------
 
     def add(self, record: Record) -> None:
-        """A socket has been opened, or found. A second object for the same descriptor is the same socket."""
+        """Add a socket that was opened or found. A second object for the same descriptor is the same socket."""
         assert record.key is not None
         fd, owner = record.key[0], record.owner
         known = self._newest.get(fd)
@@ -72,7 +72,7 @@ class Registry:
         owner.has_records = True
 
     def detach(self, sock: Any, fd: int) -> None:
-        """The object has given up its descriptor, which stays open."""
+        """Note that the object has given up its descriptor, which stays open."""
         record = self._newest.get(fd)
         if record is not None and record.ref() is sock:
             record.ref = no_object
@@ -82,7 +82,7 @@ class Registry:
     # -- the course of the run -------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """What is open now existed before the run and has no owner."""
+        """Begin the run: what is open now has no owner."""
         self._newest.clear()
         self._replaced.clear()
         self.fds.open()
@@ -92,21 +92,21 @@ class Registry:
             self.children.begin()
 
     def enter(self, scope: Scope, *, look: bool = True) -> Scope | None:
-        """From now on `scope` runs; returns what `leave` wants to go on with the one that ran before.
+        """Let `scope` run from now on. Return the scope that it interrupts, for `leave`.
 
-        `look`: that code may have opened something, though it runs in no scope that was entered.
+        `look` is true if the interrupted code may have opened something although it entered no scope.
         """
         if look or self.current.entered is not None:
             self.checkpoint()
         return self.current.enter(scope)
 
     def leave(self, before: Scope | None) -> None:
-        """The scope that `enter` interrupted goes on; what appeared meanwhile was opened by the ending one."""
+        """Continue with the scope that `enter` interrupted. What appeared meanwhile belongs to the scope that ends."""
         self.checkpoint()
         self.current.enter(before)
 
     def checkpoint(self) -> None:
-        """Give new threads, children and untracked sockets to the current scope; next to nothing when nothing happened."""
+        """Give new threads, children and untracked sockets to the current scope. Does next to nothing when idle."""
         if self.is_idle():
             return
         watcher.look_again()
@@ -121,7 +121,7 @@ class Registry:
             self._replaced.clear()
 
     def is_idle(self) -> bool:
-        """Whether nobody has done anything since `rest`, so that the end of who ran needs no look at all.
+        """Whether nothing has happened since `rest`, so that the end of a test needs no look.
 
         The number of descriptors proves it as long as every socket of the process was opened by Python code.
         """
@@ -134,7 +134,7 @@ class Registry:
             return False
 
     def rest(self) -> None:
-        """The current owner has ended; what opens from now on belongs to the next one."""
+        """Note that the current owner has ended: what opens from now on belongs to the next one."""
         children = self.children
         self.touched = bool(
             self._untracked.any_seen
@@ -143,7 +143,7 @@ class Registry:
         )
 
     def end(self, owner: Owner) -> None:
-        """The whole teardown of `owner` is over: its sockets are suspects."""
+        """Note that the whole teardown of `owner` is over: its sockets become suspects."""
         owner.end()
         if owner.has_records:
             self.touched = True
@@ -152,30 +152,30 @@ class Registry:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether an owner that has ended has left anything that was open at the last checkpoint, or may have."""
+        """Whether an owner that has ended left something open at the last checkpoint, or may have done so."""
         if self._newest and any(map(_is_suspect, tuple(self._newest.values()))):
             return True
         return self.timeline is not None or (self.children is not None and self.children.any_left)
 
     def suspects(self) -> list[Record]:
-        """Every open socket of the owners that have ended, each once, in the order of their ends."""
+        """Return every open socket of the owners that have ended, each once, in the order of their ends."""
         found = [record for record in tuple(self._newest.values()) if _is_suspect(record) and record.is_open]
         for record in found:
             record.judged = True
         return sorted(found, key=lambda record: (record.owner.end_number, record.number))
 
     def left_open(self, owners: Iterable[Owner]) -> list[Record]:
-        """What these owners have open now, whether they have ended or not."""
+        """Return the open sockets of these owners, whether the owners have ended or not."""
         wanted = set(owners)
         return [record for record in self._records() if record.owner in wanted and record.is_open]
 
     def reassign(self, record: Record, owner: Owner) -> None:
-        """`owner` keeps this socket: it is judged with that owner."""
+        """Note that `owner` keeps this socket, so that it is judged with that owner."""
         record.owner, record.judged = owner, False
         owner.has_records = True
 
     def owns(self, owner: Owner) -> bool:
-        """Whether a socket of `owner` has been opened, or a child or thread runs that may still open one for it."""
+        """Whether `owner` has opened a socket, or has a child process or thread that may still open one."""
         if owner.has_records or self.threads.any_of(owner):
             return True
         return self.children is not None and self.children.any_of(owner)
@@ -183,56 +183,56 @@ class Registry:
     # -- questions about one socket --------------------------------------------------------------------------
 
     def newest(self, fd: int) -> Record | None:
-        """The record of the socket that got this descriptor last."""
+        """Return the record of the socket that got this descriptor last."""
         return self._newest.get(fd)
 
     def at(self, key: Key) -> Record | None:
-        """The record of the socket with this key, if it has an owner."""
+        """Return the record of the socket with this key, if it has an owner."""
         record = self._newest.get(key[0])
         return record if record is not None and record.key == key and not record.no_owner else None
 
     def by_inode(self, inode: int) -> Record | None:
-        """A record of the socket with this inode, whatever the descriptor; None where sockets have no inodes."""
+        """Return a record of the socket with this inode, on any descriptor; None where sockets have no inodes."""
         if not identity.BY_INODE:
             return None
         known = (*self._records(), *tuple(self._replaced))
         return next((record for record in known if record.key and record.key[1] == inode), None)
 
     def dying(self, sock: Any) -> Record | None:
-        """The record of a socket object that is being finalized with its descriptor still open."""
+        """Return the record of a socket object that is finalized while its descriptor is open."""
         fd = _descriptor_of(sock)
         record = self._newest.get(fd) if fd >= 0 else None
         return record if record is not None and not record.no_owner else None
 
     def open_records(self) -> list[Record]:
-        """All open sockets that have an owner."""
+        """Return all open sockets that have an owner."""
         return [record for record in self._records() if record.seems_open]
 
     def is_foreign(self, key: Key) -> bool:
-        """Whether this socket is not the suite's: open before the run, or opened by a plugin."""
+        """Whether this socket is not the suite's: it was open before the run, or a plugin opened it."""
         record = self._newest.get(key[0])
         own = record is not None and record.key == key and record.no_owner
         return own or key in self._untracked.foreign
 
     def foreign(self) -> list[Key]:
-        """The sockets that are not the suite's."""
+        """Return the sockets that are not the suite's."""
         opened = [record.key for record in tuple(self._newest.values()) if record.no_owner and record.key]
         return [*self._untracked.foreign, *opened]
 
     def listed_inodes(self) -> set[int]:
-        """The inodes of all sockets that are open in this process now; empty where sockets have none."""
+        """Return the inodes of all sockets that are open in this process; empty where sockets have none."""
         return self._untracked.inodes() if identity.BY_INODE else set()
 
     @property
     def has_threads(self) -> bool:
-        """Whether a thread of the suite runs beside us; only such a one, or a C library's, can still close a socket."""
+        """Whether a thread of the suite is running. Only such a thread, or one of a C library, can still close a socket."""
         self._note_threads()
         return self.threads.any_of_the_suite
 
     # -- for `untracked` -------------------------------------------------------------------------------------
 
     def forget_closed(self) -> int:
-        """Forget the sockets whose object is closed or gone. Returns how many have an open one; without a system call."""
+        """Forget the sockets whose object is closed or gone. Return how many objects are open. Makes no system call."""
         newest, replaced, count = self._newest, self._replaced, 0
         for fd, record in tuple(newest.items()):
             sock = record.ref()
@@ -246,11 +246,11 @@ class Registry:
         return count
 
     def without_objects(self) -> list[Record]:
-        """The records of sockets that have no Python object."""
+        """Return the records of sockets that have no Python object."""
         return [record for record in tuple(self._newest.values()) if record.ref is no_object]
 
     def strike(self, record: Record) -> None:
-        """It is closed. A duplicate may get its number again: that is another descriptor."""
+        """Strike out a closed socket. A duplicate may get its number again: that is another descriptor."""
         record.superseded = True
         if record.key is not None and self._newest.get(record.key[0]) is record:
             del self._newest[record.key[0]]
@@ -286,7 +286,7 @@ def _is_suspect(record: Record) -> bool:
 
 
 def _opened_by_a_plugin(record: Record, session: Owner) -> bool:
-    """Or by a library's own thread: opened for nobody, with no line of the user's."""
+    """Whether a plugin, or a library's own thread, opened it: for no test or fixture, and without a line of the user's."""
     if record.owner is not session and (record.owner.kind != "import" or record.on_test_thread):
         return False
     return record.call_site is None or not record.call_site.in_users_code

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Hears of what happens while it listens. Each method may be called in any thread."""
+    """Receives events until `stop_listening`. Each method may be called in any thread."""
 
     __slots__ = ()
 
@@ -49,12 +49,12 @@ class Listener:
         """
 
     def failed(self, event: str, error: BaseException) -> None:
-        """Another method of this listener raised `error`."""
+        """Another method of this listener has raised `error`."""
 
 
 _listeners: tuple[Listener, ...] = ()
 _SOCKET: Final[Any] = RealSocket.__base__
-"""The interpreter's own class, whatever is in its place by now."""
+"""The interpreter's own class, even if a test has replaced `socket.socket`."""
 
 
 def _tells(event: str) -> Callable[[Callable[..., tuple[Any, ...]]], Callable[..., None]]:
@@ -80,7 +80,7 @@ def _tells(event: str) -> Callable[[Callable[..., tuple[Any, ...]]], Callable[..
 
 
 def _pass_on(error: BaseException, event: str, *listeners: Listener) -> None:
-    """Raise what came from outside: it is the user's. An error of this plugin's goes to the listener that made it."""
+    """Raise what came from outside, for the user. Pass an error of this plugin to the listener that raised it."""
     __tracebackhide__ = True
     try:
         if comes_from_outside(error):
@@ -137,18 +137,18 @@ _LATER: Final[Any] = (
     ("gevent._socket3", "socket", "__init__", "returned", _socket_opened),
     ("multiprocessing.process", "BaseProcess", "start", "started", _process_starting),
 )
-"""Imported by the suite, often after the run began."""
+"""Functions of modules that a suite often imports after the run has begun."""
 
 
 class _Watcher:
-    """Keeps the functions watched for as long as anybody listens."""
+    """Watches the functions as long as there is a listener."""
 
     def __init__(self) -> None:
         self._events = CodeEvents()
         self._modules = 0
 
     def start(self) -> None:
-        """Watch what has been imported. A second call does nothing."""
+        """Watch the functions of the modules that are imported so far. A second call does nothing."""
         if self._events.active:
             return
         _watch_forks()
@@ -160,7 +160,7 @@ class _Watcher:
         self.look_again()
 
     def look_again(self) -> None:
-        """Watch what has been imported since; next to nothing when no module was."""
+        """Watch modules that were imported since the last call. Costs next to nothing if there are none."""
         if not self._events.active or len(sys.modules) == self._modules:
             return
         self._modules = len(sys.modules)
@@ -172,7 +172,7 @@ class _Watcher:
             self._events.watch(vars(copy).get("__init__"), returned=_socket_opened)
 
     def stop(self) -> None:
-        """Leave every function as it was."""
+        """Restore every function."""
         self._events.stop()
         self._modules = 0
 
@@ -183,7 +183,7 @@ look_again: Final = _watcher.look_again
 
 @functools.cache
 def _watch_forks() -> None:
-    """Hear of forks from now on. A hook for them can never be removed, so there is one for all runs of this process."""
+    """Report forks from now on. A fork hook cannot be removed, so all runs of this process share one."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_about_to_fork)
 
@@ -193,14 +193,14 @@ def _about_to_fork() -> None:
 
 
 def listen(listener: Listener) -> None:
-    """Let `listener` hear of everything from now on. Nested runs (pytester) listen beside the outer one."""
+    """Report all events to `listener` from now on. Nested runs (pytester) listen beside the outer run."""
     global _listeners
     _listeners = (*_listeners, listener)
     _watcher.start()
 
 
 def stop_listening(listener: Listener) -> None:
-    """Let `listener` hear nothing more. With the last one the watched functions become what they were."""
+    """Report nothing more to `listener`. Without any listener, the watched functions are restored."""
     global _listeners
     _listeners = tuple(other for other in _listeners if other is not listener)
     if not _listeners:
