@@ -57,18 +57,19 @@ def pids_with(variable: str, value: str) -> list[int]:
 
 @pytest.fixture
 def nothing_left():
-    """Descriptors and children of this process are the same before and after."""
+    """No process is left that did not run before, and no descriptor."""
     from pytest_sockets.processes.kept_tree import launcher
     from pytest_sockets.processes.server_process import ServerProcess
 
     with ServerProcess(HTTP):  # what is made once: launcher, pool, netlink socket
         pass
-    before = len(os.listdir("/proc/self/fd")), len(proc.descendants(os.getpid()))
+    before = set(proc.descendants(os.getpid()))  # some of an earlier test may be about to end
+    descriptors = len(os.listdir("/proc/self/fd"))
     yield
     assert launcher is not None
 
-    def now() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/fd")), len(proc.descendants(os.getpid()))
+    def left() -> tuple[set[int], bool]:
+        return set(proc.descendants(os.getpid())) - before, len(os.listdir("/proc/self/fd")) > descriptors
 
-    wait_until(lambda: now() == before, 5)
-    assert now() == before
+    wait_until(lambda: left() == (set(), False), 5)
+    assert left() == (set(), False)
