@@ -48,7 +48,7 @@ class Start(NamedTuple):
 
     @property
     def is_pending(self) -> bool:
-        """Whether the pid is unknown: there is no Popen object, or the object has no pid yet.
+        """Whether the pid is unknown: nothing will know it, or the Popen object does not have it yet.
 
         A Popen object gets the pid some microseconds after the fork, perhaps in another thread.
         """

@@ -64,10 +64,9 @@ class ReportAttachments(HookObject):
         # Imported now: when the report is made, the test may have used up the descriptors that an import needs.
         from pytest_sockets.plugin import ci_properties, payload  # noqa: F401
 
-        opened = self._waiting.get(nodeid, 0)
-        self._waiting[nodeid] = payload.Payload(
-            opened=opened if isinstance(opened, int) else opened.opened, leaks=list(leaks), lives=list(lives)
-        )
+        noted = self._waiting.get(nodeid)
+        opened = noted if isinstance(noted, int) else 0  # else it is of an attempt that was never reported
+        self._waiting[nodeid] = payload.Payload(opened=opened, leaks=list(leaks), lives=list(lives))
         self._stay_registered()
 
     def note(self, nodeid: str, opened: int) -> None:
