@@ -6,6 +6,7 @@ import _socket
 import socket
 import threading
 import weakref
+from stat import ST_INO
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_sockets.leaks import identity, watcher
@@ -40,6 +41,7 @@ class Attribution(watcher.Listener):
         self._threads = registry.threads
         self._current = registry.current
         self._home = threading.get_ident()
+        self._fstat = RealOs.fstat  # a class attribute costs more at each read
         self.on_error: Callable[[str, BaseException], None] = lambda _what, _error: None
         """A callback for internal errors of this plugin. It may be called in any thread."""
 
@@ -52,20 +54,20 @@ class Attribution(watcher.Listener):
         reference = weakref.ref(sock)
         on_test_thread = threading.get_ident() == self._home
         scope = self._current.get() if on_test_thread else self._scope_of_thread()
-        caller = frame.f_back if given else None
+        caller = frame.f_back
         if identity.BY_INODE:
-            number = RealOs.fstat(fd).st_ino
+            number = self._fstat(fd)[ST_INO]
         else:
             shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
             number = identity.SERIALS.claim(fd, reference, shared=shared)
-        first = self._first_end(caller) if caller is not None else None
+        first = self._first_end(caller) if given and caller is not None else None
         # Every event loop makes a socket pair. Walking the stack once for both ends halves the cost.
-        walked = walk_up(frame, registry.places) if first is None else first.walked
+        walked = walk_up(caller, registry.places) if first is None else first.walked
         record = Record(scope, walked, (fd, number), reference)
         if not on_test_thread:
             record.on_test_thread = False
             self._note_thread(record)
-        if caller is not None:
+        if given and caller is not None:
             self._note_given_descriptor(record, caller, first)
         registry.opened += 1
         registry.touched = True

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import CodeType, FrameType
 
     from pytest_sockets.leaks.findings import Frame
@@ -43,22 +43,26 @@ class Places:
     def __init__(self, rootdir: Path) -> None:
         self.rootdir = str(rootdir).rstrip(os.sep) + os.sep
         self._inside_library = self.rootdir.startswith(_STANDARD_LIBRARY)
-        self.marked: Final[dict[str, int]] = _Marked(self._mark)
-        """USERS for a file of the user's code, PYTEST for a file of pytest, 0 for any other."""
-
+        self.marked: Final[dict[str, int]] = {}
+        """The results of `mark` so far. A plain dict, which the interpreter reads without a call."""
         self.any_example = False
         """Whether code of a doctest has been seen."""
 
     def is_users(self, filename: str) -> bool:
         """Whether the file contains the user's code."""
-        return self.marked[filename] == USERS
+        return self.mark(filename) == USERS
 
     def collected(self, filename: str) -> None:
         """Count a file that pytest collects as the user's code, even inside an installed package (`--pyargs package`)."""
         self.marked[filename] = USERS
 
-    def _mark(self, filename: str) -> int:
-        return USERS if self._is_own(filename) else PYTEST if "_pytest" in filename else 0
+    def mark(self, filename: str) -> int:
+        """Return USERS for a file of the user's code, PYTEST for a file of pytest, 0 for any other."""
+        mark = self.marked.get(filename)
+        if mark is None:
+            mark = USERS if self._is_own(filename) else PYTEST if "_pytest" in filename else 0
+            self.marked[filename] = mark
+        return mark
 
     def _is_own(self, filename: str) -> bool:
         if filename.endswith(_CONFTEST):
@@ -80,17 +84,6 @@ class Places:
         if filename.startswith(self.rootdir):
             filename = filename[len(self.rootdir) :]
         return filename.replace(os.sep, "/")
-
-
-class _Marked(dict[str, int]):
-    """Numbers by file name. Each is computed on first use."""
-
-    def __init__(self, find_out: Callable[[str], int]) -> None:
-        self._find_out = find_out
-
-    def __missing__(self, filename: str) -> int:
-        number = self[filename] = self._find_out(filename)
-        return number
 
 
 Walked = tuple["list[tuple[CodeType, int]]", "int | None", bool]
@@ -196,6 +189,7 @@ def capture(frame: FrameType | None, places: Places) -> CallSite:
 
 def walk_up(frame: FrameType | None, places: Places) -> Walked:
     """Return the calls from which `capture` makes a CallSite."""
+    # An attribute of a frame or of code costs as much as ten other steps, so each is read once.
     calls: list[tuple[CodeType, int]] = []
     users: int | None = None
     innermost, marked = frame, places.marked
@@ -203,23 +197,27 @@ def walk_up(frame: FrameType | None, places: Places) -> Walked:
         if frame is None:
             break
         code = frame.f_code
-        if mark := marked[code.co_filename]:
+        try:
+            mark = marked[code.co_filename]
+        except KeyError:
+            mark = places.mark(code.co_filename)
+        if mark:
             if mark == USERS:
-                users = len(calls)
-                break
-            if code.co_name in _PYTEST_DOORS:
+                if users is None:
+                    users = len(calls)
+                elif len(calls) > users + _BEYOND:
+                    break
+            elif users is not None or code.co_name in _PYTEST_DOORS:
                 break  # The callers of pytest, perhaps a script of the user, opened nothing.
+        elif users is not None:
+            break
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
-    if users is not None:
-        most = users + _BEYOND
-        while frame is not None and marked[frame.f_code.co_filename] == USERS and len(calls) <= most:
-            calls.append((frame.f_code, frame.f_lasti))
-            frame = frame.f_back
-        if places.any_example and calls[-1][0].co_filename.startswith(_EXAMPLE):
-            calls = _as_written(calls, innermost)
-        return calls, users, False
-    return calls, _append_waiting_coroutine(calls, places), True
+    if users is None:
+        return calls, _append_waiting_coroutine(calls, places), True
+    if places.any_example and calls[-1][0].co_filename.startswith(_EXAMPLE):
+        calls = _as_written(calls, innermost)
+    return calls, users, False
 
 
 _PYTEST_DOORS: Final = frozenset(

@@ -38,8 +38,7 @@ class CodeEvents:
     """Calls `started(frame)` when a function begins and `returned(frame, value)` just before it returns."""
 
     def __init__(self) -> None:
-        self._watched: dict[int, Watched] = {}
-        """By the id of the code object, since hashing a code object hashes all its instructions."""
+        self._watched: list[Watched] = []
         self._way: _Monitoring | _StandIns | None = None
 
     @property
@@ -49,7 +48,7 @@ class CodeEvents:
 
     def start(self) -> None:
         """Start without any watched function."""
-        self._way = _Monitoring.start(self._watched, self._move) or _StandIns()
+        self._way = _Monitoring.start(self._move) or _StandIns()
 
     def watch(
         self, function: Any, *, started: Started | None = None, returned: Returned | None = None
@@ -57,44 +56,48 @@ class CodeEvents:
         """Watch a Python function. Ignore a function that is watched already, and anything without Python code."""
         if type(function) is not types.FunctionType or self._way is None:
             return
-        if all(one.function is not function for one in tuple(self._watched.values())):
+        if all(one.function is not function for one in self._watched):
             watched = Watched(function, function.__code__, started, returned)
-            self._watched[id(watched.code)] = watched
+            self._watched.append(watched)
             self._way.add(watched)
 
     def stop(self) -> None:
         """Restore every function."""
         way, self._way = self._way, None
         if way is not None:
-            way.stop(self._watched.values())
+            way.stop(self._watched)
         self._watched.clear()
 
     def _move(self, wanted: int) -> None:
         """Give the tool id `wanted` to the suite. Continue with another id, or with stand-ins."""
         if self._way is not None:
-            self._way.stop(self._watched.values())
-            self._way = _Monitoring.start(self._watched, self._move, wanted) or _StandIns()
-            for watched in tuple(self._watched.values()):
+            self._way.stop(self._watched)
+            self._way = _Monitoring.start(self._move, wanted) or _StandIns()
+            for watched in self._watched:
                 self._way.add(watched)
 
 
 class _Monitoring:
     """One tool of `sys.monitoring`."""
 
-    def __init__(self, tool: int, watched: dict[int, Watched], move: Callable[[int], None]) -> None:
+    def __init__(self, tool: int, move: Callable[[int], None]) -> None:
         self._tool = tool
         self._real = _monitoring.use_tool_id
+        # By the id of the code object, since hashing a code object hashes all its instructions.
+        self._started: dict[int, Started] = {}
+        self._returned: dict[int, Returned] = {}
+        started, returned = self._started, self._returned
 
         def begins(code: CodeType, _: int) -> None:
             __tracebackhide__ = True
-            one = watched.get(id(code))
-            if one is not None and (handle := one.started) is not None:
+            handle = started.get(id(code))
+            if handle is not None:
                 handle(sys._getframe(1))
 
         def returns(code: CodeType, _: int, value: Any) -> None:
             __tracebackhide__ = True
-            one = watched.get(id(code))
-            if one is not None and (handle := one.returned) is not None:
+            handle = returned.get(id(code))
+            if handle is not None:
                 handle(sys._getframe(1), value)
 
         def use_tool_id(tool_id: int, name: str, /) -> None:
@@ -109,25 +112,29 @@ class _Monitoring:
         self._stand_in = _monitoring.use_tool_id = use_tool_id
 
     @classmethod
-    def start(
-        cls, watched: dict[int, Watched], move: Callable[[int], None], wanted: int | None = None
-    ) -> _Monitoring | None:
+    def start(cls, move: Callable[[int], None], wanted: int | None = None) -> _Monitoring | None:
         """Return an instance with a free id other than `wanted`; None if there is no such id."""
         for tool in _TOOL_IDS if _monitoring is not None else ():
             if tool != wanted and _monitoring.get_tool(tool) is None:
                 _monitoring.use_tool_id(tool, _NAME)
-                return cls(tool, watched, move)
+                return cls(tool, move)
         return None
 
     def add(self, watched: Watched) -> None:
         """Report the events of this function."""
-        events = _monitoring.events
-        started = events.PY_START if watched.started is not None else 0
-        returned = events.PY_RETURN if watched.returned is not None else 0
-        _monitoring.set_local_events(self._tool, watched.code, started | returned)
+        code, wanted = watched.code, 0
+        if watched.started is not None:
+            self._started[id(code)] = watched.started
+            wanted |= _monitoring.events.PY_START
+        if watched.returned is not None:
+            self._returned[id(code)] = watched.returned
+            wanted |= _monitoring.events.PY_RETURN
+        _monitoring.set_local_events(self._tool, code, wanted)
 
     def stop(self, watched: Iterable[Watched]) -> None:
         """Release the tool id."""
+        self._started.clear()
+        self._returned.clear()
         if _monitoring.use_tool_id is self._stand_in:
             _monitoring.use_tool_id = self._real
         if _monitoring.get_tool(self._tool) != _NAME:  # the suite has freed it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Final, NamedTuple
+from typing import Final
 
 _ends: Final = itertools.count(1)
 
@@ -16,10 +16,6 @@ class Owner:
 
     definition: object = None
     """A fixture's function."""
-    end_number = 0
-    """Its position in the order in which owners ended; 0 until its whole teardown has run."""
-    has_records = False
-    """Whether it has ever owned a socket."""
     raised = False
     """Whether it is a fixture whose set-up raised."""
     parameter = ""
@@ -31,6 +27,10 @@ class Owner:
         self.scope = scope
         self.context = context
         """An object that the caller stores with the owner. The plugin stores the node whose marks apply."""
+        self.end_number = 0
+        """Its position in the order in which owners ended; 0 until its whole teardown has run."""
+        self.has_records = False
+        """Whether it has ever owned a socket."""
 
     @property
     def over(self) -> bool:
@@ -51,8 +51,11 @@ NEVER_OVER: Final = Owner("session", "session", "session")
 """An owner that never ends, so its sockets are never judged."""
 
 
-class Scope(NamedTuple):
+class Scope:
     """An owner whose code runs, and the phase: setup, call, teardown or import."""
 
-    owner: Owner
-    phase: str
+    __slots__ = ("owner", "phase")
+
+    def __init__(self, owner: Owner, phase: str) -> None:
+        self.owner = owner
+        self.phase = phase

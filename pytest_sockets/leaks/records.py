@@ -49,8 +49,6 @@ class Record:
     """The start of the thread that opened it; None for the thread that runs the tests."""
     concurrent_owner: Owner | None = None
     """The owner that was running at that moment, if the thread worked for another owner."""
-    superseded = False
-    """Whether another record describes this socket, or its descriptor has been reused."""
     life: Any = None
     """The data that a timeline keeps of it."""
 
@@ -73,6 +71,8 @@ class Record:
         self.number = next(_numbers)
         """The position in the order of opening."""
         self.created = wall_clock()
+        self.superseded = False
+        """Whether another record describes this socket, or its descriptor has been reused."""
 
     @property
     def call_site(self) -> CallSite | None:
