@@ -60,15 +60,16 @@ class Attribution(watcher.Listener):
         else:
             shared = given and (caller is None or caller.f_code.co_name not in _GIVE_NEW)
             number = identity.SERIALS.claim(fd, reference, shared=shared)
-        first = self._first_end(caller) if given and caller is not None else None
+        giver = caller if given else None
+        first = self._first_end(giver) if giver is not None else None
         # Every event loop makes a socket pair. Walking the stack once for both ends halves the cost.
         walked = walk_up(caller, registry.places) if first is None else first.walked
         record = Record(scope, walked, (fd, number), reference)
         if not on_test_thread:
             record.on_test_thread = False
             self._note_thread(record)
-        if given and caller is not None:
-            self._note_given_descriptor(record, caller, first)
+        if giver is not None:
+            self._note_given_descriptor(record, giver, first)
         registry.opened += 1
         registry.touched = True
         registry.add(record)

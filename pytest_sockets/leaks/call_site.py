@@ -201,16 +201,13 @@ def walk_up(frame: FrameType | None, places: Places) -> Walked:
             mark = marked[code.co_filename]
         except KeyError:
             mark = places.mark(code.co_filename)
-        if mark:
-            if mark == USERS:
-                if users is None:
-                    users = len(calls)
-                elif len(calls) > users + _BEYOND:
-                    break
-            elif users is not None or code.co_name in _PYTEST_DOORS:
-                break  # The callers of pytest, perhaps a script of the user, opened nothing.
-        elif users is not None:
-            break
+        if users is not None:
+            if mark != USERS or len(calls) > users + _BEYOND:
+                break
+        elif mark == USERS:
+            users = len(calls)
+        elif mark and code.co_name in _PYTEST_DOORS:
+            break  # The callers of pytest, perhaps a script of the user, opened nothing.
         calls.append((code, frame.f_lasti))
         frame = frame.f_back
     if users is None:

@@ -71,6 +71,7 @@ class Record:
         self.number = next(_numbers)
         """The position in the order of opening."""
         self.created = wall_clock()
+        # Not on the class: it is set for every socket that closes, and the interpreter is slow to set over a class default.
         self.superseded = False
         """Whether another record describes this socket, or its descriptor has been reused."""
 
