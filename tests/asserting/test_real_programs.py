@@ -55,18 +55,6 @@ int main(int argc, char **argv) {
 
 
 @pytest.fixture
-def port() -> int:
-    for number in range(29_000 + os.getpid() % 500, 30_000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            return number
-    raise AssertionError("no free port")
-
-
-@pytest.fixture
 def started(tmp_path: Path) -> Iterator:
     running: list[subprocess.Popen[bytes]] = []
 

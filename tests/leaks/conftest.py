@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sysconfig
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,21 @@ from pytest_sockets.leaks.owner import Owner, Scope
 from pytest_sockets.leaks.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def suspects(ledger, owner):
+    ledger.checkpoint()
+    ledger.end(owner)
+    return ledger.suspects()
+
+
+def in_library_code(source, **names):
+    """Run as the code of a file of the standard library, in a thread: no line of the user's is on the stack."""
+    code = compile(source, os.path.join(sysconfig.get_paths()["stdlib"], "made_up.py"), "exec")
+    thread = threading.Thread(target=exec, args=(code, names))
+    thread.start()
+    thread.join()
+    return names
 
 
 @pytest.fixture
@@ -39,6 +57,11 @@ def test_owner(ledger):
     owner = Owner("test", "tests/test_a.py::test_one", "function")
     ledger.current.enter(Scope(owner, "call"))
     return owner
+
+
+@pytest.fixture
+def fixture_owner():
+    return Owner("fixture", "server", "module")
 
 
 @pytest.fixture

@@ -42,7 +42,8 @@ _QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 _CORPUS = "tests/leaks/test_corpus.py::test_topic_in_one_run_is_judged_as_its_scenarios_promise"
 _JUDGE = (
-    "tests/leaks/test_judge_alone.py", "tests/leaks/test_judgement.py", "tests/leaks/test_leak_check.py",
+    "tests/leaks/test_judge_alone.py", "tests/leaks/test_connection_ends.py", "tests/leaks/test_judgement.py",
+    "tests/leaks/test_leak_check.py",
     f"{_CORPUS}[unix]", f"{_CORPUS}[tcp]", f"{_CORPUS}[fixtures]",
 )  # fmt: skip
 _RULES = ("tests/leaks/test_rules.py", "tests/leaks/test_rules_properties.py")
@@ -70,6 +71,7 @@ _TABLE = (
 )  # fmt: skip
 _WAITS = (
     "tests/asserting/test_messages.py", "tests/asserting/test_wait_failures.py", "tests/asserting/test_waits.py",
+    "tests/asserting/test_wait_processes.py",
 )  # fmt: skip
 _FAULTS = (
     "tests/servers/test_fault_stages.py", "tests/servers/test_fault_settings.py", "tests/servers/test_stream_faults.py",
