@@ -95,6 +95,21 @@ class TestStacks:
         assert call_site.opened_at(places).file == THIS
         assert len(call_site.stack(places)) <= 12
 
+    @pytest.mark.parametrize(("above", "kept"), [(0, 2), (1, 3), (2, 4), (9, 4)])
+    def test_three_of_the_users_lines_above_the_innermost_are_kept(self, places, above, kept):
+        def opens(calls):
+            return opens(calls - 1) if calls else capture(sys._getframe(), places)
+
+        assert len(opens(above).stack(places)) == kept
+
+    @pytest.mark.parametrize(("door", "known"), [("pytest_runtest_protocol", False), ("helper", True)])
+    def test_what_calls_pytest_opened_nothing(self, places, door, known):
+        names = {"capture": capture, "sys": sys, "places": places}
+        source = "def opens(): return capture(sys._getframe(), places)"
+        exec(compile(source, f"{STDLIB}/site-packages/lib.py", "exec"), names)
+        call_site = call_through(f"{STDLIB}/site-packages/_pytest/runner.py", names["opens"], door)
+        assert call_site.in_users_code is known
+
     def test_without_a_users_line_it_is_the_library_beside_socket_py(self):
         nowhere = Places(Path("/nowhere"))
         nowhere.mark = lambda _: 0
