@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
+import re
 import socket
 import sys
 from pathlib import Path
@@ -33,9 +34,15 @@ def server():
 
 
 def told(done):
-    """All of a run that does not name ports, descriptors or process ids."""
+    """All of a run that does not name ports, descriptors, process ids or numbered temporary folders."""
     leaks = [
-        (leak["kind"], leak["owner"], leak["opened_at"], leak["socket"]["protocol"], leak["socket"]["status"])
+        (
+            leak["kind"],
+            leak["owner"],
+            re.sub(r"(/pytest-of-[^/]+/pytest-)\d+/", r"\1N/", repr(leak["opened_at"])),
+            leak["socket"]["protocol"],
+            leak["socket"]["status"],
+        )
         for leak in (done.report or {"leaks": []})["leaks"]
     ]
     return done.exit_code, done.outcomes, sorted(leaks, key=repr)
